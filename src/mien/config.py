@@ -1,0 +1,55 @@
+"""What the environment may set, and where mien keeps its own files; knows no room."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is set from outside.
+
+    home: folder of the cache (`MIEN_HOME`, else the platform's cache folder).
+    commercial: weights without a commercial licence are refused (`MIEN_LICENCE=commercial`).
+    max_megapixels: photos above are refused before decoding (`MIEN_MAX_MEGAPIXELS`).
+    """
+
+    home: Path
+    commercial: bool = False
+    max_megapixels: float = 100.0
+
+
+def settings() -> Settings:
+    """Read the environment, afresh at each call.
+
+    Raises:
+        DataError: a variable holds something that it cannot hold.
+    """
+    licence = os.environ.get("MIEN_LICENCE", "any").strip().lower()
+    if licence not in ("any", "commercial"):
+        raise DataError(f"MIEN_LICENCE is {licence!r}: use 'commercial' or 'any'")
+    return Settings(home=_home(), commercial=licence == "commercial", max_megapixels=_megapixels())
+
+
+def _home() -> Path:
+    named = os.environ.get("MIEN_HOME")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path  # noqa: PLC0415  (only here, and not at every start)
+
+    return user_cache_path("mien", appauthor=False)
+
+
+def _megapixels() -> float:
+    text = os.environ.get("MIEN_MAX_MEGAPIXELS", "100")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise DataError(f"MIEN_MAX_MEGAPIXELS is {text!r}: use a number above 0")
+    return value

@@ -1,0 +1,29 @@
+"""The errors that a user is meant to read; knows no room and no library."""
+
+
+class MienError(Exception):
+    """It could not be done; the message says what happened, where, and what to do, in one sentence."""
+
+
+class DataError(MienError):
+    """What the user gave cannot be used: a missing folder, a broken table, one class only."""
+
+
+class UnknownName(MienError):
+    """A name that no table holds; the message lists those that there are."""
+
+
+class MissingExtra(MienError):
+    """An optional part is not installed; the message says what to type."""
+
+
+class WeightsError(MienError):
+    """Weights are missing, changed, or may not be used under the licence in force."""
+
+
+class BundleError(MienError):
+    """A bundle is missing, damaged, from another version, or not a bundle at all."""
+
+
+class StageError(MienError):
+    """A stage failed in a way that nobody foresaw; the message names the stage and the photos."""
