@@ -1,0 +1,46 @@
+"""Opens weights in ONNX Runtime, the same way everywhere; knows no network."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.errors import WeightsError
+from mien.models.cards import CARDS
+from mien.models.weights import ensure
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_open: dict[str, InferenceSession] = {}
+_opening = threading.Lock()
+
+
+def session(weights: str | Path) -> InferenceSession:
+    """A card's name or an ONNX file -> its session, one a process, which threads may share.
+
+    One thread a call and no spinning: the runner has as many workers as there are cores.
+
+    Raises:
+        WeightsError: the weights are missing, refused, or not a network that ONNX Runtime can open.
+    """
+    path = str(ensure(weights) if isinstance(weights, str) and weights in CARDS else Path(weights))
+    with _opening:
+        if path not in _open:
+            _open[path] = _opened(path)
+        return _open[path]
+
+
+def _opened(path: str) -> InferenceSession:
+    import onnxruntime  # here, so that finding weights stays light
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise WeightsError(f"{path} is not a network that ONNX Runtime can open: {error}") from error
