@@ -1,0 +1,74 @@
+"""The stage Faces -> Crop: which pixels a view needs, and the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from mien.align import warp
+from mien.align.landmarks import DlibLandmarks
+from mien.align.views import View
+from mien.images import sharper
+from mien.stage import Needs
+from mien.types import Box, Crop, Face, Faces, Floats, Photo, Pixels, Reason, Rejected
+
+# The landmark models need no more pixels than this on a face's side: beyond it the points stop moving.
+_LANDMARK_SIDE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Align:
+    """Cuts every face of a photo as the view says: Faces -> Crop.
+
+    A crop is cut from the reduced photo where that has pixels enough, and from more of them where it has not. A photo
+    none of whose faces can be cut is rejected.
+    """
+
+    view: View
+    name: str = "align"
+    batch_size: int = 1
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[Crop | Rejected]:
+        for faces in batch:
+            crops = [crop for i in range(len(faces)) if (crop := self._cut(faces.photo, faces.face(i)))]
+            yield from crops or [
+                Rejected(faces.origin, self.name, Reason.NO_FACE, "its landmarks lie on one line: too small or no face")
+            ]
+
+    def _cut(self, photo: Photo, face: Face) -> Crop | None:
+        pixels, scale = sharper(photo, self._wanted(face))
+        try:
+            matrix = self._matrix(pixels, scale, face)
+        except warp.DegenerateError:
+            return None
+        crop = warp.cut(pixels, matrix, self.view.size)
+        return Crop(
+            photo.origin, face, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.uint8) if self.view.grey else crop
+        )
+
+    def _wanted(self, face: Face) -> float:
+        """Pixels that the crop can use for each pixel of the photo."""
+        x1, y1, x2, y2 = face.box
+        # A crop is a little larger than the face in every view, so this errs on the sharp side.
+        side = max(self.view.size, _LANDMARK_SIDE if self.view.points.startswith("dlib") else 0)
+        return min(1.0, side / max(x2 - x1, y2 - y1, 1.0))
+
+    def _matrix(self, pixels: Pixels, scale: float, face: Face) -> Floats:
+        x1, y1, x2, y2 = (value * scale for value in face.box)
+        box: Box = (x1, y1, x2, y2)
+        if self.view.fit == "box":
+            return warp.square(box, self.view.size, self.view.margin)
+        target = np.array(self.view.template, np.float32) * self.view.size
+        if self.view.points != "detector":
+            source = DlibLandmarks(self.view.points)(pixels, box)[list(self.view.indices)]
+        elif face.landmarks is not None:
+            source = face.landmarks[list(self.view.indices)] * scale
+        else:
+            # A detector without landmarks: the middles of the eyes from dlib's corners, which fix a similarity.
+            corners = DlibLandmarks("dlib-5")(pixels, box)
+            source, target = np.stack([corners[2:4].mean(axis=0), corners[0:2].mean(axis=0)]), target[:2]
+        return warp.affine(source, target) if self.view.fit == "affine" else warp.similarity(source, target)

@@ -1,0 +1,123 @@
+"""How a face is cut: the views there are, as data; knows no pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from mien.errors import DataError, UnknownName
+
+Points = Literal["dlib-5", "dlib-68", "detector", "none"]
+Fit = Literal["similarity", "affine", "box"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A way to cut a face.
+
+    points: which landmarks it stands on. indices: which of them are used. template: where these come to lie, as
+    fractions of the crop's side. fit: how the picture is bent to get them there ("box" cuts the detector's box as a
+    square and uses no landmarks). size: side of the crop in pixels. margin: added on each side of the box, as a
+    fraction of its side. grey: one channel instead of three.
+    """
+
+    name: str
+    points: Points
+    fit: Fit
+    size: int
+    indices: tuple[int, ...] = ()
+    template: tuple[tuple[float, float], ...] = ()
+    margin: float = 0.0
+    grey: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for a bundle."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(fields: Mapping[str, Any]) -> View:
+        """The view that a bundle remembers; `TypeError` or `ValueError` where the fields are not a view's."""
+        made = View(**fields)
+        template = tuple((float(x), float(y)) for x, y in made.template)
+        if len(template) != len(made.indices) or not 8 <= made.size <= 2048:
+            raise ValueError("not a view")
+        return replace(made, indices=tuple(int(i) for i in made.indices), template=template)
+
+
+# OpenFace's mean face, in fractions of the crop's side, by the numbers of the 68 landmarks (iBUG 300-W order).
+_OUTER = ((0.194157, 0.169267), (0.788859, 0.158171), (0.494951, 0.514441))
+_INNER = ((0.363785, 0.177947), (0.618963, 0.172778), (0.500204, 0.750584))
+
+OPENFACE_LANDMARKS: dict[str, tuple[tuple[int, ...], tuple[tuple[float, float], ...]]] = {
+    "outerEyesAndNose": ((36, 45, 33), _OUTER),
+    "innerEyesAndBottomLip": ((39, 42, 57), _INNER),
+}
+
+# dlib's mean face of five points in the unit square: the corners of the eye on the right of the picture (outer,
+# inner), of the other eye (outer, inner), and the base of the nose.
+DLIB_MEAN = (
+    (0.8595674595992, 0.2134981538014),
+    (0.6460604764104, 0.2289674387677),
+    (0.1205750620789, 0.2137274526848),
+    (0.3340850613712, 0.2290642403242),
+    (0.4901123135679, 0.6277975316475),
+)
+
+# ArcFace's five points in a crop of 112 pixels (Deng et al. 2019; the template of its public training code).
+_ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+
+
+def _dlib(padding: float = 0.25) -> tuple[tuple[float, float], ...]:
+    span = 1 + 2 * padding
+    return tuple(((x + padding) / span, (y + padding) / span) for x, y in DLIB_MEAN)
+
+
+VIEWS: dict[str, Callable[[], View]] = {
+    "openface": lambda: View("openface", "dlib-68", "affine", 96, *OPENFACE_LANDMARKS["outerEyesAndNose"]),
+    "dlib": lambda: View("dlib", "dlib-5", "similarity", 150, (0, 1, 2, 3, 4), _dlib()),
+    "arcface": lambda: View(
+        "arcface", "detector", "similarity", 112, (0, 1, 2, 3, 4), tuple((x / 112, y / 112) for x, y in _ARCFACE)
+    ),
+    "box": lambda: View("box", "none", "box", 112, margin=0.25),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """What may be changed of a view; None leaves it as it is."""
+
+    size: int | None = None
+    landmarks: str | None = None
+    margin: float | None = None
+    grey: bool = False
+
+
+def view(name: str, options: ViewOptions | None = None) -> View:
+    """A view by name, with what the user changed.
+
+    Raises:
+        UnknownName: no view of that name.
+        DataError: an option that the view does not have, or a size that makes no picture.
+    """
+    options = options or ViewOptions()
+    if name not in VIEWS:
+        raise UnknownName(f"there is no view called {name!r} (there are: {', '.join(VIEWS)})")
+    made = VIEWS[name]()
+    if options.landmarks is not None:
+        if name != "openface" or options.landmarks not in OPENFACE_LANDMARKS:
+            raise DataError(
+                f"--landmarks {options.landmarks} does not go with view {name!r}: "
+                f"'openface' has {' and '.join(OPENFACE_LANDMARKS)}"
+            )
+        indices, template = OPENFACE_LANDMARKS[options.landmarks]
+        made = replace(made, indices=indices, template=template)
+    if options.size is not None:
+        if not 8 <= options.size <= 2048:
+            raise DataError(f"a crop of {options.size} pixels is not possible: use 8 to 2048")
+        made = replace(made, size=options.size)
+    if options.margin is not None:
+        if name != "box" or not 0 <= options.margin <= 2:
+            raise DataError("--margin goes with view 'box' and lies between 0 and 2")
+        made = replace(made, margin=options.margin)
+    return replace(made, grey=options.grey)

@@ -1,0 +1,149 @@
+"""How a photo becomes vectors: which detector, view and network, as data that a bundle pins and a cache is addressed by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Literal
+
+from mien import models
+from mien.align import Align, View, view
+from mien.config import settings
+from mien.detect import resolve
+from mien.detect.stage import Detect, Whole
+from mien.embed import EMBEDDERS
+from mien.embed.stage import Embed
+from mien.errors import BundleError, DataError
+from mien.images.stage import Decode
+from mien.stage import AnyStage
+
+# Raised whenever the same settings would give other vectors, so that no cache answers for an older mien.
+_VERSION = 1
+
+# Detection needs no more pixels than this on the longer side; crops are cut from as many as they can use.
+_DETECTION_SIDE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Photo -> vectors: everything that decides the numbers.
+
+    faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
+    all of them. min_face: side of the smallest face in pixels of the photo.
+    """
+
+    view: View
+    detector: str = "mtcnn"
+    embedder: str = "dlib-resnet"
+    faces: Literal["find", "cut"] = "find"
+    which: Literal["largest", "all"] = "largest"
+    min_face: int = 20
+    mirror: bool = True
+    normalise: bool = True
+
+    def all_faces(self) -> Chain:
+        """The same for every face of a photo."""
+        return replace(self, which="all")
+
+    def detecting(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Photo -> Faces."""
+        megapixels = settings().max_megapixels
+        if self.faces == "cut":
+            return [Decode(None, megapixels), Whole()]
+        return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face)]
+
+    def cutting(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Crop."""
+        return [*self.detecting(), Align(self.view)]
+
+    def stages(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Embedding."""
+        return [*self.cutting(), Embed(self.embedder, self.mirror, self.normalise)]
+
+    def weights(self) -> dict[str, str]:
+        """The weights that it stands on: name -> identity.
+
+        Raises:
+            WeightsError: some are not on this machine.
+        """
+        names = [self.embedder, self.detector] if self.faces == "find" else [self.embedder]
+        if self.view.points.startswith("dlib"):
+            names.append(self.view.points.replace("dlib-", "dlib-landmarks-"))
+        return {name: models.identity(name) for name in names if name in models.CARDS}
+
+    def ready(self) -> None:
+        """Have all weights at hand before the work begins, so that what is missing is said once and early.
+
+        Raises:
+            WeightsError: some are missing, changed or refused.
+        """
+        for name in self.weights():
+            models.ensure(name)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for a bundle."""
+        return {
+            "detector": self.detector,
+            "embedder": self.embedder,
+            "faces": self.faces,
+            "which": self.which,
+            "min_face": self.min_face,
+            "mirror": self.mirror,
+            "normalise": self.normalise,
+            "view": self.view.as_json(),
+        }
+
+    @staticmethod
+    def from_json(fields: Mapping[str, Any]) -> Chain:
+        """The chain that a bundle pins.
+
+        Raises:
+            BundleError: the fields are not a chain's.
+        """
+        try:
+            made = Chain(**{**fields, "view": View.from_json(fields["view"])})
+            if made.faces not in ("find", "cut") or made.which not in ("largest", "all"):
+                raise ValueError("faces or which holds an unknown word")
+            return made
+        except (TypeError, ValueError, KeyError) as error:
+            raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it anew") from error
+
+    def digest(self) -> bytes:
+        """The address of its results: settings, weights and version."""
+        whole = {**self.as_json(), "weights": self.weights(), "version": _VERSION, "side": _DETECTION_SIDE}
+        return sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+
+
+def chain(
+    detector: str = "auto",
+    embedder: str = "auto",
+    faces: str = "find",
+    which: str = "largest",
+    min_face: int = 20,
+) -> Chain:
+    """The chain for what a user asked for; "auto" is chosen here, and pinned from here on.
+
+    Raises:
+        UnknownName: a detector or embedder that there is not.
+        DataError: another word that has no meaning.
+    """
+    if faces not in ("find", "cut"):
+        raise DataError(f"--faces {faces}: use 'find' or 'cut'")
+    embedder = "dlib-resnet" if embedder == "auto" else embedder
+    EMBEDDERS.load(embedder)
+    plan = models.card(embedder).input
+    way = view(plan.view if plan else "arcface")
+    if faces == "cut":
+        way = replace(view("box"), size=way.size, margin=0.0)
+    elif plan is not None:
+        way = replace(way, size=plan.size)
+    return Chain(
+        view=way,
+        detector=resolve(detector),
+        embedder=embedder,
+        faces="cut" if faces == "cut" else "find",
+        which="all" if which == "all" else "largest",
+        min_face=min_face,
+    )

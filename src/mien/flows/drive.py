@@ -1,0 +1,114 @@
+"""How a flow is driven: workers, progress and the cache; knows the chain, and no verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import cv2
+
+from mien.config import settings
+from mien.flows.chain import Chain
+from mien.run import runner
+from mien.run.local import stream
+from mien.stage import AnyStage, Needs
+from mien.store import remembered
+from mien.store.cache import Cache, digest
+from mien.types import Embedding, PhotoRef, Rejected
+
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """Shows how far along a loop is: gives back the same items."""
+
+    def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]: ...
+
+
+def untracked(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:  # noqa: ARG001
+    """Shows nothing."""
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What a user may say about how the work is done, and nothing that changes its result.
+
+    workers: threads, as many as cores where None. keep_going: an accident costs only its photo. cache: whether
+    vectors are looked up and remembered.
+    """
+
+    workers: int | None = None
+    keep_going: bool = False
+    cache: bool = True
+    track: Track = untracked
+
+    def run(self, stages: Sequence[AnyStage], items: Iterable[Any], total: int, what: str) -> Iterator[Any | Rejected]:
+        """Drive items through stages, with progress."""
+        # One worker a core is all the parallelism there is; OpenCV's own threads would only get in the way.
+        cv2.setNumThreads(1)
+        yield from runner(self.workers, self.keep_going)(stages, self.track(items, total, what))
+
+    def vectors(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
+        """PhotoRef -> Embedding in the order of the photos; what the cache knows is not computed again."""
+        chain.ready()
+        cache = Cache(settings().home / "cache.sqlite") if self.cache else None
+        stage = Remember(chain, chain.digest(), cache, self.keep_going)
+        return self.run([stage], refs, len(refs), "photos")
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """The whole chain as one stage, PhotoRef -> Embedding, which asks the cache first and tells it after."""
+
+    chain: Chain
+    address: bytes
+    cache: Cache | None
+    keep_going: bool = False
+    name: str = "recognise"
+    batch_size: int = 16
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Embedding | Rejected]:
+        sums = _digests(batch) if self.cache else {}
+        known = self.cache.get(self.address, list(sums.values())) if self.cache else {}
+        results = {ref.key: _recall(known, sums.get(ref.key), ref) for ref in batch}
+        missing = [ref for ref in batch if results[ref.key] is None]
+        made = _by_key(missing, stream(self.chain.stages(), missing, self.keep_going))
+        if self.cache:
+            packed = ((sums[key], remembered.pack(some)) for key, some in made.items() if key in sums)
+            self.cache.put(self.address, [(photo, value) for photo, value in packed if value is not None])
+        for ref in batch:
+            yield from results[ref.key] or made[ref.key]
+
+
+def _digests(batch: Sequence[PhotoRef]) -> dict[str, bytes]:
+    """What is unreadable has none: the decoder will say why."""
+    sums = {}
+    for ref in batch:
+        try:
+            data = ref.data if ref.data is not None else ref.path.read_bytes() if ref.path else None
+        except OSError:
+            continue
+        if data is not None:
+            sums[ref.key] = digest(data)
+    return sums
+
+
+def _recall(known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) -> list[Embedding | Rejected] | None:
+    if photo is None or photo not in known:
+        return None
+    try:
+        return remembered.unpack(known[photo], ref.origin)
+    except (ValueError, KeyError, TypeError):
+        return None  # written by something else: worth no more than no entry
+
+
+def _by_key(
+    refs: Sequence[PhotoRef], results: Iterable[Embedding | Rejected]
+) -> dict[str, list[Embedding | Rejected]]:
+    gathered: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref in refs}
+    for result in results:
+        gathered[result.key].append(result)
+    return gathered

@@ -1,0 +1,1 @@
+"""What lies on disk: atomic files, the cache, bundles and journals; knows no weights and no room above."""
