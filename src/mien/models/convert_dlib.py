@@ -43,6 +43,12 @@ class Convolution:
         filters = self.filters * affine.gamma[:, None, None, None]
         return Convolution(filters, self.biases * affine.gamma + affine.beta, self.stride, self.pad)
 
+    def on_pixels(self) -> Convolution:
+        """The first convolution, on raw pixels: normalisation folded in, which is exact as nothing is padded."""
+        filters = self.filters * np.float32(SCALE)
+        shift = np.einsum("oirc,i->o", filters.astype(np.float64), np.array(MEAN))
+        return Convolution(filters, self.biases - shift.astype(np.float32), self.stride, self.pad)
+
 
 @dataclass(frozen=True, slots=True)
 class Affine:
@@ -161,10 +167,10 @@ class _Writer:
 
     def write(self) -> bytes:
         graph = self._graph
-        mean = graph.constant(np.array(MEAN, np.float32).reshape(1, 3, 1, 1), "mean")
-        centred = graph.node("Sub", ["input", mean], "centred")
-        scaled = graph.node("Mul", [centred, graph.constant(np.float32(SCALE), "scale")], "scaled")
-        value = self._relu(self._convolution(_Value(scaled, 3, SIDE)))
+        first = self._peek()
+        if isinstance(first, Convolution):
+            self._layers[0] = first.on_pixels()
+        value = self._relu(self._convolution(_Value("input", 3, SIDE)))
         value = self._pool("MaxPool", value, 3)
         self._expect("max_pool_2")
         while isinstance(self._peek(), Convolution):
@@ -175,7 +181,7 @@ class _Writer:
             raise self._stranger("its last layer has another shape")
         pooled = graph.node("GlobalAveragePool", [value.name], "pooled")
         flat = graph.node("Flatten", [pooled], "flat")
-        graph.node("MatMul", [flat, graph.constant(dense.weights, "dense")], "embedding")
+        graph.node("MatMul", [flat, graph.constant(dense.weights, "weights")], "embedding")
         return graph.model({"input": ("n", 3, SIDE, SIDE)}, {"embedding": ("n", DIM)})
 
     def _block(self, entry: _Value) -> _Value:
