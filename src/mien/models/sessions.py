@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import WeightsError
-from mien.models.cards import CARDS
 from mien.models.weights import ensure
 
 if TYPE_CHECKING:
@@ -18,14 +17,15 @@ _opening = threading.Lock()
 
 
 def session(weights: str | Path) -> InferenceSession:
-    """A card's name or an ONNX file -> its session, one a process, which threads may share.
+    """A card's name (str) or an ONNX file (Path) -> its session, one a process, which threads may share.
 
     One thread a call and no spinning: the runner has as many workers as there are cores.
 
     Raises:
+        UnknownName: there is no such card.
         WeightsError: the weights are missing, refused, or not a network that ONNX Runtime can open.
     """
-    path = str(ensure(weights) if isinstance(weights, str) and weights in CARDS else Path(weights))
+    path = str(ensure(weights) if isinstance(weights, str) else weights)
     with _opening:
         if path not in _open:
             _open[path] = _opened(path)
