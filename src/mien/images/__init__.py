@@ -1,0 +1,33 @@
+"""Encoded pictures in, RGB pixels out, and back; the one room that knows file formats, EXIF and colour modes.
+
+The names below are loaded on first use, because Pillow stands behind them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mien.images.values import Decoded, Header, ImageError
+
+if TYPE_CHECKING:
+    from mien.images.reading import decode, read_header
+    from mien.images.stage import Decode, sharper
+    from mien.images.writing import encode, thumbnail
+
+__all__ = ["Decode", "Decoded", "Header", "ImageError", "decode", "encode", "read_header", "sharper", "thumbnail"]
+
+_HOMES = {
+    "Decode": "stage",
+    "decode": "reading",
+    "encode": "writing",
+    "read_header": "reading",
+    "sharper": "stage",
+    "thumbnail": "writing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,74 @@
+"""Knows EXIF's orientation tag and how to turn a picture upright; decodes nothing and never fails on a broken block."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final
+
+from PIL import Image, ImageFile
+
+UPRIGHT: Final = 1
+_TAG: Final = 0x0112
+_SHORT: Final = 3
+
+# EXIF 2.32, 4.6.4 A, "Orientation": which edge of the stored picture is the top, which the left.
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def orientation(image: ImageFile.ImageFile, data: bytes) -> int:
+    """Opened picture and its bytes -> 1 to 8; 1 where nothing usable is said."""
+    if image.format == "TIFF":
+        value = getattr(image, "tag_v2", {}).get(_TAG)
+        return value if isinstance(value, int) and value in _TURNS else UPRIGHT
+    block = image.info.get("exif")
+    if block is None and image.format == "PNG":
+        block = _late_exif(data)
+    return from_exif(block) if isinstance(block, bytes) else UPRIGHT
+
+
+def lies(turn: int) -> bool:
+    """Whether width and height change places on the way to upright."""
+    return turn > 4
+
+
+def upright(image: Image.Image, turn: int) -> Image.Image:
+    """A picture of that orientation -> the upright picture."""
+    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
+
+
+def from_exif(block: bytes) -> int:
+    """An EXIF block, with or without its "Exif" prefix -> 1 to 8; 1 where the block is broken or says nothing."""
+    tiff = block.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return UPRIGHT
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, directory)
+        for i in range(count):
+            tag, kind, _, value, _ = struct.unpack_from(order + "HHIHH", tiff, directory + 2 + 12 * i)
+            if tag == _TAG:
+                return value if kind == _SHORT and value in _TURNS else UPRIGHT
+    except struct.error:
+        pass
+    return UPRIGHT
+
+
+def _late_exif(data: bytes) -> bytes | None:
+    """The EXIF chunk of a PNG that has it after the pixels, where opening does not come; its checksum is the proof."""
+    at = data.rfind(b"eXIf")
+    if at < 4:
+        return None
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
+    if zlib.crc32(data[at:end]).to_bytes(4, "big") != data[end : end + 4]:
+        return None
+    return data[at + 4 : end]
