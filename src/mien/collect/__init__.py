@@ -1,0 +1,96 @@
+"""Reads photos and labelled data in every form that a user may have; knows no pixels, and decodes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mien.collect import fer2013, tables
+from mien.collect.dataset import DataOptions, DataSet
+from mien.collect.walk import PICTURES, readable, walk
+from mien.errors import DataError
+from mien.registry import Registry
+from mien.types import Origin, PhotoRef
+
+__all__ = ["READERS", "DataOptions", "DataSet", "open_data", "photos"]
+
+READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
+    "form of data",
+    {
+        "label folders": "mien.collect.folders:read",
+        "photos with --labels": "mien.collect.tables:read_labelled",
+        "a folder with metadata.csv": "mien.collect.tables:read_metadata",
+        "a table": "mien.collect.tables:read",
+        "FER2013's table": "mien.collect.fer2013:read",
+        "Parquet": "mien.collect.parquet:read",
+    },
+)
+
+_OPTIONS = {
+    "photos with --labels": ("labels", "target"),
+    "a folder with metadata.csv": ("target",),
+    "a table": ("images", "target"),
+    "Parquet": ("images", "target"),
+}
+"""Which options each form of data takes; the others take none."""
+
+
+def open_data(data: Path, options: DataOptions | None = None) -> DataSet:
+    """DATA in any form -> data set.
+
+    Raises:
+        DataError: it is not there, is nothing that can be read, or an option does not apply to it.
+    """
+    options = options or DataOptions()
+    form = _form(data, options)
+    for name in ("images", "target", "labels"):
+        if getattr(options, name) is not None and name not in _OPTIONS.get(form, ()):
+            raise DataError(f"--{name} does not apply to {data}, which was taken for {form}")
+    return READERS.load(form)(data, options)
+
+
+def photos(paths: Sequence[Path]) -> list[PhotoRef]:
+    """Files and folders -> photos without labels, in the order given, each once; a file that is missing stays in.
+
+    Raises:
+        DataError: there is not one photo in them.
+    """
+    refs: dict[str, PhotoRef] = {}
+    for path in paths:
+        files = [found.path for found in walk(path).found] if path.is_dir() else [path]
+        for file in files:
+            key = readable(file.as_posix())
+            refs.setdefault(key, PhotoRef(Origin(key), file))
+    if not refs:
+        raise DataError(f"there are no photos in {', '.join(str(path) for path in paths) or 'nothing'}")
+    return list(refs.values())
+
+
+def _form(data: Path, options: DataOptions) -> str:
+    """What kind of data lies at a path, by its name and its first line.
+
+    Raises:
+        DataError: nothing is there, or nothing that can be read.
+    """
+    if not data.exists():
+        raise DataError(f"there is no {data}")
+    if options.labels is not None:
+        return "photos with --labels"
+    if data.is_dir():
+        return _form_of_folder(data)
+    if data.suffix.lower() == ".parquet":
+        return "Parquet"
+    if data.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return "FER2013's table" if fer2013.recognises(tables.header(data)) else "a table"
+    if data.name.lower().endswith(PICTURES):
+        raise DataError(f"{data} is one photo: give the folder that holds the label folders")
+    raise DataError(f"{data} is not labelled data: give a folder of label folders, a CSV or a Parquet file")
+
+
+def _form_of_folder(data: Path) -> str:
+    metadata = data / "metadata.csv"
+    if metadata.is_file() and "file_name" in tables.header(metadata):
+        return "a folder with metadata.csv"
+    seen = walk(data, (*PICTURES, ".parquet"))
+    tables_only = bool(seen.found) and all(found.name.lower().endswith(".parquet") for found in seen.found)
+    return "Parquet" if tables_only else "label folders"

@@ -1,0 +1,62 @@
+"""Reads a folder of label folders, with or without `train`, `val` and `test` above them; knows no table."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mien.collect.columns import split_named
+from mien.collect.dataset import DataOptions, DataSet
+from mien.collect.notes import counted, listed
+from mien.collect.walk import Found, Walk, walk
+from mien.errors import DataError
+from mien.types import Origin, PhotoRef
+
+
+def read(data: Path, options: DataOptions) -> DataSet:
+    """Folder of label folders -> data set; folders inside a label folder belong to that label.
+
+    Raises:
+        DataError: there is no picture in it, or none in a label folder.
+    """
+    del options  # a folder says all by itself
+    seen = walk(data)
+    if not seen.found:
+        raise DataError(f"there are no photos in {data}")
+    depth = 1 if _has_splits(seen.found) else 0
+    refs, loose = [], []
+    for found in seen.found:
+        parts = found.name.split("/")
+        if len(parts) < depth + 2:
+            loose.append(found.name)
+            continue
+        label = unicodedata.normalize("NFC", parts[depth])
+        refs.append(PhotoRef(Origin(found.name, label, split_named(parts[0]) if depth else None), found.path))
+    if not refs:
+        raise DataError(f"{data} has no label folders: put the photos of each label into a folder of that name")
+    return DataSet.of(refs, [*_notes(seen, depth, loose), *seen.notes()])
+
+
+def _tops(found: Sequence[Found], depth: int) -> set[str]:
+    """The first part of the names that have at least `depth` folders."""
+    return {item.name.split("/", 1)[0] for item in found if item.name.count("/") >= depth}
+
+
+def _has_splits(found: Sequence[Found]) -> bool:
+    """All top folders are called like splits, and each of them holds folders with pictures."""
+    tops = _tops(found, 2)
+    return bool(tops) and tops == _tops(found, 1) and all(split_named(top) for top in tops)
+
+
+def _notes(seen: Walk, depth: int, loose: Sequence[str]) -> Iterator[str]:
+    if loose:
+        yield f"left out {counted(len(loose), 'photo')} that lie in no label folder: {listed(loose)}"
+    splits = sorted(top for top in _tops(seen.found, 1) if split_named(top))
+    if depth == 0 and splits:
+        what = "label" if len(splits) == 1 else "labels"
+        yield f"took {listed(splits)} for {what}, not for splits, which would all be called so and hold label folders"
+    filled = {tuple(found.name.split("/")[: depth + 1]) for found in seen.found}
+    empty = sorted(name for name in seen.folders if name.count("/") == depth and tuple(name.split("/")) not in filled)
+    if empty:
+        yield f"found no photos in {counted(len(empty), 'label folder')}: {listed(empty)}"
