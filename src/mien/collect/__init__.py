@@ -15,7 +15,7 @@ from mien.types import Origin, PhotoRef
 __all__ = ["READERS", "DataOptions", "DataSet", "open_data", "photos"]
 
 READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
-    "form of data",
+    "reader",
     {
         "label folders": "mien.collect.folders:read",
         "photos with --labels": "mien.collect.tables:read_labelled",
