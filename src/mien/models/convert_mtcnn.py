@@ -18,8 +18,12 @@ from mien.errors import WeightsError
 from mien.models.graph import Graph
 
 Array = npt.NDArray[np.float32]
+Weights = tuple[Array, Array]
+"""Of one layer: weights and biases, as Keras orders them."""
 Where = tuple[int, tuple[int, ...]]
 """Offset in bytes, shape."""
+
+_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +111,15 @@ def convert(data: bytes, name: str) -> bytes:
     graph, left = Graph(f"mtcnn-{name}"), iter(arrays(data, net))
     value = "input"
     for i in range(net.convolutions):
-        value = _convolution(graph, value, left, f"convolution{i}")
-        slope = graph.constant(next(left).reshape(-1, 1, 1), f"slope{i}")
-        value = graph.node("PRelu", [value, slope], f"prelu{i}")
+        value = _convolution(graph, value, (next(left), next(left)), f"convolution{i}")
+        value = _prelu(graph, value, next(left), f"prelu{i}")
         if i < len(net.pools):
             size, part = net.pools[i]
             shape = {"kernel_shape": [size, size], "strides": [2, 2], "ceil_mode": int(part)}
             value = graph.node("MaxPool", [value], f"pool{i}", **shape)
     if net.side is None:
-        _convolution(graph, value, left, "box")
-        _score(graph, _convolution(graph, value, left, "classes"))
+        _convolution(graph, value, (next(left), next(left)), "box", exact=True)
+        _score(graph, _convolution(graph, value, _face(left), "face", exact=True))
         return graph.model(
             {"input": ("n", 3, "height", "width")}, {"box": ("n", 4, "h", "w"), "score": ("n", "h", "w")}
         )
@@ -127,25 +130,47 @@ def convert(data: bytes, name: str) -> bytes:
 def _dense_layers(graph: Graph, value: str, left: Iterator[Array], net: Net) -> dict[str, tuple[int | str, ...]]:
     # The authors flattened Caffe's columns before rows, and channels last.
     flat = graph.node("Flatten", [graph.node("Transpose", [value], "columns_first", perm=[0, 3, 2, 1])], "flat")
-    hidden = _dense(graph, flat, left, "hidden")
+    hidden = _dense(graph, flat, (next(left), next(left)), "hidden")
     hidden = graph.node("PRelu", [hidden, graph.constant(next(left), "slope_hidden")], "prelu_hidden")
-    outputs: dict[str, tuple[int | str, ...]] = {_dense(graph, hidden, left, "box"): ("n", 4)}
+    outputs: dict[str, tuple[int | str, ...]] = {_dense(graph, hidden, (next(left), next(left)), "box"): ("n", 4)}
     if net.landmarks:
-        outputs[_dense(graph, hidden, left, "landmarks")] = ("n", 10)
-    outputs[_score(graph, _dense(graph, hidden, left, "classes"))] = ("n",)
+        outputs[_dense(graph, hidden, (next(left), next(left)), "landmarks")] = ("n", 10)
+    outputs[_score(graph, _dense(graph, hidden, _face(left), "face"))] = ("n",)
     return outputs
 
 
-def _convolution(graph: Graph, value: str, left: Iterator[Array], name: str) -> str:
-    filters = graph.constant(next(left).transpose(3, 2, 0, 1), f"filters_{name}")
-    return graph.node("Conv", [value, filters, graph.constant(next(left), f"biases_{name}")], name)
+def _convolution(graph: Graph, value: str, weights: Weights, name: str, *, exact: bool = False) -> str:
+    """Unless `exact`, outputs are filled up with zeros to a multiple of 16, the block of ONNX Runtime's fast layout."""
+    filters, biases = weights[0].transpose(3, 2, 0, 1), weights[1]
+    inputs = filters.shape[1]
+    more = 0 if exact else -len(biases) % _BLOCK
+    fill = -inputs % _BLOCK if inputs > 3 else 0
+    filled = graph.constant(np.pad(filters, ((0, more), (0, fill), (0, 0), (0, 0))), f"filters_{name}")
+    return graph.node("Conv", [value, filled, graph.constant(np.pad(biases, (0, more)), f"biases_{name}")], name)
 
 
-def _dense(graph: Graph, value: str, left: Iterator[Array], name: str) -> str:
-    weights = graph.constant(next(left), f"weights_{name}")
-    return graph.node("Gemm", [value, weights, graph.constant(next(left), f"biases_{name}")], name)
+def _prelu(graph: Graph, value: str, slopes: Array, name: str) -> str:
+    """PReLU as a x + (1 - a) max(x, 0): ONNX Runtime's own takes up to ten times as long as a convolution."""
+    a = np.pad(slopes.reshape(-1, 1, 1), ((0, -slopes.size % _BLOCK), (0, 0), (0, 0)))
+    sloped = graph.node("Mul", [value, graph.constant(a, f"slopes_{name}")], f"sloped_{name}")
+    above = graph.node("Relu", [value], f"above_{name}")
+    above = graph.node("Mul", [above, graph.constant(1 - a, f"rest_{name}")], f"rising_{name}")
+    return graph.node("Add", [sloped, above], name)
 
 
-def _score(graph: Graph, classes: str) -> str:
-    both = graph.node("Softmax", [classes], "probabilities", axis=1)
-    return graph.node("Gather", [both, graph.constant(np.int64(1), "face")], "score", axis=1)
+def _dense(graph: Graph, value: str, weights: Weights, name: str) -> str:
+    constants = [
+        graph.constant(array, f"{kind}_{name}") for kind, array in zip(("weights", "biases"), weights, strict=True)
+    ]
+    return graph.node("Gemm", [value, *constants], name)
+
+
+def _face(left: Iterator[Array]) -> Weights:
+    """The last layer's two classes as one: softmax over two is the sigmoid of their difference."""
+    weights, biases = next(left), next(left)
+    return weights[..., 1:] - weights[..., :1], biases[1:] - biases[:1]
+
+
+def _score(graph: Graph, odds: str) -> str:
+    likely = graph.node("Sigmoid", [odds], "probability")
+    return graph.node("Squeeze", [likely, graph.constant(np.array([1], np.int64), "class_axis")], "score")

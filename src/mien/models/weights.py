@@ -18,7 +18,7 @@ from mien.models.cards import Card, Commercial, Converted, Given, Inside, Packag
 BROUGHT = "file"
 """The cache's key of files that came from outside, whatever they hold."""
 
-_CONVERSION = "2"
+_CONVERSION = "3"
 """Part of the key of what is made here; raised whenever a converter's result changes."""
 
 _making = threading.RLock()
