@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
+from mien.errors import DataError
 from mien.types import Origin, PhotoRef
 
 
@@ -45,3 +47,42 @@ class DataSet:
     def labels(self) -> list[str]:
         """The labels that occur, sorted."""
         return sorted({origin.label for origin in self.origins if origin.label is not None})
+
+    @property
+    def splits(self) -> list[str]:
+        """The official splits that the data has, sorted."""
+        return sorted({origin.split for origin in self.origins if origin.split is not None})
+
+    def only(self, split: str) -> DataSet:
+        """The photos of one official split.
+
+        Raises:
+            DataError: the data has no such split.
+        """
+        kept = [i for i, origin in enumerate(self.origins) if origin.split == split]
+        if not kept:
+            there = f"its splits are: {', '.join(self.splits)}" if self.splits else "it has none"
+            raise DataError(f"the data has no split {split!r} ({there})")
+        return DataSet(Picked(self.refs, kept), [self.origins[i] for i in kept], self.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked(Sequence[PhotoRef]):
+    """Some photos of a sequence, in rising order; gone over by going once over the whole."""
+
+    refs: Sequence[PhotoRef]
+    kept: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    @overload
+    def __getitem__(self, index: int) -> PhotoRef: ...
+    @overload
+    def __getitem__(self, index: slice) -> Picked: ...
+    def __getitem__(self, index: int | slice) -> PhotoRef | Picked:
+        return Picked(self.refs, self.kept[index]) if isinstance(index, slice) else self.refs[self.kept[index]]
+
+    def __iter__(self) -> Iterator[PhotoRef]:
+        kept = set(self.kept)
+        return (ref for i, ref in enumerate(self.refs) if i in kept)

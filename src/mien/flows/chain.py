@@ -1,4 +1,4 @@
-"""How a photo becomes vectors: which detector, view and network, as data that a bundle pins and a cache is addressed by."""
+"""How a photo becomes vectors, as data: a bundle pins it, and the cache is addressed by it."""
 
 from __future__ import annotations
 

@@ -105,9 +105,7 @@ def _recall(known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) ->
         return None  # written by something else: worth no more than no entry
 
 
-def _by_key(
-    refs: Sequence[PhotoRef], results: Iterable[Embedding | Rejected]
-) -> dict[str, list[Embedding | Rejected]]:
+def _by_key(refs: Sequence[PhotoRef], results: Iterable[Embedding | Rejected]) -> dict[str, list[Embedding | Rejected]]:
     gathered: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref in refs}
     for result in results:
         gathered[result.key].append(result)

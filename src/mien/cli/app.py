@@ -1,0 +1,55 @@
+"""The table of verbs; loads none of the rooms."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mien import __version__
+from mien.cli import (
+    align,
+    benchmark,
+    classify,
+    demo,
+    embed,
+    evaluate,
+    look,
+    models,
+    sort,
+    train,
+    undo,
+    verify,
+)
+
+app = typer.Typer(
+    name="mien",
+    help="From a folder of photos to a measured, running face classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """From a folder of photos to a measured, running face classifier."""
+
+
+for verb in (look, align, embed, train, evaluate, classify, sort, undo, verify):
+    app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(models.app, name="models")
+app.command()(demo.demo)

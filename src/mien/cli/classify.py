@@ -1,0 +1,39 @@
+"""`mien classify`: the names of faces in photos."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mien.cli import options
+from mien.cli.output import Output
+
+
+def classify(
+    bundle: options.BundleArgument,
+    images: options.Photos,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show.")] = 3,
+    workers: options.Workers = None,
+    keep_going: options.KeepGoing = False,
+    no_cache: options.NoCache = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Name every face of photos: the best labels with their probabilities, or "unknown"."""
+    from mien.collect import photos
+    from mien.flows.classify import classify as flow
+    from mien.types import Rejected
+
+    out = Output(json, quiet)
+    drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
+    for result in flow(bundle, photos(images), drive):
+        if isinstance(result, Rejected):
+            why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")
+            out.record({"image": result.key, "rejected": result.as_json()}, f"{result.key}: {why}")
+            continue
+        best = [{"label": label, "score": round(score, 4)} for label, score in result.top[:top]]
+        face = {"box": [round(value, 1) for value in result.face.box], "score": round(result.face.score, 4)}
+        fields = {"image": result.key, "face": face, "label": result.label, "top": best}
+        shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
+        out.record(fields, f"{result.key}: {result.label}  ({shown})")

@@ -1,0 +1,70 @@
+"""`mien embed`: faces as numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli import options
+from mien.cli.output import Output, seconds
+
+
+def embed(
+    src: Annotated[
+        Path, typer.Argument(help="Folder of photos or of label folders, or labelled data in another form.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder, or a file that ends in .parquet or .npz.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="openface-csv, parquet or npz; by the ending of OUT if not said.")
+    ] = None,
+    all_faces: options.AllFaces = False,
+    detector: options.Detector = "auto",
+    embedder: options.Embedder = "auto",
+    faces: options.Faces = "find",
+    min_face: options.MinFace = 20,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The network's own output: no mirrored mean, length not set to 1.")
+    ] = False,
+    images: options.Images = None,
+    workers: options.Workers = None,
+    keep_going: options.KeepGoing = False,
+    no_cache: options.NoCache = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Turn the face of every photo into a vector; a second run computes only what is new."""
+    from dataclasses import replace
+
+    from mien.collect import DataOptions, open_data, photos
+    from mien.errors import DataError
+    from mien.flows.chain import chain
+    from mien.flows.embed import embed as flow
+
+    show = Output(json, quiet)
+    form = form or {".parquet": "parquet", ".npz": "npz"}.get(out.suffix, "openface-csv")
+    way = chain(detector, embedder, faces, "all" if all_faces else "largest", min_face)
+    way = replace(way, mirror=not plain, normalise=not plain)
+    try:
+        data = open_data(src, DataOptions(images=images))
+        refs, root = data.refs, str(images or src)
+        show.notes(data.notes)
+    except DataError:
+        if not src.is_dir():
+            raise
+        refs, root = photos([src]), "."  # a folder of photos without labels
+    done = flow(refs, root, out, form, way, show.drive(workers, keep_going=keep_going, no_cache=no_cache))
+    show.rejections(done.rejected)
+    rate = done.photos / max(done.seconds, 1e-9)
+    fields = {
+        "photos": done.photos,
+        "faces": done.faces,
+        "rejected": len(done.rejected),
+        "seconds": seconds(done.seconds),
+        "photos_per_second": round(rate, 2),
+        "detector": way.detector,
+        "embedder": way.embedder,
+    }
+    written = ", ".join(str(path) for path in done.files)
+    show.record(fields, f"{done.faces} faces of {done.photos} photos, {rate:.0f} photos a second: {written}")

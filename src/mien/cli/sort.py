@@ -1,0 +1,58 @@
+"""`mien sort`: photos into the folders of their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli import options
+from mien.cli.output import Output
+
+
+def sort(
+    bundle: options.BundleArgument,
+    src: Annotated[Path, typer.Argument(help="Folder of photos to be filed.")],
+    dst: Annotated[Path, typer.Argument(help="Folder in which the label folders are made.")],
+    mode: Annotated[str, typer.Option("--mode", help="copy, link (hard links) or move.")] = "copy",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    workers: options.Workers = None,
+    keep_going: options.KeepGoing = False,
+    no_cache: options.NoCache = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """File photos into label folders, unknown/ and rejected/, by what a bundle sees; `mien undo` takes it back."""
+    import json as jsonlib
+
+    from mien.flows.sort import sort as flow
+
+    out = Output(json, quiet)
+    done = flow(bundle, src, dst, mode, out.drive(workers, keep_going=keep_going, no_cache=no_cache), dry_run=dry_run)
+    out.notes(f"finished what a broken-off run had begun: {path}" for path in done.settled)
+    if dry_run:
+        for line in done.plan.as_json_lines():
+            fields = jsonlib.loads(line)
+            out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
+    for act, reason in done.outcome.failed:
+        out.note(f"left alone: {act.source}: {reason}")
+    plan = done.plan
+    fields = {
+        "planned": len(plan.acts),
+        "done": len(done.outcome.done),
+        "unknown": plan.unknown,
+        "rejected": plan.rejected,
+        "journal": None if done.path is None else str(done.path),
+        "counts": dict(plan.counts),
+        "kept": plan.kept,
+        "failed": len(done.outcome.failed),
+    }
+    undo = f"; take it back with: mien undo {done.path}" if done.path else ""
+    out.record(
+        fields,
+        f"{len(done.outcome.done)} of {len(plan.acts)} photos filed into {dst}"
+        f" ({plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before){undo}",
+    )
+    if done.outcome.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,19 @@
+"""Photos in, the names of their faces out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mien.flows.drive import Drive
+from mien.flows.recognise import recognise
+from mien.types import PhotoRef, Prediction, Rejected
+
+
+def classify(path: Path, refs: Sequence[PhotoRef], drive: Drive) -> Iterator[Prediction | Rejected]:
+    """Every face of every photo, with the bundle's answer.
+
+    Raises:
+        BundleError, WeightsError: the bundle cannot be used.
+    """
+    return recognise(path).predictions(refs, drive, every_face=True)

@@ -1,0 +1,41 @@
+"""The pages that a person reads of a measurement: the report with its pictures, and the card of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mien import models
+from mien.collect import DataSet
+from mien.config import settings
+from mien.evaluate import About, Evaluation, render_report
+from mien.flows.chain import Chain
+from mien.images import Decode, thumbnail
+from mien.types import Photo, PhotoRef
+
+_THUMBNAIL = 128  # pixels on the longer side
+
+
+def today() -> str:
+    """The day, as reports and bundles write it."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def report(evaluation: Evaluation, name: str, data: DataSet, source: str, chain: Chain, note: str = "") -> str:
+    """An evaluation of `data` (called `source`) -> report.html, with thumbnails of the worst mistakes."""
+    places = {origin.uri: i for i, origin in enumerate(data.origins)}
+    detector = chain.detector if chain.faces == "find" else "none: pictures are faces already cut"
+    about = About(name, source, today(), detector, chain.embedder, note)
+    return render_report(evaluation, about, lambda uri: _thumbnail(data.refs[places[uri]]))
+
+
+def _thumbnail(ref: PhotoRef) -> bytes | None:
+    photo = next(iter(Decode(2 * _THUMBNAIL, settings().max_megapixels)([ref])))
+    return thumbnail(photo.pixels, _THUMBNAIL) if isinstance(photo, Photo) else None
+
+
+def licences(chain: Chain) -> list[Mapping[str, Any]]:
+    """What a card says of the weights that a chain stands on."""
+    cards = [models.card(name) for name in chain.weights()]
+    return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in cards]

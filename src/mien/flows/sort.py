@@ -1,0 +1,60 @@
+"""A messy folder in, photos filed by the bundle's answers out: plan first, journal before each act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from mien import sort as filing
+from mien.collect import photos
+from mien.errors import DataError
+from mien.flows.drive import Drive
+from mien.flows.recognise import recognise
+from mien.sort import Plan
+from mien.store import journal
+from mien.store.journal import Action, Outcome
+from mien.types import PhotoRef
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """What was planned and what came of it; `path` is the journal, None where nothing was to be done.
+
+    `settled` are the journals of killed runs that were brought to their end first.
+    """
+
+    plan: Plan
+    outcome: Outcome
+    path: Path | None
+    settled: Sequence[Path]
+
+
+def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run: bool = False) -> Sorted:
+    """Photos under `src` -> `dst/LABEL`, `dst/unknown` or `dst/rejected`, by the main face of each.
+
+    Raises:
+        BundleError, WeightsError: the bundle cannot be used. DataError: no such mode, no photos, or `dst` cannot be
+            written; what was done until then stands in the journal.
+    """
+    if mode not in get_args(Action):
+        raise DataError(f"--mode {mode}: use {', '.join(get_args(Action))}")
+    action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
+    recogniser = recognise(bundle)
+    settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
+    refs = [ref for ref in photos([src]) if not _inside(ref, dst, src)]
+    paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
+    plan = filing.plan(recogniser.predictions(refs, drive), paths.__getitem__, dst, action, filing.earlier(dst))
+    if dry_run or not plan.acts:
+        return Sorted(plan, Outcome(), None, settled)
+    path = filing.new_journal(dst)
+    outcome = journal.execute(plan.acts, path, root=dst)
+    return Sorted(plan, outcome, path, settled)
+
+
+def _inside(ref: PhotoRef, dst: Path, src: Path) -> bool:
+    """Whether a photo lies in the target already, where that is a folder inside of the source."""
+    if ref.path is None or src.resolve() == dst.resolve():
+        return False
+    return ref.path.resolve().is_relative_to(dst.resolve()) and dst.resolve().is_relative_to(src.resolve())

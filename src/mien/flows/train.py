@@ -1,0 +1,174 @@
+"""Labelled photos in, a bundle out: vectors, the head, what it is worth, and the pages that say so."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien import __version__
+from mien.collect import DataSet
+from mien.errors import DataError
+from mien.evaluate import Evaluation, evaluate, render_card
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.flows.report import licences, report, today
+from mien.store import bundle as bundles
+from mien.train import RECIPES
+from mien.train.head import HeadFit, HeadOptions
+from mien.types import UNKNOWN, Embedding, Prediction, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What a user may say about training.
+
+    false_accept_rate: the share of strangers that may be taken for somebody known.
+    """
+
+    recipe: str = "head"
+    seed: int = 0
+    false_accept_rate: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of it; `evaluation` is of photos that the head had not seen."""
+
+    bundle: Path
+    recipe: str
+    counts: Mapping[str, int]
+    rejected: Sequence[Rejected]
+    fit: HeadFit
+    evaluation: Evaluation
+    seconds: float
+
+
+def train(data: DataSet, name: str, out: Path, chain: Chain, options: TrainOptions, drive: Drive) -> Trained:
+    """Labelled data (called `name`) -> a bundle at `out`.
+
+    Raises:
+        UnknownName: no such recipe. DataError: too little to learn from, or `out` cannot be written.
+        WeightsError: weights are missing.
+    """
+    bundles.writable(out)
+    fit_head = RECIPES.load(options.recipe)
+    start = time.perf_counter()
+    found, rejected = _vectors(data, chain, drive)
+    labels = [embedding.origin.label or UNKNOWN for embedding in found]
+    fit: HeadFit = fit_head(
+        np.stack([embedding.vector for embedding in found]),
+        labels,
+        groups=[embedding.origin.group for embedding in found],
+        splits=[embedding.origin.split for embedding in found],
+        options=HeadOptions(options.seed, options.false_accept_rate),
+    )
+    evaluation = evaluate([*_held_out(fit, found), *_counted(rejected, fit)], fit.head.labels, fit.head.threshold)
+    counts = dict(sorted(Counter(labels).items()))
+    manifest = _manifest(name, chain, options, counts, fit, evaluation, len(rejected))
+    note = f"Measured while training, on photos that the head had not seen ({fit.validation.method})."
+    pages = {
+        "report.html": report(evaluation, out.name.removesuffix(bundles.SUFFIX), data, name, chain, note),
+        "card.md": render_card(_facts(out, chain, options, counts, fit, evaluation)),
+    }
+    bundles.save(out, manifest, fit.head.to_arrays(), pages)
+    return Trained(out, options.recipe, counts, rejected, fit, evaluation, time.perf_counter() - start)
+
+
+def _vectors(data: DataSet, chain: Chain, drive: Drive) -> tuple[list[Embedding], list[Rejected]]:
+    found: list[Embedding] = []
+    rejected: list[Rejected] = []
+    for result in drive.vectors(chain, data.refs):
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        elif result.origin.label is not None:
+            found.append(result)
+    if not found:
+        raise DataError(
+            f"none of the {len(data.origins)} photos can be learnt from: in {len(rejected)} no face was found or the"
+            " picture could not be read, and the others have no label"
+        )
+    return found, rejected
+
+
+def _held_out(fit: HeadFit, found: Sequence[Embedding]) -> list[Prediction]:
+    """The answers for photos that the head had not seen when it gave them."""
+    predictions = []
+    labels, held = fit.head.labels, fit.held_out
+    for row, probabilities, familiarity in zip(held.rows, held.probabilities, held.familiarity, strict=True):
+        embedding = found[row]
+        top = tuple((labels[i], float(probabilities[i])) for i in np.argsort(-probabilities, kind="stable"))
+        label = top[0][0] if familiarity >= fit.head.threshold else UNKNOWN
+        predictions.append(Prediction(embedding.origin, embedding.face, label, top, float(familiarity)))
+    return predictions
+
+
+def _counted(rejected: Sequence[Rejected], fit: HeadFit) -> list[Rejected]:
+    """The rejected photos that count as errors: all of them, or those of the held-out split where there is one."""
+    if fit.validation.method == "out-of-fold":
+        return list(rejected)
+    return [item for item in rejected if item.origin.split == fit.validation.method]
+
+
+def _manifest(
+    name: str,
+    chain: Chain,
+    options: TrainOptions,
+    counts: Mapping[str, int],
+    fit: HeadFit,
+    evaluation: Evaluation,
+    rejected: int,
+) -> dict[str, Any]:
+    return {
+        "mien": __version__,
+        "created": today(),
+        "recipe": options.recipe,
+        "labels": list(fit.head.labels),
+        "counts": dict(counts),
+        "chain": chain.as_json(),
+        "weights": chain.weights(),
+        "head": fit.head.to_json(),
+        "training": {
+            "data": name,
+            "seed": options.seed,
+            "false_accept_rate": options.false_accept_rate,
+            "rejected": rejected,
+            **fit.as_json(),
+        },
+        "measured": evaluation.as_json(),
+    }
+
+
+def _facts(
+    out: Path, chain: Chain, options: TrainOptions, counts: Mapping[str, int], fit: HeadFit, evaluation: Evaluation
+) -> dict[str, Any]:
+    unknown = None
+    if fit.unknown.threshold is not None:
+        unknown = {
+            "threshold": fit.unknown.threshold,
+            "false_accept_rate": options.false_accept_rate,
+            "estimated": fit.unknown.method,
+        }
+    detector = chain.detector if chain.faces == "find" else "none: each picture is a face already cut"
+    return {
+        "name": out.name.removesuffix(bundles.SUFFIX),
+        "date": today(),
+        "version": __version__,
+        "labels": counts,
+        "recipe": options.recipe,
+        "head": fit.head.kind,
+        "detector": detector,
+        "view": f"{chain.view.name}, {chain.view.size} pixels",
+        "embedder": chain.embedder,
+        "weights": licences(chain),
+        "seed": options.seed,
+        "measured": evaluation.as_json(),
+        "how": f"while training, on photos that the head had not seen ({fit.validation.method})",
+        "unknown": unknown,
+        "notes": fit.notes,
+    }

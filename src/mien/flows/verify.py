@@ -1,0 +1,46 @@
+"""Two photos in, one answer out: the same person or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mien import models
+from mien.collect import photos
+from mien.errors import DataError
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.types import Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """distance: between the vectors of the two main faces. same: whether it lies below the threshold."""
+
+    distance: float
+    threshold: float
+
+    @property
+    def same(self) -> bool:
+        return self.distance < self.threshold
+
+
+def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None = None) -> Verified:
+    """Compare the main faces of two photos; the threshold is the embedder's own unless one is given.
+
+    Raises:
+        DataError: one of them shows no face or cannot be read, or the embedder states no threshold.
+    """
+    limit = threshold if threshold is not None else models.card(chain.embedder).threshold
+    if limit is None:
+        raise DataError(f"the embedder {chain.embedder!r} states no threshold: give one with --threshold")
+    vectors = []
+    for path in (a, b):
+        # One by one, because both may be the same file.
+        result = next(iter(drive.vectors(chain, photos([path]))))
+        if not isinstance(result, Embedding):
+            raise DataError(f"{path}: {result.reason.meaning}" + (f" ({result.detail})" if result.detail else ""))
+        vectors.append(result.vector)
+    return Verified(float(np.linalg.norm(vectors[0] - vectors[1])), limit)
