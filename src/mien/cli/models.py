@@ -2,66 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import options
+from mien.cli.output import Output
+
 if TYPE_CHECKING:
+    from mien.models import Terms
     from mien.models.fetch import Progress
 
-app = typer.Typer(name="models", help="Weights: list them, download them, add files, check them.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
+app = typer.Typer(help="Weights: list them, download them, add files, check them.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(as_json: Json = False, quiet: Quiet = False) -> None:
+def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Every set of weights: its licence, whether commercial use is allowed, and where it is."""
     from mien.models import holdings
 
-    rows = []
-    for holding in holdings():
-        row = {
-            "name": holding.card.name,
-            "kind": holding.card.kind,
-            "licence": holding.terms.licence,
-            "commercial": holding.terms.commercial,
-            "where": str(holding.where),
-            "bytes": holding.bytes,
-        }
-        rows.append(row | {"title": holding.card.title, "data": holding.card.data, "url": holding.card.url})
-    if as_json:
-        _print_json(*rows)
-        return
-    shown = ("name", "kind", "commercial", "where", "bytes", "licence")
-    table = [[_size(row[key]) if key == "bytes" else str(row[key]) for key in shown] for row in rows]
-    header = ["name", "kind", "commercial", "where", "size", "licence"]
-    _print_table(table if quiet else [header, *table])
+    show, rows = Output(json, quiet), [("name", "kind", "commercial", "where", "size", "licence")]
+    for held in holdings():
+        card, terms = held.card, held.terms
+        fields = {"name": card.name, "kind": card.kind, "licence": terms.licence, "commercial": terms.commercial}
+        more = {"where": str(held.where), "bytes": held.bytes, "title": card.title, "data": card.data, "url": card.url}
+        if json:
+            show.record(fields | more)
+        rows.append((card.name, card.kind, terms.commercial, held.where, _size(held.bytes), terms.licence))
+    if not json:
+        _table(show, rows)
 
 
 @app.command()
 def pull(
     name: Annotated[str, typer.Argument(help="Which, as `mien models list` calls it.")],
-    as_json: Json = False,
-    quiet: Quiet = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Download weights from their owner, and check them."""
     from mien.models import card, terms_of
-    from mien.models import pull as fetch
+    from mien.models import pull as download
 
-    with _progress(name, shown=not (quiet or as_json)) as progress:
-        path = fetch(name, progress)
+    with _bar(name, shown=not (json or quiet) and sys.stderr.isatty()) as progress:
+        path = download(name, progress)
     terms = terms_of(card(name))
-    if as_json:
-        _print_json({"name": name, "path": str(path), "licence": terms.licence, "commercial": terms.commercial})
-    elif not quiet:
-        print(f"{name}: {path} (licence: {terms.licence}; commercial use: {terms.commercial})")
+    Output(json, quiet).record({"name": name, "path": str(path)} | _terms(terms), f"{name}: {path} ({_words(terms)})")
 
 
 @app.command()
@@ -70,57 +59,58 @@ def add(
     name: Annotated[
         str | None, typer.Option("--as", help="Which weights it holds, where mien does not know it.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Take a file of weights that you have."""
     from mien.models import add as adopt
 
     added = adopt(file, name)
-    if as_json:
-        row = {"name": added.name, "path": str(added.path), "known": added.known}
-        _print_json(row | {"licence": added.terms.licence, "commercial": added.terms.commercial})
-    elif not quiet:
-        how = "known by its checksum" if added.known else "not known by its checksum, but of the right shape"
-        print(f"{added.name}: {how} (licence: {added.terms.licence}; commercial use: {added.terms.commercial})")
+    how = "known by its checksum" if added.known else "not known by its checksum, but of the right shape"
+    fields = {"name": added.name, "path": str(added.path), "known": added.known} | _terms(added.terms)
+    Output(json, quiet).record(fields, f"{added.name}: {how} ({_words(added.terms)})")
 
 
 @app.command()
-def verify(as_json: Json = False, quiet: Quiet = False) -> None:
+def verify(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Read every file of weights again and compare it with its checksum."""
     from mien.errors import WeightsError
     from mien.models import verify as check
 
-    checks = check()
-    if as_json:
-        _print_json(*({"name": c.name, "path": str(c.path), "state": str(c.state)} for c in checks))
-    elif not quiet:
-        _print_table([[c.name, str(c.state), str(c.path)] for c in checks])
-    bad = [c for c in checks if c.state != "ok"]
+    show, checks = Output(json, quiet), check()
+    if json:
+        for each in checks:
+            show.record({"name": each.name, "path": str(each.path), "state": str(each.state)})
+    else:
+        _table(show, [(each.name, each.state, str(each.path)) for each in checks])
+    bad = [f"{each.path} ({each.state})" for each in checks if each.state != "ok"]
     if bad:
-        what = ", ".join(f"{c.path} ({c.state})" for c in bad)
-        raise WeightsError(f"{len(bad)} of {len(checks)} files of weights are not what they should be: {what}")
+        raise WeightsError(f"{len(bad)} of {len(checks)} files of weights are not as they should be: {', '.join(bad)}")
 
 
-def _print_json(*rows: dict[str, Any]) -> None:
+def _terms(terms: Terms) -> dict[str, str]:
+    return {"licence": terms.licence, "commercial": terms.commercial}
+
+
+def _words(terms: Terms) -> str:
+    return f"licence: {terms.licence}; commercial use: {terms.commercial}"
+
+
+def _table(show: Output, rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        show.record({}, line.rstrip())
 
 
-def _print_table(rows: list[list[str]]) -> None:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)] if rows else []
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
-
-
-def _size(count: Any) -> str:
+def _size(count: int | None) -> str:
     return "" if count is None else f"{count / 1e6:.1f} MB"
 
 
 @contextmanager
-def _progress(name: str, shown: bool) -> Iterator[Progress | None]:
+def _bar(name: str, shown: bool) -> Iterator[Progress | None]:
     """A bar on stderr while bytes come in."""
-    if not (shown and sys.stderr.isatty()):
+    if not shown:
         yield None
         return
     from rich.console import Console
@@ -128,5 +118,5 @@ def _progress(name: str, shown: bool) -> Iterator[Progress | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(name, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+        task = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
