@@ -1,0 +1,147 @@
+"""Predictions against labels: which photos count for what, and the figures that follow; reads and draws nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+
+from mien.errors import DataError
+from mien.evaluate.calibration import calibration_error, reliability
+from mien.evaluate.evaluation import ClassScore, Confusion, Evaluation, Mistake, Sampled
+from mien.evaluate.intervals import Share, bootstrap
+from mien.evaluate.strangers import open_set
+from mien.types import UNKNOWN, Ints, Prediction, Rejected
+
+_SEED = 0  # the bootstrap's: the same predictions give the same interval
+
+
+def evaluate(results: Iterable[Prediction | Rejected], labels: Sequence[str], threshold: float) -> Evaluation:
+    """Predictions and rejections, the known labels, the unknown rule's threshold -> the figures.
+
+    The truth is each result's `origin.label`. A photo whose label is not among `labels`, or is "unknown", shows a
+    stranger; one without a label is counted and left out.
+
+    Raises:
+        DataError: there are no photos, or none of them has a label.
+    """
+    known_labels = tuple(dict.fromkeys(label for label in labels if label != UNKNOWN))
+    sorted_out = _sort_out(results, frozenset(known_labels))
+    known, strangers = sorted_out.known, sorted_out.strangers
+    index = {label: i for i, label in enumerate(known_labels)}
+    matrix = _confusion(known, index)
+    right = np.array([p.top[0][0] == p.origin.label for p in known], dtype=bool)
+    bins = reliability(np.array([_probability(p) for p in known], dtype=np.float64), right)
+    missed = Counter(label for r in sorted_out.rejected if (label := r.origin.label) in index)
+    hits, faces, n = int(right.sum()), len(known), len(known) + missed.total()
+    return Evaluation(
+        photos=sorted_out.photos,
+        n=n,
+        strangers=sorted_out.photos - n - sorted_out.unlabelled,
+        unlabelled=sorted_out.unlabelled,
+        rejections=tuple(sorted_out.rejected),
+        accuracy=Share(hits, faces),
+        accuracy_all=Share(hits, n),
+        macro_f1=_macro_f1(matrix),
+        ece=calibration_error(bins),
+        bins=bins,
+        per_class=_per_class(known_labels, matrix, missed),
+        confusion=Confusion(known_labels, matrix),
+        unknown=open_set(_familiarities(known), right, _familiarities(strangers), threshold),
+        mistakes=_mistakes(known, strangers, threshold),
+    )
+
+
+@dataclass(slots=True)
+class _SortedOut:
+    """Photos by what they can say: the known and strangers with a face, all rejected ones, and the unlabelled."""
+
+    photos: int = 0
+    unlabelled: int = 0
+    known: list[Prediction] = field(default_factory=list)
+    strangers: list[Prediction] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def _sort_out(results: Iterable[Prediction | Rejected], labels: frozenset[str]) -> _SortedOut:
+    first: dict[str, Prediction | Rejected] = {}
+    for result in results:
+        # One face of a photo may fail where another passes: then the photo has a result.
+        if result.key not in first or (isinstance(first[result.key], Rejected) and isinstance(result, Prediction)):
+            first[result.key] = result
+    out = _SortedOut(photos=len(first))
+    for result in first.values():
+        out.unlabelled += result.origin.label is None
+        if isinstance(result, Rejected):
+            out.rejected.append(result)
+        elif result.origin.label in labels:
+            out.known.append(result)
+        elif result.origin.label is not None:
+            out.strangers.append(result)
+    if not out.photos:
+        raise DataError("there is no photo to evaluate: the data named none")
+    if out.unlabelled == out.photos:
+        raise DataError(
+            f"none of the {out.photos} photos has a label, so there is nothing to compare with: "
+            "sort them into folders named after their label, or give a CSV with the columns filename,label"
+        )
+    return out
+
+
+def _probability(prediction: Prediction) -> float:
+    value = prediction.top[0][1]
+    return value if isfinite(value) else 0.0
+
+
+def _familiarities(predictions: list[Prediction]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([p.familiarity for p in predictions], dtype=np.float64)
+
+
+def _confusion(known: list[Prediction], index: dict[str, int]) -> Ints:
+    matrix = np.zeros((len(index), len(index)), dtype=np.int64)
+    for p in known:
+        truth, answer = p.origin.label, p.top[0][0]
+        if answer not in index:
+            raise ValueError(f"the answer {answer!r} for {p.key} is not among the labels")
+        matrix[index[truth or ""], index[answer]] += 1
+    return matrix
+
+
+def _per_class(labels: tuple[str, ...], matrix: Ints, missed: Counter[str]) -> dict[str, ClassScore]:
+    scores = {}
+    for i, label in enumerate(labels):
+        hits, true, answered = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
+        f1 = 2 * hits / (true + answered) if true + answered else None
+        score = ClassScore(true + missed[label], missed[label], Share(hits, answered), Share(hits, true), f1)
+        scores[label] = score
+    return scores
+
+
+def _macro_f1(matrix: Ints) -> Sampled:
+    """Mean F1 over the labels that occur as truth, and its bootstrap interval.
+
+    Without a single error there is no interval: drawing anew from hits alone gives nothing but hits.
+    """
+    true, answered = np.nonzero(matrix)
+    cells = matrix[true, answered]
+    k = len(matrix)
+
+    def score(counts: Ints) -> float | None:
+        rows = np.bincount(true, counts, k)
+        columns = np.bincount(answered, counts, k)
+        hits = np.bincount(true, counts * (true == answered), k)
+        occur = rows > 0
+        return float((2 * hits[occur] / (rows + columns)[occur]).mean()) if occur.any() else None
+
+    flawless = bool((true == answered).all())
+    return Sampled(score(cells), None if flawless else bootstrap(cells, score, _SEED))
+
+
+def _mistakes(known: list[Prediction], strangers: list[Prediction], threshold: float) -> tuple[Mistake, ...]:
+    wrong = [(p, False) for p in known if p.top[0][0] != p.origin.label]
+    wrong += [(p, True) for p in strangers if p.familiarity >= threshold]
+    mistakes = [Mistake(p.key, p.origin.label or "", p.top[0][0], _probability(p), stranger) for p, stranger in wrong]
+    return tuple(sorted(mistakes, key=lambda m: (-m.probability, m.uri)))

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.evaluate.intervals import Share, bootstrap, wilson
+from mien.types import Ints
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),  # Newcombe 1998, "Two-sided confidence intervals", table I, method 3
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_intervals(right: int, of: int, low: float, high: float) -> None:
+    assert wilson(right, of) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_mirrors_and_stays_inside() -> None:
+    low, high = wilson(20, 20) or (0.0, 0.0)
+    assert high == 1.0
+    assert low == pytest.approx(1 - 0.1611, abs=5e-5)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_wilson_holds_the_share_and_never_leaves_nought_to_one(of: int, part: float) -> None:
+    right = round(of * part)
+    low, high = wilson(right, of) or (1.0, 0.0)
+    assert 0 <= low <= right / of <= high <= 1
+    assert low < high
+
+
+def test_wilson_covers_the_true_share_about_as_often_as_it_promises() -> None:
+    rng = np.random.default_rng(2)
+    inside = [
+        low <= 0.97 <= high for right in rng.binomial(400, 0.97, 4000) for low, high in [wilson(right, 400) or ()]
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_four_times_the_photos_halve_the_interval() -> None:
+    few, many = wilson(240, 300) or (0, 0), wilson(960, 1200) or (0, 0)
+    assert (many[1] - many[0]) / (few[1] - few[0]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    assert Share(0, 0).value is None
+    assert Share(0, 0).interval is None
+
+
+def test_the_bootstrap_of_a_share_is_near_its_normal_interval() -> None:
+    def share(counts: Ints) -> float:
+        return float(counts[0] / counts.sum())
+
+    low, high = bootstrap(np.array([160, 40]), share, seed=3) or (0.0, 0.0)
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 200)
+    assert (low, high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.012)
+
+
+def test_the_bootstrap_of_one_photo_is_none() -> None:
+    assert bootstrap(np.array([1]), np.max, seed=0) is None

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.evaluate import About, evaluate, render_report
+from mien.types import Prediction, Rejected
+from tests.evaluate.made import LABELS, crowd, predicted, rejected
+
+ABOUT = About("friends.mien", "photos", "2025-06-01", "mtcnn", "dlib-resnet")
+EVIL = "<script>alert('x')</script>"
+
+_VOID = {"meta", "link", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Collects tags and checks that each is closed in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def outlined(html: str) -> Outline:
+    outline = Outline()
+    outline.feed(html)
+    outline.close()
+    assert outline.open == []
+    return outline
+
+
+def report(results: list[Prediction | Rejected], labels: list[str]) -> str:
+    return render_report(evaluate(results, labels, 0.5), ABOUT)
+
+
+def photo_of(uri: str) -> bytes:
+    """A JPEG that compresses badly, as a face does."""
+    noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (112, 112, 3), dtype=np.uint8), (5, 5), 0)
+    ok, coded = cv2.imencode(".jpg", noise)
+    assert ok
+    return coded.tobytes()
+
+
+@pytest.mark.parametrize("classes", [2, 7, 20, 21, 60, 61, 250, 400])
+def test_pages_for_few_and_many_labels_are_well_formed_and_fetch_nothing(classes: int) -> None:
+    html = report(*crowd(classes, photos=3 * classes + 40, strangers=30))
+    tags = outlined(html).tags
+    assert not {"script", "iframe", "object", "form", "base"} & {tag for tag, _ in tags}
+    for _, attributes in tags:
+        for name in ("src", "href", "srcset", "data", "action"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+        assert not any(name.startswith("on") for name in attributes)
+    assert "http" not in html.replace("http-equiv", "")
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_the_policy_forbids_all_but_its_own_style_and_pictures() -> None:
+    html = report(*crowd(3, 40))
+    assert "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"" in html
+
+
+def test_hostile_names_stay_text() -> None:
+    results: list[Prediction | Rejected] = [
+        predicted(f'a/{EVIL}".jpg', EVIL, "bob", labels=[EVIL, "bob"]),
+        predicted('" onerror="x', "bob", EVIL, labels=[EVIL, "bob"]),
+        rejected(f"b/{EVIL}\udcff\u202e.jpg", "bob"),
+    ]
+    about = About(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL)
+    html = render_report(evaluate(results, [EVIL, "bob"], 0.5), about, photo_of)
+    html.encode("utf-8")
+    assert "<script" not in html
+    assert "\u202e" not in html
+    tags = outlined(html).tags
+    assert all("onerror" not in attributes for _, attributes in tags)
+    assert sum(tag == "img" for tag, _ in tags) == 2
+
+
+def test_every_picture_has_a_text_and_every_table_headers() -> None:
+    html = render_report(evaluate(*crowd(30, 200, 50), 0.5), ABOUT, photo_of)
+    tags = outlined(html).tags
+    assert all(a.get("alt") for tag, a in tags if tag == "img")
+    assert all(a.get("role") == "img" and a.get("aria-labelledby") for tag, a in tags if tag == "svg")
+    ids = [a["id"] for _, a in tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["aria-labelledby"] for tag, a in tags if tag == "svg"} <= set(ids)
+    assert all(a.get("scope") in {"row", "col"} for tag, a in tags if tag == "th")
+
+
+def test_the_figures_on_the_page_are_those_of_the_evaluation() -> None:
+    results: list[Prediction | Rejected] = [
+        *(predicted(f"a{i}", "ann", "ann", probability=0.9) for i in range(9)),
+        predicted("holiday/b.jpg", "bob", "ann", probability=0.77),
+        rejected("c", "eve"),
+    ]
+    html = report(results, list(LABELS)).replace("\u00a0", " ")
+    assert "Of 11 photos with a known label, 9 were named rightly, 1 wrongly, and 1 gave no face" in html
+    assert "<strong>90.0 %</strong>" in html
+    assert "<strong>81.8 %</strong>" in html
+    assert re.search(r"bob</bdi>\s*→ <b><bdi>ann</bdi></b>, 77\.0 %", html)
+    assert "<bdi>b.jpg</bdi> in <bdi>holiday</bdi>" in html
+    assert "no face was found" in html
+    assert "There was no face of a stranger in this data" in html
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param([predicted("1", "ann", "ann")], id="one photo"),
+        pytest.param([rejected("1", "ann")], id="all rejected"),
+        pytest.param([predicted("1", "zoe", "ann")], id="strangers only"),
+        pytest.param([rejected("1", "zoe")], id="rejected strangers only"),
+        pytest.param([predicted("1", "ann", "ann", probability=np.nan, familiarity=np.nan)], id="not numbers"),
+    ],
+)
+def test_little_to_show_still_makes_a_page(results: list[Prediction | Rejected]) -> None:
+    html = report(results, list(LABELS))
+    outlined(html)
+    assert "nan" not in re.sub(r"<style>.*</style>", "", html, flags=re.DOTALL).lower()
+    assert ">None<" not in html
+
+
+def test_thumbnails_are_asked_for_the_worst_only_and_may_be_missing() -> None:
+    results, labels = crowd(5, 300)
+    asked: list[str] = []
+
+    def thumbnail(uri: str) -> bytes | None:
+        asked.append(uri)
+        return photo_of(uri) if len(asked) < 3 else None
+
+    evaluation = evaluate(results, labels, 0.5)
+    html = render_report(evaluation, ABOUT, thumbnail, most_mistakes=4)
+    assert asked == [m.uri for m in evaluation.mistakes[:4]]
+    assert html.count('src="data:image/jpeg;base64,') == 2
+    assert html.count("no picture") == 2
+    assert "of which the 4 most confident are shown" in html
+
+
+def test_sixty_thumbnails_stay_under_a_megabyte_and_a_half() -> None:
+    html = render_report(evaluate(*crowd(20, 900), 0.5), ABOUT, photo_of)
+    assert html.count("data:image/jpeg") == 60
+    assert len(html.encode()) < 1_500_000
+
+
+def test_a_thousand_labels_stay_under_a_megabyte() -> None:
+    assert len(report(*crowd(1000, 3000)).encode()) < 1_000_000
+
+
+def test_text_on_the_strongest_cell_can_be_read_in_both_schemes() -> None:
+    html = report(*crowd(3, 40))
+    inks = re.findall(r"--ink: (#\w{6})", html)
+    hits, misses = re.findall(r"--hit: ([\d, ]+);", html), re.findall(r"--miss: ([\d, ]+);", html)
+    assert len(inks) == len(hits) == len(misses) == 2
+    for ink, *cells in zip(inks, hits, misses, strict=True):
+        for cell in cells:
+            assert contrast(rgb(ink), tuple(int(part) for part in cell.split(","))) >= 4.5
+
+
+def rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """WCAG 2.1, "contrast ratio"."""
+
+    def luminance(colour: tuple[int, ...]) -> float:
+        linear = [c / 3294.6 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_a_browser_opens_it_without_complaint(tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    page = tmp_path / "report.html"
+    page.write_text(render_report(evaluate(*crowd(25, 200, 50), 0.5), ABOUT, photo_of), encoding="utf-8")
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--enable-logging=stderr",
+    ]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run(
+        [browser, *flags, profile, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "How well does" in done.stdout
+    assert "CONSOLE" not in done.stderr
