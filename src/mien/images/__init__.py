@@ -11,23 +11,36 @@ from typing import TYPE_CHECKING
 from mien.images.values import Decoded, Header, ImageError
 
 if TYPE_CHECKING:
+    from mien.images.drawing import draw
     from mien.images.reading import decode, read_header
     from mien.images.stage import Decode, sharper
     from mien.images.writing import encode, thumbnail
+else:
+    _HOMES = {
+        "Decode": "stage",
+        "decode": "reading",
+        "draw": "drawing",
+        "encode": "writing",
+        "read_header": "reading",
+        "sharper": "stage",
+        "thumbnail": "writing",
+    }
 
-__all__ = ["Decode", "Decoded", "Header", "ImageError", "decode", "encode", "read_header", "sharper", "thumbnail"]
-
-_HOMES = {
-    "Decode": "stage",
-    "decode": "reading",
-    "encode": "writing",
-    "read_header": "reading",
-    "sharper": "stage",
-    "thumbnail": "writing",
-}
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__all__ = [
+    "Decode",
+    "Decoded",
+    "Header",
+    "ImageError",
+    "decode",
+    "draw",
+    "encode",
+    "read_header",
+    "sharper",
+    "thumbnail",
+]

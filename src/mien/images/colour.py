@@ -26,7 +26,7 @@ def flatten(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(image)).convert("RGB")
     if image.has_transparency_data:
-        colours = image.convert("RGBA")
+        colours = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(colours, mask=colours)
         return white
