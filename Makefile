@@ -1,0 +1,44 @@
+# What a person types, and what CI runs. Needs python3 with venv; everything else is installed into .venv.
+# PYTHON chooses another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check bench
+
+help:
+	@echo "make demo    install what the demo needs, and show the main job on real photographs"
+	@echo "make test    run all tests (real data and weights: MIEN_DATA, MIEN_TEST_MODELS)"
+	@echo "make check   format, lint, layers, types and shape: all that CI checks besides the tests"
+	@echo "make bench   measure how many photos a second go through"
+
+venv: .venv/.installed-dev
+
+demo: .venv/.installed-demo
+	$(BIN)/mien demo
+
+test: venv
+	$(BIN)/python -m pytest
+
+check: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/house/test_shape.py
+
+bench: venv
+	$(BIN)/python benchmarks/throughput.py
+
+# Installed once, and again when the dependencies change.
+.venv/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/.installed-demo $@
+
+.venv/.installed-demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,105 @@
+"""What starts light stays light, and heavy packages are imported where they belong and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.house.source import imports, room, trees
+
+HEAVY = {
+    "cv2",
+    "dlib",
+    "jinja2",
+    "lz4",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "PIL",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "torch",
+}
+
+ROOMS = {
+    "cv2": {"align", "curate", "detect", "flows", "images"},
+    "dlib": {"align", "detect"},
+    "fastapi": {"serve"},
+    "jinja2": {"evaluate"},
+    "joblib": set[str](),
+    "kornia": {"augment", "train"},
+    "lz4": {"models"},
+    "markupsafe": {"evaluate"},
+    "matplotlib": {"evaluate"},
+    "mtcnn": set[str](),
+    "face_recognition_models": set[str](),
+    "onnx": {"models"},
+    "onnxruntime": {"detect", "models"},
+    "pandas": set[str](),
+    "PIL": {"images"},
+    "platformdirs": {"config"},
+    "pyarrow": {"collect", "embed"},
+    "ray": {"run"},
+    "rich": {"cli"},
+    "scipy": {"train"},
+    "skimage": set[str](),
+    "sklearn": {"evaluate", "train"},
+    "tensorflow": set[str](),
+    "torch": {"augment", "train"},
+    "typer": {"cli"},
+}
+"""Which rooms may import which package; one that is not in this table may not be imported at all."""
+
+
+def loaded(code: str) -> set[str]:
+    """The packages that a fresh interpreter has loaded after running `code`."""
+    report = "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    whole = f"import sys\n{code}\n{report}"
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stderr.split())
+
+
+def test_importing_mien_loads_numpy_at_most() -> None:
+    foreign = {name for name in loaded("import mien") - loaded("") if name.lstrip("_") not in sys.stdlib_module_names}
+    assert foreign <= {"mien", "numpy"}
+
+
+@pytest.mark.parametrize("module", ["types", "stage", "registry", "config", "errors", "collect", "cli"])
+def test_the_foundation_loads_nothing_heavy(module: str) -> None:
+    assert loaded(f"import mien.{module}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"], ["classify", "--help"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    run = f"""
+sys.argv = ["mien", *{words}]
+from mien.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+    assert loaded(run) & (HEAVY | {"numpy"}) == set()
+
+
+@pytest.mark.parametrize("package", sorted(ROOMS))
+def test_a_heavy_package_is_imported_only_by_the_rooms_that_may(package: str) -> None:
+    importing = {
+        room(name) for name, tree in trees().items() if any(module.split(".")[0] == package for module in imports(tree))
+    }
+    assert importing <= ROOMS[package]
+
+
+def test_every_package_that_is_imported_is_in_the_table() -> None:
+    known = {*ROOMS, "mien", "numpy", "__future__", *sys.stdlib_module_names}
+    foreign = {
+        module.split(".")[0]: name
+        for name, tree in trees().items()
+        for module in imports(tree)
+        if module.split(".")[0] not in known
+    }
+    assert foreign == {}
