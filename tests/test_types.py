@@ -52,8 +52,8 @@ def test_every_value_knows_its_origin_and_is_frozen_with_slots(value: object) ->
 @pytest.mark.parametrize("value", everything(), ids=lambda value: type(value).__name__)
 def test_every_value_travels_to_another_process(value: object) -> None:
     again = pickle.loads(pickle.dumps(value))
-    assert type(again) is type(value)
     assert again.origin == ORIGIN
+    assert type(again) is type(value)
 
 
 def test_one_face_can_be_taken_out_of_the_columns() -> None:
