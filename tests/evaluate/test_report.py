@@ -139,6 +139,54 @@ def test_little_to_show_still_makes_a_page(results: list[Prediction | Rejected])
     assert ">None<" not in html
 
 
+def text_of(html: str, start: str, end: str) -> str:
+    return html.split(start, 1)[1].split(end, 1)[0]
+
+
+def test_the_weakest_labels_come_first_and_many_labels_are_folded_away() -> None:
+    labels = [f"p{i:02}" for i in range(40)]
+    results: list[Prediction | Rejected] = [
+        predicted(f"{label}-{n}", label, label, labels=labels) for label in labels for n in range(4)
+    ]
+    results.append(predicted("x", "p33", "p07", labels=labels))
+    table = text_of(report(results, labels), "<h2>Label by label</h2>", "<h2>")
+    named = re.findall(r"<bdi>(p\d\d)</bdi>", table)
+    assert set(named[:2]) == {"p07", "p33"}
+    assert sorted(named) == labels
+    assert "10 more labels" in table
+    assert table.index("<details>") > table.index(named[29])
+
+
+def test_the_commonest_confusion_comes_first() -> None:
+    labels = [f"p{i:02}" for i in range(30)]
+    results: list[Prediction | Rejected] = [predicted(label, label, label, labels=labels) for label in labels]
+    results += [predicted(f"a{n}", "p05", "p09", labels=labels) for n in range(3)]
+    results.append(predicted("b", "p01", "p02", labels=labels))
+    pairs = text_of(report(results, labels), "Most confused pairs</caption>", "</table>")
+    cells = [re.sub(r"<[^>]+>", " ", row).split() for row in pairs.split("<tr>")[2:]]
+    assert cells == [["p05", "p09", "3", "4"], ["p01", "p02", "1", "2"]]
+
+
+def test_a_page_without_mistakes_says_so_and_shows_none() -> None:
+    html = report([predicted(str(i), "ann", "ann") for i in range(3)], list(LABELS))
+    assert "Nothing was taken for anything else." in html
+    assert "The worst mistakes" not in html
+    assert "Rejected photos" not in html
+
+
+def test_a_long_list_of_rejections_is_counted_and_only_begun() -> None:
+    html = report([rejected(f"dark/{i:03}.jpg", "ann") for i in range(25)], list(LABELS))
+    table = text_of(html, "<h2>Rejected photos</h2>", "</table>")
+    assert "<td>25</td>" in table
+    assert table.count("<li>") == 10
+    assert "the first 10" in table
+
+
+def test_the_same_evaluation_makes_the_same_page() -> None:
+    results, labels = crowd(9, 120, 30)
+    assert report(results, labels) == report(results, labels)
+
+
 def test_thumbnails_are_asked_for_the_worst_only_and_may_be_missing() -> None:
     results, labels = crowd(5, 300)
     asked: list[str] = []
