@@ -39,7 +39,7 @@ def _home() -> Path:
     named = os.environ.get("MIEN_HOME")
     if named:
         return Path(named).expanduser()
-    from platformdirs import user_cache_path  # noqa: PLC0415  (only here, and not at every start)
+    from platformdirs import user_cache_path  # only here, and not at every start
 
     return user_cache_path("mien", appauthor=False)
 
