@@ -1,0 +1,98 @@
+"""Names for files and folders that are safe on every system; knows nothing of what is filed under them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+MAX_BYTES = 120
+"""Of a folder name in UTF-8; the strictest file system in common use (eCryptfs) takes 143."""
+
+_FILE_BYTES = 255
+_FORBIDDEN = frozenset('/\\:*?"<>|')
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (turns writing around), half a pair, line ends
+_JOINERS = frozenset("\u200c\u200d")  # they spell words in Persian and the scripts of India, and reorder nothing
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"]
+)
+
+
+def safe_name(label: str) -> str:
+    """Label -> the name of one folder, as readable as can be, valid on Linux, macOS and Windows.
+
+    What cannot stand in a name becomes an underscore, and so does nothing else: letters of any script are kept.
+    """
+    text = unicodedata.normalize("NFC", label)
+    text = "".join(c if _may_stand(c) else "_" for c in text).strip()
+    text = _shorten(text, MAX_BYTES).rstrip(" .")
+    if text.startswith("."):
+        text = "_" + text.lstrip(".")
+    if text.partition(".")[0].rstrip().casefold() in _DEVICES:
+        text = "_" + text
+    return text or "_"
+
+
+def folder_names(labels: Iterable[str], reserved: Iterable[str] = ()) -> dict[str, str]:
+    """Labels -> one folder name each, all of them different even where capitals do not count.
+
+    Depends on the set of labels only, not on their order. A label that is a safe name already keeps it; the others
+    get a suffix where they meet a name that is taken or `reserved`.
+    """
+    taken = {_folded(name) for name in reserved}
+    found = {}
+    for label in sorted(set(labels), key=lambda label: (safe_name(label) != label, label)):
+        name = stem = safe_name(label)
+        number = 0
+        while _folded(name) in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(_folded(name))
+        found[label] = name
+    return found
+
+
+class Names:
+    """Hands out each path once: what is on disk or was handed out before gets a suffix, `name-1.jpg`.
+
+    Paths are compared without regard to capitals and Unicode form, so that a plan holds on every file system.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._last: dict[str, int] = {}
+
+    def free(self, wanted: Path) -> Path:
+        """Wanted -> itself, or the first such name with a suffix that nothing holds."""
+        key = _folded(str(wanted))
+        number = self._last.get(key, -1)
+        while True:
+            number += 1
+            path = _numbered(wanted, number)
+            if _folded(str(path)) not in self._taken and not os.path.lexists(path):
+                break
+        self._last[key] = number
+        self._taken.add(_folded(str(path)))
+        return path
+
+
+def _may_stand(char: str) -> bool:
+    return char in _JOINERS or not (char in _FORBIDDEN or unicodedata.category(char) in _UNSEEN)
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _numbered(path: Path, number: int) -> Path:
+    if not number:
+        return path
+    ending = f"-{number}{path.suffix}"
+    room = _FILE_BYTES - len(os.fsencode(ending))
+    stem = os.fsdecode(os.fsencode(path.stem)[:room]) if len(os.fsencode(path.stem)) > room else path.stem
+    return path.with_name(stem + ending)
+
+
+def _shorten(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mien.errors import DataError
+from mien.sort import Earlier, earlier, new_journal, settle
+from mien.store import journal
+from mien.store.journal import Act
+from mien.store.record import Log
+from tests.store.trees import harvest, in_child, plant
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return plant(tmp_path / "photos", {"a.jpg": b"a", "b.jpg": b"b"})
+
+
+def acts(photos: Path, root: Path) -> list[Act]:
+    return [Act(path, root / "Ana" / path.name, "move") for path in sorted(photos.iterdir())]
+
+
+def test_a_folder_that_nothing_was_sorted_into_has_no_past(tmp_path: Path) -> None:
+    assert earlier(tmp_path / "nowhere") == Earlier()
+    assert settle(tmp_path / "nowhere") == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_every_run_gets_a_journal_of_its_own(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    paths = []
+    for _ in range(3):
+        paths.append(new_journal(root))
+        journal.execute([], paths[-1], root=root)
+    assert len(set(paths)) == 3
+    assert all(path.parent == root / ".mien" and path.name.startswith("sort-") for path in paths)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_run_is_settled_once_and_what_it_did_stands(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    path = new_journal(root)
+
+    def killed_between_link_and_unlink() -> None:
+        unlink = os.unlink
+        os.unlink = lambda *_: os.kill(os.getpid(), 9)
+        journal.execute(acts(photos, root), path, root=root)
+        os.unlink = unlink
+
+    assert in_child(killed_between_link_and_unlink)
+    assert harvest(photos) == {"a.jpg": b"a", "b.jpg": b"b"}
+    assert harvest(root) == {"Ana/a.jpg": b"a"}
+    ((settled, outcome),) = settle(root)
+    assert settled == path
+    assert ([a.source.name for a in outcome.done], [a.source.name for a in outcome.skipped]) == (["a.jpg"], ["b.jpg"])
+    assert harvest(photos) == {"b.jpg": b"b"}
+    assert settle(root) == []
+    assert set(earlier(root).sources) == {photos / "a.jpg"}
+    assert earlier(root).targets == {root / "Ana/a.jpg"}
+
+
+def test_what_was_undone_or_taken_away_does_not_count(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    path = new_journal(root)
+    journal.execute(acts(photos, root), path, root=root)
+    (root / "Ana/a.jpg").unlink()
+    assert earlier(root).targets == {root / "Ana/b.jpg"}
+    journal.undo(path)
+    assert earlier(root) == Earlier()
+
+
+def test_a_run_that_is_still_going_on_is_not_disturbed(photos: Path, tmp_path: Path) -> None:
+    path = new_journal(tmp_path / "out")
+    with Log.create(path, tmp_path / "out"), pytest.raises(DataError, match="in use by another run"):
+        settle(tmp_path / "out")
+
+
+def test_a_journal_torn_in_its_first_line_is_passed_over(tmp_path: Path) -> None:
+    path = new_journal(tmp_path)
+    path.parent.mkdir()
+    for torn in (b"", b'{"kind"', b'{"kind": "journal", "schema": 1, "mi'):
+        path.write_bytes(torn)
+        assert settle(tmp_path) == []
+        assert earlier(tmp_path) == Earlier()
+        assert journal.undo(path) == journal.Outcome()
