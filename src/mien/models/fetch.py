@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import io
 import zipfile
 from collections.abc import Callable
+from http.client import HTTPException, HTTPMessage, responses
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import IO, TypeAlias
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -67,8 +67,9 @@ def _read(source: Download, progress: Progress) -> bytes:
                     )
                 progress(held.tell(), source.bytes)
     except HTTPError as error:
-        raise WeightsError(f"{source.url} answers {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
+        error.close()
+        raise WeightsError(f"{source.url} answers {error.code} {responses.get(error.code, '')}".rstrip()) from error
+    except (OSError, HTTPException) as error:
         raise WeightsError(
             f"{source.url} cannot be reached ({getattr(error, 'reason', None) or error}):"
             " without a network, bring the file and type 'mien models add FILE'"
@@ -89,11 +90,17 @@ def _member(archive: bytes, wanted: Known, url: str) -> bytes:
 
 
 class _Redirects(HTTPRedirectHandler):
-    def redirect_request(self, *args: object, **named: object) -> Request | None:
-        request = super().redirect_request(*args, **named)  # type: ignore[arg-type]
-        if request is not None:
-            _only_https(request.full_url)
-        return request
+    """Follows redirects to https only."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        try:
+            _only_https(newurl)
+        except WeightsError:
+            fp.close()
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _only_https(url: str) -> None:

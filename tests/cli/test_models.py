@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli.models import app
+from mien.errors import MienError, WeightsError
+from mien.models import CARDS, cache, ensure, fetch, weights
+from mien.models.cards import Download
+
+
+def run(*words: str) -> str:
+    """What the command prints; its error, if it has one, is raised as `mien` itself would see it."""
+    done = CliRunner().invoke(app, list(words))
+    if isinstance(done.exception, MienError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def lines(*words: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run(*words, "--json").splitlines()]
+
+
+def test_the_list_names_every_card_with_its_licence_and_place(home: Path) -> None:
+    rows = {row["name"]: row for row in lines("list")}
+    assert list(rows) == list(CARDS)
+    assert rows["yunet"] == {
+        "name": "yunet",
+        "kind": "detector",
+        "licence": "Apache-2.0",
+        "commercial": "yes",
+        "where": "to download",
+        "bytes": 322906,
+        "title": CARDS["yunet"].title,
+        "data": "WIDER FACE",
+        "url": "https://github.com/ShiqiYu/libfacedetection.train",
+    }
+    shown = run("list").splitlines()
+    assert shown[0].split() == ["name", "kind", "commercial", "where", "size", "licence"]
+    assert len(shown) == len(CARDS) + 1
+    assert not any(line != line.rstrip() for line in shown)
+
+
+def test_a_real_file_can_be_added_and_listed(home: Path, test_models: Path) -> None:
+    said = run("add", str(test_models / "scrfd_2.5g_bnkps.onnx"))
+    assert said.startswith("scrfd: known by its checksum (licence: InsightFace models: non-commercial")
+    (row,) = (row for row in lines("list") if row["name"] == "scrfd")
+    assert (row["where"], row["bytes"]) == ("cache", 3290207)
+    (row,) = lines("add", str(test_models / "mobilefacenet.onnx"), "--as", "mobilefacenet")
+    assert (row["name"], row["known"], row["commercial"]) == ("mobilefacenet", True, "unknown")
+
+
+def test_a_file_that_does_not_fit_is_an_error(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("no network")
+    with pytest.raises(WeightsError, match="say with --as"):
+        run("add", str(path))
+    with pytest.raises(WeightsError, match="not an ONNX file"):
+        run("add", str(path), "--as", "sface")
+
+
+def test_pull_says_what_came_and_under_which_licence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent(source: Download, progress: fetch.Progress) -> bytes:
+        progress(source.bytes, source.bytes)
+        return b"network"
+
+    monkeypatch.setattr(fetch, "fetch", sent)
+    (row,) = lines("pull", "yunet")
+    assert row["name"] == "yunet"
+    assert Path(row["path"]).read_bytes() == b"network"
+    assert run("pull", "yunet").startswith("yunet: ")
+
+
+def test_pull_refuses_what_is_not_offered(home: Path) -> None:
+    with pytest.raises(WeightsError, match="nothing to pull"):
+        run("pull", "mtcnn")
+    with pytest.raises(MienError, match="no weights called"):
+        run("pull", "nothing")
+
+
+def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
+    ensure("mtcnn-pnet")
+    assert {row["state"] for row in lines("verify")} == {"ok"}
+    path = cache.store("yunet", weights.BROUGHT, b"network")
+    assert f"yunet              ok  {path}" in run("verify").splitlines()
+    path.write_bytes(b"Network")
+    with pytest.raises(
+        WeightsError, match=r"1 of \d+ files of weights are not as they should be: .*yunet.* \(changed\)"
+    ):
+        run("verify")
+
+
+def test_every_command_explains_itself() -> None:
+    for words in ([], ["list"], ["pull"], ["add"], ["verify"]):
+        done = CliRunner().invoke(app, [*words, "--help"])
+        assert done.exit_code == 0
+        assert "Usage" in done.stdout

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+from importlib.resources import files
+
+import pytest
+
+from mien.errors import UnknownName
+from mien.models import CARDS, card
+from mien.models.cards import Card, Converted, Download, Given, PackageFile, Parts, Quantised
+
+NAMES = {
+    "dlib-resnet",
+    "dlib-resnet-int8",
+    "mtcnn",
+    "mtcnn-pnet",
+    "mtcnn-rnet",
+    "mtcnn-onet",
+    "dlib-landmarks-5",
+    "dlib-landmarks-68",
+    "hog",
+    "haar",
+    "yunet",
+    "sface",
+    "arcface",
+    "scrfd",
+    "mobilefacenet",
+}
+
+
+def is_sha256(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
+def test_the_names_that_other_rooms_use_are_there() -> None:
+    assert set(CARDS) == NAMES
+
+
+@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+def test_a_card_says_what_a_user_must_know(found: Card) -> None:
+    assert found.kind in ("detector", "embedder", "landmarks")
+    assert found.commercial in ("yes", "no", "unknown")
+    assert found.title
+    assert found.licence
+    assert found.data
+
+
+@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+def test_every_file_has_a_checksum(found: Card) -> None:
+    match found.source:
+        case PackageFile(sha256=digest) | Converted(file=PackageFile(sha256=digest)) | Download(sha256=digest):
+            assert is_sha256(digest)
+        case Given(hint):
+            assert hint
+    assert all(is_sha256(known.sha256) for known in found.known)
+
+
+@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
+    match found.source:
+        case Parts(cards):
+            assert set(cards) <= set(CARDS)
+        case Quantised(other, ranges):
+            assert other in CARDS
+            assert json.loads(files("mien.models").joinpath(ranges).read_text())["ranges"]
+
+
+@pytest.mark.parametrize("found", [c for c in CARDS.values() if c.kind == "embedder"], ids=lambda c: c.name)
+def test_an_embedder_says_what_it_takes_and_gives(found: Card) -> None:
+    assert found.dim in (128, 512)
+    assert found.input is not None
+    assert (found.input.view, found.input.size) in {("dlib", 150), ("arcface", 112)}
+    assert 0 < found.input.scale <= 1
+
+
+def test_no_checksum_belongs_to_two_cards() -> None:
+    digests = [known.sha256 for found in CARDS.values() for known in found.known]
+    assert len(digests) == len(set(digests))
+
+
+def test_downloads_come_from_their_owners_over_https() -> None:
+    owners = ("https://github.com/ShiqiYu/", "https://github.com/opencv/", "https://github.com/deepinsight/")
+    downloads = [found.source for found in CARDS.values() if isinstance(found.source, Download)]
+    assert downloads
+    assert all(source.url.startswith(owners) and source.bytes > 0 for source in downloads)
+
+
+def test_what_excludes_commercial_use_says_no() -> None:
+    assert {name for name, found in CARDS.items() if found.commercial == "no"} == {
+        "dlib-landmarks-68",
+        "scrfd",
+        "arcface",
+    }
+    assert card("mobilefacenet").commercial == "unknown"
+
+
+def test_a_card_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        card("yunet").commercial = "no"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        CARDS["mine"] = card("yunet")  # type: ignore[index]
+
+
+def test_an_unknown_name_lists_those_that_there_are() -> None:
+    with pytest.raises(
+        UnknownName, match=r"no weights called 'yunnet'; did you mean yunet\? \(there are: dlib-resnet,"
+    ):
+        card("yunnet")

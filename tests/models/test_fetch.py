@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from mien.errors import UnknownName, WeightsError
+from mien.models import CARDS, cards, ensure, identity, present, pull, terms_of
+from mien.models.cards import Download, Known
+from mien.models.fetch import fetch
+
+NETWORK = bytes(range(256)) * 600
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _zipped() -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("pack/other.onnx", b"other")
+        archive.writestr("pack/net.onnx", NETWORK)
+    return held.getvalue()
+
+
+ARCHIVE = _zipped()
+
+
+class Owner(BaseHTTPRequestHandler):
+    """Answers as servers do on good and on bad days."""
+
+    def do_GET(self) -> None:
+        moved = {
+            "/moved": "/good",
+            "/away": "http://example.org/net.onnx",
+            "/file": "file:///etc/passwd",
+            "/loop": "/loop",
+        }
+        bodies = {"/good": NETWORK, "/short": NETWORK[:9000], "/long": NETWORK * 2, "/zip": ARCHIVE, "/empty": b""}
+        if self.path in moved:
+            self.send_response(302)
+            self.send_header("Location", moved[self.path])
+            self.end_headers()
+        elif self.path in bodies:
+            self.send_response(200)
+            promised = NETWORK if self.path == "/short" else bodies[self.path]
+            self.send_header("Content-Length", str(len(promised)))
+            self.end_headers()
+            self.wfile.write(bodies[self.path])
+        elif self.path == "/hang-up":
+            self.connection.close()
+        else:
+            self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    owner = ThreadingHTTPServer(("127.0.0.1", 0), Owner)
+    thread = threading.Thread(target=owner.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{owner.server_port}"
+    owner.shutdown()
+    owner.server_close()
+    thread.join()
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, source: Download) -> None:
+    """Let `yunet` be published there."""
+    known = source.member or Known("net.onnx", source.sha256)
+    card = replace(CARDS["yunet"], source=source, known=(known,))
+    monkeypatch.setattr(cards, "CARDS", MappingProxyType({**CARDS, "yunet": card}))
+
+
+def good(url: str) -> Download:
+    return Download(url, digest(NETWORK), len(NETWORK))
+
+
+def test_a_good_file_is_kept_and_used(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, good(f"{server}/good"))
+    assert not present("yunet")
+    seen: list[tuple[int, int]] = []
+    path = pull("yunet", lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == NETWORK
+    assert ensure("yunet") == path
+    assert present("yunet")
+    assert identity("yunet")
+    assert terms_of(cards.card("yunet")).commercial == "yes"
+    assert seen[-1] == (len(NETWORK), len(NETWORK))
+    assert len(seen) > 1
+    assert [file.name for file in home.joinpath("models").iterdir()] == [path.name]
+
+
+def test_pulling_again_replaces_the_file(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, good(f"{server}/good"))
+    path = pull("yunet")
+    path.write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="damaged"):
+        ensure("yunet")
+    assert pull("yunet") == path
+    assert ensure("yunet").read_bytes() == NETWORK
+
+
+def test_a_redirect_is_followed(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, good(f"{server}/moved"))
+    assert pull("yunet").read_bytes() == NETWORK
+
+
+def test_the_wanted_file_is_taken_out_of_an_archive(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, Download(f"{server}/zip", digest(ARCHIVE), len(ARCHIVE), Known("net.onnx", digest(NETWORK))))
+    assert pull("yunet").read_bytes() == NETWORK
+
+
+@pytest.mark.parametrize(
+    ("page", "changed", "sentence"),
+    [
+        ("good", {"sha256": "0" * 64}, "not the file that mien knows"),
+        ("short", {}, rf"ended after 9000 of {len(NETWORK)} bytes: try again"),
+        ("empty", {}, rf"ended after 0 of {len(NETWORK)} bytes"),
+        ("long", {}, rf"sends more than the {len(NETWORK)} bytes"),
+        ("nowhere", {}, "answers 404 Not Found$"),
+        ("away", {}, "only downloaded over https, not from http://example.org"),
+        ("file", {}, "answers 302 Found$"),
+        ("loop", {}, "answers 302 Found$"),
+        ("hang-up", {}, "cannot be reached .* 'mien models add FILE'"),
+        ("zip", {"sha256": digest(ARCHIVE), "bytes": len(ARCHIVE), "member": Known("no.onnx", "0" * 64)}, "no.onnx"),
+    ],
+)
+def test_a_bad_answer_is_one_sentence_and_leaves_nothing(
+    home: Path, server: str, monkeypatch: pytest.MonkeyPatch, page: str, changed: dict[str, object], sentence: str
+) -> None:
+    offer(monkeypatch, replace(good(f"{server}/{page}"), **changed))  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=sentence) as caught:
+        pull("yunet")
+    assert "\n" not in str(caught.value)
+    assert not home.exists()
+    assert not present("yunet")
+
+
+def test_without_a_network_it_says_how_to_add_a_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, good("http://127.0.0.1:9/net.onnx"))  # the port of the discard service, where nobody listens
+    with pytest.raises(WeightsError, match=r"cannot be reached .*bring the file and type 'mien models add FILE'"):
+        pull("yunet")
+
+
+@pytest.mark.parametrize("url", ["http://example.org/net.onnx", "ftp://example.org/net", "file:///etc/passwd"])
+def test_only_https_is_spoken_to_others(url: str) -> None:
+    with pytest.raises(WeightsError, match="only downloaded over https"):
+        fetch(good(url), lambda _done, _total: None)
+
+
+@pytest.mark.parametrize("name", ["scrfd", "mobilefacenet"])
+def test_what_nobody_offers_cannot_be_pulled(home: Path, name: str) -> None:
+    with pytest.raises(WeightsError, match=f"nobody offers '{name}' .* 'mien models add FILE --as {name}'"):
+        pull(name)
+
+
+@pytest.mark.parametrize("name", ["dlib-resnet", "dlib-resnet-int8", "mtcnn", "hog", "haar", "dlib-landmarks-5"])
+def test_what_packages_carry_need_not_be_pulled(home: Path, name: str) -> None:
+    with pytest.raises(WeightsError, match="nothing to pull"):
+        pull(name)
+
+
+def test_an_unknown_name_lists_those_that_there_are(home: Path) -> None:
+    with pytest.raises(UnknownName, match="there are: dlib-resnet"):
+        pull("facenet")
