@@ -35,9 +35,10 @@ class Align:
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Crop | Rejected]:
         for faces in batch:
             crops = [crop for i in range(len(faces)) if (crop := self._cut(faces.photo, faces.face(i)))]
-            yield from crops or [
-                Rejected(faces.origin, self.name, Reason.NO_FACE, "its landmarks lie on one line: too small or no face")
-            ]
+            if crops:
+                yield from crops
+            else:
+                yield Rejected(faces.origin, self.name, Reason.NO_FACE, "its landmarks lie on one line")
 
     def _cut(self, photo: Photo, face: Face) -> Crop | None:
         pixels, scale = sharper(photo, self._wanted(face))

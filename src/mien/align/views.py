@@ -68,9 +68,10 @@ DLIB_MEAN = (
 _ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 
 
-def _dlib(padding: float = 0.25) -> tuple[tuple[float, float], ...]:
-    span = 1 + 2 * padding
-    return tuple(((x + padding) / span, (y + padding) / span) for x, y in DLIB_MEAN)
+def _dlib(padding: float = 0.25, size: int = 150) -> tuple[tuple[float, float], ...]:
+    # dlib measures from the corner of the first pixel, and this program from its middle.
+    span, half = 1 + 2 * padding, 0.5 / size
+    return tuple(((x + padding) / span - half, (y + padding) / span - half) for x, y in DLIB_MEAN)
 
 
 VIEWS: dict[str, Callable[[], View]] = {

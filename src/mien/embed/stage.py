@@ -33,7 +33,7 @@ class Embed:
         crops = np.stack([_three_channels(crop) for crop in batch])
         vectors = network(crops)
         if self.mirror:
-            vectors = (vectors + network(np.ascontiguousarray(crops[:, :, ::-1]))) / 2
+            vectors = (vectors + network(np.ascontiguousarray(crops[:, :, ::-1]))) * np.float32(0.5)
         if self.normalise:
             vectors = _unit(vectors)
         for crop, vector in zip(batch, vectors, strict=True):
@@ -46,4 +46,4 @@ def _three_channels(crop: Crop) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8
 
 def _unit(vectors: Floats) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

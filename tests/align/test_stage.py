@@ -1,0 +1,119 @@
+"""Crops of real faces, against dlib's own cutting and OpenFace's formula."""
+
+from __future__ import annotations
+
+import pickle
+
+import cv2
+import dlib
+import numpy as np
+import pytest
+
+from mien import models
+from mien.align import Align, view
+from mien.align.landmarks import DlibLandmarks
+from mien.align.views import OPENFACE_LANDMARKS, ViewOptions
+from mien.images import decode
+from mien.types import Box, Crop, Faces, Origin, Photo, Pixels, Reason, Rejected
+
+pytestmark = pytest.mark.usefixtures("models_home")
+
+_COLLINS: Box = (170.0, 60.0, 280.0, 200.0)
+_EYES_NOSE_MOUTH = [[205, 112], [245, 112], [226, 140], [206, 160], [244, 160]]
+
+
+def _faces(pixels: Pixels, box: Box = _COLLINS, landmarks: list[list[int]] | None = None) -> Faces:
+    height, width = pixels.shape[:2]
+    photo = Photo(Origin("collins"), pixels, width, height)
+    points = None if landmarks is None else np.array([landmarks], np.float32)
+    return Faces(photo, np.array([box], np.float32), np.ones(1, np.float32), points)
+
+
+@pytest.fixture(scope="module")
+def collins(astronaut: bytes) -> Pixels:
+    return decode(astronaut, max_megapixels=1).pixels
+
+
+def _one(stage: Align, faces: Faces) -> Crop:
+    (crop,) = stage([faces])
+    assert isinstance(crop, Crop)
+    return crop
+
+
+def test_the_dlib_view_cuts_as_dlib_does(collins: Pixels) -> None:
+    crop = _one(Align(view("dlib")), _faces(collins))
+    x1, y1, x2, y2 = _COLLINS
+    half, x, y = (x2 - x1 + y2 - y1) / 4, (x1 + x2) / 2, (y1 + y2) / 2
+    square = dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
+    shape = dlib.shape_predictor(str(models.ensure("dlib-landmarks-5")))(collins, square)
+    theirs = dlib.get_face_chip(collins, shape, 150, 0.25)
+    assert np.abs(crop.pixels.astype(int) - theirs).mean() < 2.0
+
+
+@pytest.mark.parametrize("landmarks", list(OPENFACE_LANDMARKS))
+def test_the_openface_view_is_the_affine_map_of_its_three_landmarks(collins: Pixels, landmarks: str) -> None:
+    crop = _one(Align(view("openface", ViewOptions(landmarks=landmarks))), _faces(collins))
+    points = DlibLandmarks("dlib-68")(collins, _COLLINS)
+    indices, template = OPENFACE_LANDMARKS[landmarks]
+    matrix = cv2.getAffineTransform(points[list(indices)], np.array(template, np.float32) * 96)
+    theirs = cv2.warpAffine(collins, matrix, (96, 96))
+    assert crop.pixels.shape == (96, 96, 3)
+    assert np.abs(crop.pixels.astype(int) - theirs).mean() < 3.0
+
+
+def test_the_arcface_view_brings_the_eyes_to_their_places(collins: Pixels) -> None:
+    marked = collins.copy()
+    for x, y in _EYES_NOSE_MOUTH[:2]:
+        cv2.circle(marked, (x, y), 3, (255, 0, 255), -1)
+    crop = _one(Align(view("arcface")), _faces(marked, landmarks=_EYES_NOSE_MOUTH))
+    purple = (crop.pixels[..., 0] > 200) & (crop.pixels[..., 1] < 80) & (crop.pixels[..., 2] > 200)
+    y, x = np.nonzero(purple)
+    assert abs(x[x < 56].mean() - 38.3) < 4
+    assert abs(x[x > 56].mean() - 73.5) < 4
+    assert abs(y.mean() - 51.6) < 4
+
+
+def test_a_detector_without_landmarks_is_helped_out_by_dlibs_eyes(collins: Pixels) -> None:
+    with_points = _one(Align(view("arcface")), _faces(collins, landmarks=_EYES_NOSE_MOUTH)).pixels
+    without = _one(Align(view("arcface")), _faces(collins)).pixels
+    assert np.corrcoef(with_points.ravel(), without.ravel())[0, 1] > 0.6
+
+
+def test_the_box_view_can_be_grey(collins: Pixels) -> None:
+    crop = _one(Align(view("box", ViewOptions(size=48, margin=0.0, grey=True))), _faces(collins))
+    assert crop.pixels.shape == (48, 48)
+    assert crop.pixels.dtype == np.uint8
+
+
+def test_a_crop_of_a_reduced_photo_is_cut_from_more_pixels(hopper: bytes) -> None:
+    big = cv2.resize(decode(hopper, max_megapixels=1).pixels, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    data = cv2.imencode(".jpg", big[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    height, width = big.shape[:2]
+    small = decode(data, longest=400, max_megapixels=10)
+    assert small.scale < 0.5
+    reduced = Photo(Origin("h"), small.pixels, width, height, small.scale, data)
+    box = np.array([[540, 348, 1059, 1014]], np.float32)
+    score = np.ones(1, np.float32)
+    ours = _one(Align(view("dlib")), Faces(reduced, box, score)).pixels
+    full = _one(Align(view("dlib")), Faces(Photo(Origin("h"), big, width, height), box, score)).pixels
+    # The landmarks are whole pixels of what they were found in, so that the crops differ by a hair.
+    assert np.corrcoef(ours.ravel(), full.ravel())[0, 1] > 0.95
+
+
+def test_a_face_whose_landmarks_fall_together_is_rejected_with_a_reason(collins: Pixels) -> None:
+    (result,) = Align(view("arcface"))([_faces(collins, landmarks=[[5, 5]] * 5)])
+    assert isinstance(result, Rejected)
+    assert result.reason is Reason.NO_FACE
+
+
+def test_one_crop_a_face_in_the_order_of_the_faces(collins: Pixels) -> None:
+    faces = _faces(collins)
+    two = Faces(faces.photo, np.repeat(faces.boxes, 2, 0), np.array([0.9, 0.8], np.float32))
+    crops = list(Align(view("box"))([two]))
+    assert [crop.face.index for crop in crops if isinstance(crop, Crop)] == [0, 1]
+
+
+def test_the_stage_pickles_as_configuration() -> None:
+    stage = Align(view("dlib"))
+    assert pickle.loads(pickle.dumps(stage)) == stage
+    assert len(pickle.dumps(stage)) < 2000
