@@ -1,0 +1,51 @@
+"""Finding faces: what a detector is, and the table of those there are; opens no weights."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mien import models
+from mien.detect.detections import Detections
+from mien.registry import Registry
+from mien.types import Pixels
+
+__all__ = ["DETECTORS", "Detections", "Detector", "DetectorType", "resolve"]
+
+
+class Detector(Protocol):
+    """Pixels (h, w, 3) RGB -> the faces, the main one first; with `largest` the main one alone, found sooner.
+
+    Safe to call from several threads at once, and pickles as configuration.
+    """
+
+    def __call__(self, pixels: Pixels, *, largest: bool = False) -> Detections: ...
+
+
+class DetectorType(Protocol):
+    """What the table holds: makes a detector that looks for faces from `min_face` pixels on."""
+
+    def __call__(self, *, min_face: int = 20) -> Detector: ...
+
+
+DETECTORS: Registry[DetectorType] = Registry(
+    "detector",
+    {
+        "mtcnn": "mien.detect.mtcnn:MTCNN",
+        "hog": "mien.detect.hog:HOG",
+        "haar": "mien.detect.haar:Haar",
+        "yunet": "mien.detect.yunet:YuNet",
+        "scrfd": "mien.detect.scrfd:SCRFD",
+    },
+)
+
+
+def resolve(name: str) -> str:
+    """A detector's name, or "auto" -> the name: YuNet where its weights are here and may be used, else MTCNN.
+
+    Raises:
+        UnknownName: there is none of that name; the message lists what there is.
+    """
+    if name == "auto":
+        return "yunet" if models.present("yunet") else "mtcnn"
+    DETECTORS.load(name)
+    return name

@@ -1,0 +1,162 @@
+"""MTCNN: three small networks in a row, each surer and slower than the one before; knows no photo and no file.
+
+Zhang, Zhang, Li, Qiao: Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks, 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, TypeAlias
+
+import cv2
+import numpy as np
+
+from mien import models
+from mien.detect.detections import Detections, nothing, settle, sides
+from mien.detect.nms import nms
+from mien.detect.pyramid import Level, patches, planes, pyramid
+from mien.types import Floats, Pixels
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_WINDOW, _STRIDE = 12, 2
+"""P-Net looks at windows of 12 pixels, one each 2 pixels."""
+Thresholds: TypeAlias = tuple[float, float, float]
+_USUAL: Thresholds = (0.6, 0.7, 0.8)
+"""Scores of the three networks from which on a window is a face; the last is the `mtcnn` package's, too."""
+_GENTLE: Thresholds = (0.5, 0.6, 0.7)
+_CERTAIN = 2.5
+"""A finer level is left out when the largest face measures so many of its windows.
+
+What it could add is less than half as large, and so not the main face (`mien.detect.detections.ranked`).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MTCNN:
+    """Pixels (h, w, 3) RGB -> faces with landmarks; scores are probabilities."""
+
+    min_face: int = 20
+
+    def __call__(self, pixels: Pixels, *, largest: bool = False) -> Detections:
+        found = _search(pixels, self.min_face, _USUAL, largest)
+        return found if len(found) else self._second_look(pixels, largest, found.missed)
+
+    def _second_look(self, pixels: Pixels, largest: bool, missed: float) -> Detections:
+        """Where nothing was found: a face that fills the picture or is cut by its edge, and is hard to see.
+
+        Only a big one counts, because lower thresholds find small ones in any texture.
+        """
+        height, width = pixels.shape[:2]
+        least = max(self.min_face, min(height, width) // 3)
+        edge = min(height, width) // 4
+        wider = cv2.copyMakeBorder(pixels, edge, edge, edge, edge, cv2.BORDER_REPLICATE) if edge else pixels
+        found = _search(np.asarray(wider, np.uint8), least, _GENTLE, largest)
+        if not len(found) or found.landmarks is None:
+            return nothing(landmarks=True, missed=max(missed, found.missed))
+        moved = Detections(found.boxes - edge, found.scores, found.landmarks - edge)
+        return settle(moved, width, height, largest=largest)
+
+
+def _search(pixels: Pixels, min_face: int, thresholds: Thresholds, largest: bool) -> Detections:
+    """All levels from the coarsest, where faces are big, to the finest.
+
+    For the main face alone it ends as soon as no finer level could hold it.
+    """
+    levels = pyramid(pixels, _WINDOW / max(min_face, _WINDOW), _WINDOW)
+    hunt = _Hunt(levels, thresholds)
+    coarse_first = levels[:0:-1]
+    for i, level in enumerate(coarse_first, start=1):
+        hunt.look(level)
+        if largest and i < len(coarse_first):
+            enough = _CERTAIN * _WINDOW * max(coarse_first[i].steps)
+            # First by R-Net's boxes, which are there already, then by the final ones.
+            if _largest(hunt.boxes) >= enough and _largest((found := hunt.faces()).boxes) >= enough:
+                return found.take(slice(1))
+    return hunt.faces().take(slice(1 if largest else None))
+
+
+class _Hunt:
+    """One search in one picture: what the first two networks have let through so far."""
+
+    def __init__(self, levels: Sequence[Level], thresholds: Thresholds) -> None:
+        self.levels = levels
+        self.thresholds = thresholds
+        self.height, self.width = levels[0].pixels.shape[:2]
+        self.boxes = np.empty((0, 4), np.float32)
+        self.scores = np.empty(0, np.float32)
+
+    def look(self, level: Level) -> None:
+        """Search one level with P-Net, and what it proposes with R-Net."""
+        proposed = _proposals(level, self.thresholds[0])
+        if not len(proposed):
+            return
+        squares = _squared(proposed)
+        box, score = _networks()[1].run(["box", "score"], {"input": self._seen(squares, 24)})
+        kept = score > self.thresholds[1]
+        self.boxes = np.concatenate([self.boxes, _moved(squares, box)[kept]])
+        self.scores = np.concatenate([self.scores, score[kept]])
+
+    def faces(self) -> Detections:
+        """What O-Net says to all that R-Net let through."""
+        if not len(self.boxes):
+            return nothing(landmarks=True)
+        squares = _squared(self.boxes[nms(self.boxes, self.scores, 0.7)])
+        box, marks, score = _networks()[2].run(["box", "landmarks", "score"], {"input": self._seen(squares, 48)})
+        kept = score > self.thresholds[2]
+        boxes = _moved(squares, box)
+        marks = marks.reshape(-1, 2, 5).transpose(0, 2, 1) * _side(squares) + squares[:, None, :2]
+        found = Detections(boxes[kept], score[kept], marks[kept], float(score[~kept].max(initial=0)))
+        found = found.take(nms(found.boxes, found.scores, 0.7, "min"))
+        return settle(found, self.width, self.height, largest=False)
+
+    def _seen(self, squares: Floats, size: int) -> Floats:
+        return planes(patches(self.levels, squares, size), 127.5, 1 / 128)
+
+
+def _proposals(level: Level, threshold: float) -> Floats:
+    """A level -> boxes (n, 4) in pixels of the picture that P-Net takes for faces."""
+    image = planes(level.pixels, 127.5, 1 / 128)[None]
+    box, score = _networks()[0].run(["box", "score"], {"input": image})
+    rows, columns = np.nonzero(score[0] > threshold)
+    corners = np.stack([columns, rows, columns, rows], axis=1).astype(np.float32) * _STRIDE
+    corners += np.array([0, 0, _WINDOW, _WINDOW], np.float32) + box[0][:, rows, columns].T * _WINDOW
+    kept = nms(corners, score[0][rows, columns], 0.5)
+    return corners[kept] * np.array(level.steps * 2, np.float32)
+
+
+def _largest(boxes: Floats) -> float:
+    return float(sides(boxes).max(initial=0))
+
+
+def _side(squares: Floats) -> Floats:
+    return (squares[:, 2] - squares[:, 0])[:, None, None]
+
+
+def _moved(squares: Floats, box: Floats) -> Floats:
+    """Squares (n, 4) and what a network says of their edges, in sides of the square -> boxes (n, 4)."""
+    return squares + box * _side(squares)[:, 0]
+
+
+def _squared(boxes: Floats) -> Floats:
+    """Boxes (n, 4) -> squares of their longer side around their centres."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([middle - half, middle + half], axis=1)
+
+
+_opening = Lock()
+
+
+def _networks() -> tuple[InferenceSession, InferenceSession, InferenceSession]:
+    with _opening:
+        return _open()
+
+
+@cache
+def _open() -> tuple[InferenceSession, InferenceSession, InferenceSession]:
+    return models.session("mtcnn-pnet"), models.session("mtcnn-rnet"), models.session("mtcnn-onet")
