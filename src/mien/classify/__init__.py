@@ -1,0 +1,5 @@
+"""Naming faces by their vectors; knows neither pictures nor how a head was trained."""
+
+from mien.classify.stage import Classify
+
+__all__ = ["Classify"]

@@ -1,0 +1,178 @@
+"""What a trained head is: a linear map from vectors to labels, and how near a known class a vector lies.
+
+Knows numpy only: neither how a head is trained nor where a bundle lies on disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.types import UNKNOWN, Floats
+
+KINDS = ("centres", "logistic", "linear-svm")
+"""The ways a head can have been fitted, the simplest first; all are linear, so all are applied alike."""
+
+Doubles = npt.NDArray[np.float64]
+
+
+def unit(vectors: npt.NDArray[Any]) -> Doubles:
+    """Vectors (n, d) -> the same directions at length 1, float64; a vector of zeros stays as it is."""
+    wide = np.asarray(vectors, dtype=np.float64)
+    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
+    wide = np.divide(wide, largest, out=np.zeros_like(wide), where=largest > 0)
+    length = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.asarray(np.divide(wide, length, out=wide, where=length > 0))
+
+
+def softmax(logits: Doubles) -> Doubles:
+    """Logits (n, k) -> probabilities (n, k); each row sums to 1."""
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """Vectors -> probabilities of the labels, and familiarity.
+
+    A vector is brought to length 1; its logits are `weights @ vector + bias`, and its probabilities are the softmax of
+    the logits divided by `temperature` (Guo et al. 2017, "On Calibration of Modern Neural Networks"). Its familiarity
+    is its cosine to the nearest of `centres`, the mean direction of each class; below `threshold` it is a stranger.
+    `threshold` is -inf where nothing is to be called unknown.
+
+    Shapes: `weights` and `centres` (k, d), `bias` (k,), all float32.
+
+    Raises:
+        ValueError: the parts do not make a head; the message says which one and why.
+    """
+
+    kind: str
+    labels: tuple[str, ...]
+    weights: Floats
+    bias: Floats
+    centres: Floats
+    temperature: float
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"a head's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        _check_labels(self.labels)
+        if np.ndim(self.weights) != 2 or self.weights.shape[1] < 1:
+            raise ValueError(f"a head's weights have the shape (labels, dimensions), not {np.shape(self.weights)}")
+        k, d = len(self.labels), self.weights.shape[1]
+        for name, array, shape in (
+            ("weights", self.weights, (k, d)),
+            ("bias", self.bias, (k,)),
+            ("centres", self.centres, (k, d)),
+        ):
+            _check_array(name, array, shape)
+        if np.abs(np.linalg.norm(self.centres, axis=1) - 1).max() > 1e-3:
+            raise ValueError("a head's centres must have length 1")
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"a head's temperature is a finite number above 0, not {self.temperature!r}")
+        if math.isnan(self.threshold) or self.threshold == math.inf:
+            raise ValueError(f"a head's threshold is a number or -inf, not {self.threshold!r}")
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector must have."""
+        return int(self.weights.shape[1])
+
+    def probabilities(self, vectors: Floats) -> Floats:
+        """Vectors (n, d) -> calibrated probabilities (n, k), float32; each row sums to 1.
+
+        Raises:
+            ValueError: the vectors have another dimension, or are not finite.
+        """
+        logits = self._directions(vectors) @ self.weights.astype(np.float64).T + self.bias.astype(np.float64)
+        return softmax(logits / self.temperature).astype(np.float32)
+
+    def familiarity(self, vectors: Floats) -> Floats:
+        """Vectors (n, d) -> cosine to the nearest class centre (n,), float32: the higher, the likelier a known class.
+
+        Raises:
+            ValueError: the vectors have another dimension, or are not finite.
+        """
+        cosines = self._directions(vectors) @ self.centres.astype(np.float64).T
+        return np.asarray(cosines.max(axis=1), dtype=np.float32)
+
+    def _directions(self, vectors: Floats) -> Doubles:
+        # In double precision, so that a vector's answer does not depend on how many others share its batch.
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise ValueError(f"this head takes vectors of shape (n, {self.dimension}), not {vectors.shape}")
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector holds a value that is not finite")
+        return unit(vectors)
+
+    def to_json(self) -> dict[str, Any]:
+        """The part of a head that is not arrays, as strict JSON: a threshold of -inf is null."""
+        return {
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "temperature": self.temperature,
+            "threshold": self.threshold if math.isfinite(self.threshold) else None,
+        }
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of a head by name, for an npz file."""
+        return {"weights": self.weights, "bias": self.bias, "centres": self.centres}
+
+    @classmethod
+    def load(cls, json: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Head:
+        """What `to_json` and `to_arrays` gave -> the head, bit for bit.
+
+        Raises:
+            ValueError: a part is missing, or is not what a head is made of; nothing in it is trusted.
+        """
+        for name, parts in (("kind", json), ("labels", json), ("temperature", json), ("threshold", json)):
+            if name not in parts:
+                raise ValueError(f"the head has no {name!r}")
+        for name in ("weights", "bias", "centres"):
+            if name not in arrays:
+                raise ValueError(f"the head has no array {name!r}")
+        if not isinstance(json["labels"], list):
+            raise ValueError("a head's labels are a list of names")  # noqa: TRY004  (callers catch one kind of error)
+        return cls(
+            kind=str(json["kind"]),
+            labels=tuple(json["labels"]),
+            weights=arrays["weights"],
+            bias=arrays["bias"],
+            centres=arrays["centres"],
+            temperature=_number("temperature", json["temperature"]),
+            threshold=-math.inf if json["threshold"] is None else _number("threshold", json["threshold"]),
+        )
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"a head's {name} is a number, not {type(value).__name__}")  # noqa: TRY004
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"a head's {name} is too large a number") from error
+
+
+def _check_labels(labels: tuple[str, ...]) -> None:
+    if len(labels) < 2:
+        raise ValueError(f"a head needs at least two labels, not {len(labels)}")
+    if not all(isinstance(label, str) and label for label in labels):
+        raise ValueError("a head's labels are names, and none is empty")
+    if len(set(labels)) != len(labels):
+        raise ValueError("two of a head's labels are the same")
+    if UNKNOWN in labels:
+        raise ValueError(f"a head cannot have a label {UNKNOWN!r}: it is the answer for strangers")
+
+
+def _check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        raise ValueError(f"a head's {name} are float32, not {getattr(array, 'dtype', type(array).__name__)}")
+    if array.shape != shape:
+        raise ValueError(f"a head's {name} must have the shape {shape}, not {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"a head's {name} hold a value that is not finite")

@@ -1,0 +1,250 @@
+"""The recipe `head`: vectors and labels to a calibrated head that says "unknown"; knows no picture and no bundle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import f1_score
+
+from mien.errors import DataError
+from mien.models.head import Doubles, Head, softmax
+from mien.train.calibrate import calibration_error, cross_fitted, fit_temperature, wilson
+from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
+from mien.train.samples import Clues, Prepared, Samples, listed, prepare
+from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units
+from mien.train.unknown import Evidence, Unknown, describe, leave_classes_out, set_threshold
+from mien.types import Floats, Ints
+
+_COMPARE_ON = 4000
+"""The candidates are compared on so many photos at most; the best is then fitted to all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """How to train: the seed of all that is drawn, the share of strangers to let in, the number of folds.
+
+    Raises:
+        DataError: a value is out of range.
+    """
+
+    seed: int = 0
+    false_accept_rate: float = 0.01
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.false_accept_rate < 0.5:
+            raise DataError(f"the share of strangers to let in is {self.false_accept_rate}: give one between 0 and 0.5")
+        if self.folds < 2 or self.seed < 0:
+            raise DataError(f"{self.folds} folds and seed {self.seed}: give at least 2 folds, and a seed from 0 up")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How well the chosen kind of head names photos that it was not trained on, strangers left aside.
+
+    `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others), or
+    "val" or "test", the split of that name. `interval` is the 95 % interval of `accuracy`.
+    """
+
+    accuracy: float
+    macro_f1: float
+    n: int
+    ece: float
+    ece_before: float
+    interval: tuple[float, float]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a candidate reached in cross-validation: mean and standard deviation over the folds of macro-F1."""
+
+    kind: str
+    c: float | None
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoldsUsed:
+    """How the photos were dealt: folds, units that stay together, copies found, photos that were never tested on."""
+
+    number: int
+    units: int
+    copies: int
+    training_only: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadFit:
+    """A head, and all that is known about how good it is."""
+
+    head: Head
+    validation: Validation
+    compared: tuple[Compared, ...]
+    unknown: Unknown
+    folds: FoldsUsed
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the head, as strict JSON."""
+        return {
+            "validation": asdict(self.validation) | {"interval": list(self.validation.interval)},
+            "compared": [asdict(row) for row in self.compared],
+            "unknown": asdict(self.unknown),
+            "folds": asdict(self.folds),
+            "notes": list(self.notes),
+        }
+
+
+def fit_head(
+    vectors: Floats,
+    labels: Sequence[str],
+    *,
+    groups: Sequence[str | None] | None = None,
+    splits: Sequence[str | None] | None = None,
+    hashes: Sequence[str | None] | None = None,
+    strangers: Floats | None = None,
+    options: HeadOptions | None = None,
+) -> HeadFit:
+    """Vectors (n, d) and a label each -> the head that does best in cross-validation, calibrated, with a threshold.
+
+    Class centres, logistic regression and linear support vector machines are compared by macro-F1 over folds that keep
+    groups, equal hashes and near-duplicates together; of those within one photo of the best the simplest is taken. The
+    same rows and seed give the same head, in whatever order they come.
+
+    Rows labelled `UNKNOWN` and `strangers` (m, d) are nobody's photos: they only help to set the threshold.
+
+    Raises:
+        DataError: no photos, one class, a class with a single photo, vectors that are not finite.
+        ValueError: the arguments do not belong together.
+    """
+    options = options or HeadOptions()
+    data = prepare(vectors, labels, Clues(groups, splits, hashes), strangers)
+    units = find_units(data.train)
+    compared = _compare(data.train, units, options)
+    best = _choose(compared, len(data.train))
+    fold = deal_folds(data.train.y, units, options.folds, options.seed + 1)
+    tested = np.flatnonzero(fold != TRAIN_ONLY)
+    logits, familiarity = _out_of_fold(best, data.train, fold, options.seed)
+    temperature = fit_temperature(logits[tested], data.train.y[tested])
+    k = len(data.train.labels)
+    linear = fit(best, data.train.vectors, data.train.y, k, options.seed)
+    centres = class_centres(data.train.vectors, data.train.y, k)
+    right = logits[tested].argmax(axis=1) == data.train.y[tested]
+    unknown = set_threshold(_evidence(data, centres, familiarity[tested], right), k, options.false_accept_rate)
+    if data.held is None:
+        y = data.train.y[tested]
+        probabilities = cross_fitted(logits[tested], y, fold[tested])
+        validation = _validate(logits[tested], probabilities, y, "out-of-fold")
+    else:
+        held = linear.logits(data.held.vectors)
+        validation = _validate(held, softmax(held / temperature), data.held.y, str(data.held_name))
+    return HeadFit(
+        head=_head(best.kind, data.train.labels, linear, centres, temperature, unknown),
+        validation=validation,
+        compared=compared,
+        unknown=unknown,
+        folds=FoldsUsed(len(np.unique(fold[tested])), units.number, units.copies, len(fold) - len(tested)),
+        notes=(*data.notes, *units.notes, *_told(data.train, units, fold), describe(unknown)),
+    )
+
+
+def _compare(samples: Samples, units: Units, options: HeadOptions) -> tuple[Compared, ...]:
+    rows = _sample(samples.y, options.seed)
+    part = Samples(samples.vectors[rows], samples.y[rows], samples.labels)
+    of = np.unique(units.of[rows], return_inverse=True)[1].astype(np.int64)
+    fold = deal_folds(part.y, Units(of, int(of.max()) + 1, 0), options.folds, options.seed)
+    compared = []
+    for candidate in CANDIDATES:
+        guessed = _out_of_fold(candidate, part, fold, options.seed)[0].argmax(axis=1)
+        scores = [_macro_f1(part.y[fold == f], guessed[fold == f]) for f in np.unique(fold[fold != TRAIN_ONLY])]
+        compared.append(Compared(candidate.kind, candidate.c, float(np.mean(scores)), float(np.std(scores))))
+    return tuple(compared)
+
+
+def _sample(y: Ints, seed: int) -> Ints:
+    if len(y) <= _COMPARE_ON:
+        return np.arange(len(y))
+    counts = np.bincount(y)
+    most = max(2, _COMPARE_ON // len(counts))
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(y == j))[:most] for j in range(len(counts))]
+    return np.sort(np.concatenate(drawn))
+
+
+def _choose(compared: Sequence[Compared], n: int) -> Candidate:
+    best = max(row.mean for row in compared)
+    chosen = next(row for row in compared if row.mean >= best - 1 / n)
+    return Candidate(chosen.kind, chosen.c)
+
+
+def _out_of_fold(candidate: Candidate, samples: Samples, fold: Ints, seed: int) -> tuple[Doubles, Doubles]:
+    """Logits (n, k) and familiarities (n,) by heads that have not seen its fold; zero where a row is never tested."""
+    k = len(samples.labels)
+    logits, familiarity = np.zeros((len(samples), k)), np.zeros(len(samples))
+    for number in np.unique(fold[fold != TRAIN_ONLY]):
+        here, rest = fold == number, fold != number
+        vectors, y = samples.vectors[rest], samples.y[rest]
+        logits[here] = fit(candidate, vectors, y, k, seed).logits(samples.vectors[here])
+        familiarity[here] = (samples.vectors[here] @ class_centres(vectors, y, k).T).max(axis=1)
+    return logits, familiarity
+
+
+def _evidence(data: Prepared, centres: Doubles, known: Doubles, right: npt.NDArray[np.bool_]) -> Evidence:
+    return Evidence(
+        known=known,
+        right=right,
+        left_out=leave_classes_out(data.train.vectors, data.train.y, centres),
+        left_out_y=data.train.y,
+        strangers=(data.strangers @ centres.T).max(axis=1),
+    )
+
+
+def _validate(logits: Doubles, probabilities: Doubles, y: Ints, method: str) -> Validation:
+    guessed = logits.argmax(axis=1)
+    right = int((guessed == y).sum())
+    return Validation(
+        accuracy=right / len(y),
+        macro_f1=_macro_f1(y, guessed),
+        n=len(y),
+        ece=calibration_error(probabilities, y),
+        ece_before=calibration_error(softmax(logits), y),
+        interval=wilson(right, len(y)),
+        method=method,
+    )
+
+
+def _macro_f1(y: Ints, guessed: Ints) -> float:
+    return float(f1_score(y, guessed, labels=np.unique(y), average="macro", zero_division=0))
+
+
+def _head(
+    kind: str, labels: tuple[str, ...], linear: Linear, centres: Doubles, temperature: float, unknown: Unknown
+) -> Head:
+    return Head(
+        kind=kind,
+        labels=labels,
+        weights=linear.weights.astype(np.float32),
+        bias=linear.bias.astype(np.float32),
+        centres=centres.astype(np.float32),
+        temperature=temperature,
+        threshold=-math.inf if unknown.threshold is None else unknown.threshold,
+    )
+
+
+def _told(samples: Samples, units: Units, fold: Ints) -> list[str]:
+    notes = []
+    if units.copies:
+        notes.append(
+            f"{units.copies} photos are copies of others, or nearly so: they were kept on one side of each split"
+        )
+    whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
+    if whole:
+        notes.append(f"all photos of {listed(whole)} belong together: they were trained on and not tested")
+    return notes

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mien.classify import Classify
+from mien.models.head import Head
+from mien.stage import Stage, apply
+from mien.types import UNKNOWN, Embedding, Face, Origin, Prediction
+
+
+def a_head(threshold: float = 0.9) -> Head:
+    centres = np.eye(3, 4, dtype=np.float32)
+    return Head("centres", ("Ada", "Bo", "Cy"), centres, np.zeros(3, np.float32), centres, 0.1, threshold)
+
+
+def an_embedding(key: str, *vector: float) -> Embedding:
+    face = Face(0, (0.0, 0.0, 10.0, 10.0), 0.99)
+    return Embedding(Origin(key, label="truth", split="test"), face, np.array(vector, dtype=np.float32))
+
+
+def test_a_known_face_gets_its_name_with_all_labels_best_first() -> None:
+    (made,) = Classify(a_head())([an_embedding("a.jpg", 0.1, 1, 0, 0)])
+    assert made.label == "Bo"
+    assert [name for name, _ in made.top] == ["Bo", "Ada", "Cy"]
+    scores = [score for _, score in made.top]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_stranger_is_unknown_and_still_says_who_is_nearest() -> None:
+    (made,) = Classify(a_head())([an_embedding("a.jpg", 0.2, 0.1, 0, 1)])
+    assert made.label == UNKNOWN
+    assert made.top[0][0] == "Ada"
+    assert made.familiarity < 0.9
+
+
+def test_a_face_exactly_at_the_threshold_is_known() -> None:
+    item = an_embedding("a.jpg", 1, 0, 0, 1)
+    (made,) = Classify(a_head())([item])
+    (again,) = Classify(a_head(made.familiarity))([item])
+    assert again.label == "Ada"
+
+
+def test_without_a_threshold_nobody_is_unknown() -> None:
+    (made,) = Classify(a_head(-math.inf))([an_embedding("a.jpg", 0, 0, 0, 1)])
+    assert made.label != UNKNOWN
+
+
+def test_equal_probabilities_keep_the_order_of_the_head() -> None:
+    (made,) = Classify(a_head(-1.0))([an_embedding("a.jpg", 0, 0, 0, 1)])
+    assert [name for name, _ in made.top] == ["Ada", "Bo", "Cy"]
+
+
+def test_origin_and_face_travel_along() -> None:
+    item = an_embedding("a.jpg", 1, 0, 0, 0)
+    (made,) = Classify(a_head())([item])
+    assert made.origin is item.origin
+    assert made.face is item.face
+
+
+def test_the_batch_size_never_changes_an_answer() -> None:
+    rng = np.random.default_rng(0)
+    items = [an_embedding(f"{i}.jpg", *rng.normal(size=4)) for i in range(50)]
+    stage = Classify(a_head())
+    singly = [made for item in items for made in stage([item])]
+    together = list(stage(items))
+    assert [(m.key, m.label, m.top, m.familiarity) for m in together] == [
+        (m.key, m.label, m.top, m.familiarity) for m in singly
+    ]
+
+
+def test_an_empty_batch_gives_nothing() -> None:
+    assert list(Classify(a_head())([])) == []
+
+
+def test_several_faces_of_one_photo_stay_apart() -> None:
+    one, two = an_embedding("a.jpg", 1, 0, 0, 0), an_embedding("a.jpg", 0, 0, 1, 0)
+    other = replace(two, face=replace(two.face, index=1))
+    made = list(Classify(a_head())([one, other]))
+    assert [(m.face.index, m.label) for m in made] == [(0, "Ada"), (1, "Cy")]
+
+
+def test_it_is_a_stage_that_runs_anywhere() -> None:
+    stage: Stage[Embedding, Prediction] = pickle.loads(pickle.dumps(Classify(a_head())))
+    (made,) = apply(stage, [an_embedding("a.jpg", 1, 0, 0, 0)])
+    assert made.key == "a.jpg"
+    assert (stage.name, stage.batch_size, stage.needs.cpus) == ("classify", 64, 1.0)

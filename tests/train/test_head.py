@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+
+from mien.errors import DataError
+from mien.models.head import Head
+from mien.train import RECIPES
+from mien.train.candidates import CANDIDATES
+from mien.train.head import HeadFit, HeadOptions, fit_head
+from mien.types import UNKNOWN, Floats
+from tests.train.clusters import clusters, world
+
+
+def accuracy(head: Head, vectors: Floats, labels: list[str]) -> float:
+    guessed = [head.labels[i] for i in head.probabilities(vectors).argmax(axis=1)]
+    return float(np.mean([a == b for a, b in zip(guessed, labels, strict=True)]))
+
+
+def same(a: HeadFit, b: HeadFit) -> bool:
+    arrays = [(x, b.head.to_arrays()[name]) for name, x in a.head.to_arrays().items()]
+    return a.head.to_json() == b.head.to_json() and all(np.array_equal(x, y) for x, y in arrays)
+
+
+def test_the_recipe_has_a_name() -> None:
+    assert RECIPES.load("head") is fit_head
+
+
+@pytest.mark.parametrize(("dimension", "scale"), [(32, 1.0), (128, 30.0), (512, 0.001), (1024, 1.0)])
+def test_vectors_of_any_dimension_and_length_are_learned(dimension: int, scale: float) -> None:
+    vectors, labels = clusters([20] * 6, dimension=dimension, scale=scale, spread=0.8)
+    fitted = fit_head(vectors[::2], labels[::2])
+    assert accuracy(fitted.head, vectors[1::2], labels[1::2]) > 0.97
+    assert math.isfinite(fitted.head.threshold)
+
+
+def test_the_validation_tells_what_new_photos_will_show() -> None:
+    vectors, labels = clusters([60] * 8, spread=3.0)
+    fitted = fit_head(vectors[::2], labels[::2])
+    truth = accuracy(fitted.head, vectors[1::2], labels[1::2])
+    low, high = fitted.validation.interval
+    assert fitted.validation.method == "out-of-fold"
+    assert fitted.validation.n == 240
+    assert low - 0.03 < truth < high + 0.03
+    assert 0.3 < truth < 0.98, "the task should be neither trivial nor hopeless"
+
+
+def test_probabilities_can_be_believed_after_calibration() -> None:
+    vectors, labels = clusters([60] * 8, spread=3.0)
+    fitted = fit_head(vectors[::2], labels[::2])
+    assert fitted.validation.ece < fitted.validation.ece_before
+    sure = fitted.head.probabilities(vectors[1::2]).max(axis=1)
+    assert float(sure.mean()) == pytest.approx(accuracy(fitted.head, vectors[1::2], labels[1::2]), abs=0.08)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_the_threshold_meets_its_rate_on_strangers_never_seen(rate: float) -> None:
+    vectors, labels, strangers = world(20, 60, photos=20, seed=3, spread=0.75)
+    fitted = fit_head(vectors[::2], labels[::2], options=HeadOptions(false_accept_rate=rate))
+    head = fitted.head
+    assert fitted.unknown.rate == rate
+    assert (head.familiarity(strangers) >= head.threshold).mean() < 2.5 * rate
+    known = vectors[1::2]
+    right = np.array([head.labels[i] for i in head.probabilities(known).argmax(axis=1)]) == np.array(labels[1::2])
+    kept = float((right & (head.familiarity(known) >= head.threshold)).mean())
+    assert kept > 0.97
+    assert fitted.unknown.kept == pytest.approx(kept, abs=0.05)
+
+
+def test_two_classes_work_and_say_that_the_threshold_is_a_guess() -> None:
+    vectors, labels, strangers = world(2, 30, photos=20, seed=5, spread=0.6)
+    fitted = fit_head(vectors[::2], labels[::2])
+    assert accuracy(fitted.head, vectors[1::2], labels[1::2]) == 1
+    assert fitted.unknown.rate is None
+    assert any("guess" in note for note in fitted.notes)
+    assert (fitted.head.familiarity(vectors[1::2]) >= fitted.head.threshold).mean() > 0.9
+    assert (fitted.head.familiarity(strangers) >= fitted.head.threshold).mean() < 0.3
+
+
+def test_two_photos_of_two_people_are_enough_to_train() -> None:
+    vectors, labels = clusters([2, 2], spread=0.2)
+    fitted = fit_head(vectors, labels)
+    assert fitted.folds.number == 2
+    assert accuracy(fitted.head, vectors, labels) == 1
+
+
+def test_one_class_fifty_times_the_other_is_no_trouble() -> None:
+    vectors, labels = clusters([500, 20], spread=0.9)
+    rows = [*range(250), *range(500, 505)]
+    fitted = fit_head(vectors[rows], [labels[i] for i in rows])
+    assert accuracy(fitted.head, vectors[505:], labels[505:]) > 0.9
+    assert accuracy(fitted.head, vectors[250:500], labels[250:500]) > 0.95
+
+
+def test_classes_without_a_circle_of_their_own_get_no_threshold() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(400, 32)).astype(np.float32)
+    labels = ["smile" if x > 0 else "frown" for x in vectors[:, 0] + 0.2 * vectors[:, 1]]
+    fitted = fit_head(vectors, labels)
+    assert fitted.head.threshold == -math.inf
+    assert fitted.unknown.threshold is None
+    assert fitted.validation.accuracy > 0.85
+    assert any("no face will be called unknown" in note for note in fitted.notes)
+
+
+def test_strangers_may_be_labelled_or_given_apart() -> None:
+    vectors, labels, strangers = world(6, 50, photos=20, seed=9, spread=0.6)
+    marked = fit_head(np.concatenate([vectors, strangers[:500]]), labels + [UNKNOWN] * 500)
+    given = fit_head(vectors, labels, strangers=strangers[:500])
+    assert same(marked, given)
+    assert marked.unknown.strangers == 500
+    assert UNKNOWN not in marked.head.labels
+    accepted = (marked.head.familiarity(strangers[500:]) >= marked.head.threshold).mean()
+    assert accepted == pytest.approx(0.01, abs=0.015)
+
+
+def test_the_same_seed_gives_the_same_head_in_any_order_of_rows() -> None:
+    vectors, labels = clusters([12] * 5, spread=1.2)
+    order = np.random.default_rng(4).permutation(60)
+    first = fit_head(vectors, labels)
+    assert same(first, fit_head(vectors, labels))
+    shuffled = fit_head(vectors[order], [labels[i] for i in order])
+    assert same(first, shuffled)
+    assert first.validation == shuffled.validation
+    assert first.notes == shuffled.notes
+
+
+def test_another_seed_draws_other_folds() -> None:
+    vectors, labels = clusters([30] * 4, spread=2.5)
+    a, b = (fit_head(vectors, labels, options=HeadOptions(seed=seed)) for seed in (0, 1))
+    assert a.compared != b.compared
+
+
+def test_all_candidates_are_compared_and_the_simplest_of_equals_is_kept() -> None:
+    vectors, labels = clusters([20] * 5, spread=0.3)
+    fitted = fit_head(vectors, labels)
+    assert [(row.kind, row.c) for row in fitted.compared] == [(c.kind, c.c) for c in CANDIDATES]
+    assert all(row.mean == 1 for row in fitted.compared)
+    assert fitted.head.kind == "centres"
+
+
+def test_a_task_that_needs_more_than_centres_gets_more() -> None:
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(600, 24)) * np.linspace(3, 0.3, 24)
+    labels = ["yes" if row[-1] > 0 else "no" for row in wide]  # the direction with the least spread decides
+    fitted = fit_head(wide.astype(np.float32), labels)
+    assert fitted.head.kind != "centres"
+    assert fitted.validation.accuracy > 0.8
+
+
+def test_copies_across_folds_do_not_flatter_the_validation() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(60, 64)).astype(np.float32)
+    vectors = np.repeat(noise, 4, axis=0) + 0.002 * rng.normal(size=(240, 64)).astype(np.float32)
+    labels = [f"class {i % 2}" for i in range(60) for _ in range(4)]
+    fitted = fit_head(vectors, labels)
+    assert fitted.folds.copies == 180
+    assert fitted.validation.accuracy < 0.75
+    assert any("180 photos are copies" in note for note in fitted.notes)
+
+
+def test_groups_across_folds_do_not_flatter_the_validation() -> None:
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(30, 64))
+    vectors = (np.repeat(people, 6, axis=0) + 0.5 * rng.normal(size=(180, 64))).astype(np.float32)
+    groups = [f"person {i}" for i in range(30) for _ in range(6)]
+    labels = [f"mood {i % 3}" for i in range(30) for _ in range(6)]
+    with_groups = fit_head(vectors, labels, groups=groups)
+    without = fit_head(vectors, labels)
+    assert without.validation.accuracy > 0.9
+    assert with_groups.validation.accuracy < 0.6
+
+
+def test_an_official_validation_split_is_what_is_measured_on() -> None:
+    vectors, labels = clusters([30] * 4, spread=1.2)
+    splits: list[str | None] = [("train", "train", "val")[i % 3] for i in range(120)]
+    fitted = fit_head(vectors, labels, splits=splits)
+    train = [i for i in range(120) if i % 3 != 2]
+    val = [i for i in range(120) if i % 3 == 2]
+    assert (fitted.validation.method, fitted.validation.n) == ("val", 40)
+    assert fitted.validation.accuracy == accuracy(fitted.head, vectors[val], [labels[i] for i in val])
+    alone = fit_head(vectors[train], [labels[i] for i in train])
+    assert same(fitted, alone)
+
+
+def test_a_class_in_one_burst_is_trained_on_and_named() -> None:
+    vectors, labels = clusters([20, 20, 20])
+    groups: list[str | None] = ["burst"] * 20 + [None] * 40
+    fitted = fit_head(vectors, labels, groups=groups)
+    assert fitted.folds.training_only == 20
+    assert fitted.validation.n == 40
+    assert any("person 00" in note and "not tested" in note for note in fitted.notes)
+
+
+def test_everything_known_about_the_fit_is_strict_json() -> None:
+    vectors, labels = clusters([20, 20, 20])
+    told = json.loads(json.dumps(fit_head(vectors, labels).as_json(), allow_nan=False))
+    assert {"accuracy", "macro_f1", "n", "ece", "interval"} <= set(told["validation"])
+    assert {"threshold", "rate", "kept", "method"} <= set(told["unknown"])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5, -1.0, math.nan])
+def test_an_impossible_rate_is_refused(rate: float) -> None:
+    with pytest.raises(DataError, match="strangers to let in"):
+        HeadOptions(false_accept_rate=rate)
+
+
+def test_impossible_folds_and_seeds_are_refused() -> None:
+    with pytest.raises(DataError, match="at least 2 folds"):
+        HeadOptions(folds=1)
+    with pytest.raises(DataError, match="seed"):
+        HeadOptions(seed=-1)
+
+
+def test_what_cannot_be_trained_on_is_refused_in_one_sentence() -> None:
+    vectors, labels = clusters([5, 1])
+    with pytest.raises(DataError, match="only one photo of person 01"):
+        fit_head(vectors, labels)
+    with pytest.raises(DataError, match="only one class"):
+        fit_head(vectors[:5], labels[:5])
+
+
+def test_thousands_of_photos_are_fitted_in_seconds() -> None:
+    vectors, labels = clusters([200] * 25, dimension=128, spread=1.5)
+    started = time.perf_counter()
+    fitted = fit_head(vectors, labels)
+    assert time.perf_counter() - started < 40
+    assert fitted.validation.accuracy > 0.9

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.errors import DataError
+from mien.train.samples import Clues, listed, prepare
+from mien.types import UNKNOWN
+from tests.train.clusters import clusters
+
+
+def test_no_photos_are_refused() -> None:
+    with pytest.raises(DataError, match="no photo"):
+        prepare(np.empty((0, 8), dtype=np.float32), [], Clues(), None)
+
+
+def test_one_class_is_refused_by_name() -> None:
+    vectors, labels = clusters([10])
+    with pytest.raises(DataError, match="only one class, 'person 00'"):
+        prepare(vectors, labels, Clues(), None)
+
+
+def test_classes_with_one_photo_are_refused_by_name_with_what_to_do() -> None:
+    vectors, labels = clusters([10, 1, 10, 1])
+    with pytest.raises(DataError, match=r"only one photo of person 01, person 03 .* add photos there, or take"):
+        prepare(vectors, labels, Clues(), None)
+
+
+def test_vectors_that_are_not_finite_are_refused() -> None:
+    vectors, labels = clusters([5, 5])
+    vectors[2, 3] = np.inf
+    with pytest.raises(DataError, match="1 of 10 vectors"):
+        prepare(vectors, labels, Clues(), None)
+
+
+def test_nothing_but_test_photos_is_refused() -> None:
+    vectors, labels = clusters([5, 5])
+    with pytest.raises(DataError, match="training split"):
+        prepare(vectors, labels, Clues(splits=["test"] * 10), None)
+
+
+def test_rows_that_do_not_belong_together_are_a_programming_error() -> None:
+    vectors, labels = clusters([5, 5])
+    with pytest.raises(ValueError, match="10 vectors, but 9 labels"):
+        prepare(vectors, labels[:9], Clues(), None)
+    with pytest.raises(ValueError, match="10 vectors, but 3 groups"):
+        prepare(vectors, labels, Clues(groups=["a"] * 3), None)
+    with pytest.raises(ValueError, match="64"):
+        prepare(vectors, labels, Clues(), np.zeros((2, 5), dtype=np.float32))
+
+
+def test_small_classes_are_named_up_to_five() -> None:
+    vectors, labels = clusters([3, 4, 5, 6, 7, 8, 25])
+    (note,) = prepare(vectors, labels, Clues(), None).notes
+    assert "person 00 (3), person 01 (4), person 02 (5), person 03 (6), person 04 (7) and 1 more" in note
+    assert "person 06" not in note
+
+
+def test_large_classes_are_not_warned_about() -> None:
+    vectors, labels = clusters([20, 20])
+    assert prepare(vectors, labels, Clues(), None).notes == ()
+
+
+def test_unknown_is_not_a_class_but_strangers() -> None:
+    vectors, labels = clusters([10, 10, 7])
+    labels[20:] = [UNKNOWN] * 7
+    made = prepare(vectors, labels, Clues(), vectors[:2])
+    assert made.train.labels == ("person 00", "person 01")
+    assert len(made.train) == 20
+    assert len(made.strangers) == 9
+
+
+@pytest.mark.parametrize(
+    ("splits", "held", "name"),
+    [
+        (["train"] * 10 + ["val"] * 4 + ["test"] * 6, 4, "val"),
+        (["Training"] * 10 + ["valid"] * 4 + ["test"] * 6, 4, "val"),
+        (["train"] * 10 + ["test"] * 10, 10, "test"),
+        ([None] * 10 + ["test"] * 10, 10, "test"),
+    ],
+)
+def test_official_splits_are_respected(splits: list[str | None], held: int, name: str) -> None:
+    vectors, labels = clusters([10, 10])
+    mixed = [labels[i] for i in range(0, 20, 2)] + [labels[i] for i in range(1, 20, 2)]
+    made = prepare(vectors, mixed, Clues(splits=splits), None)
+    assert len(made.train) == 10
+    assert made.held is not None
+    assert len(made.held) == held
+    assert made.held_name == name
+
+
+def test_validation_classes_without_training_are_named_and_left_out() -> None:
+    vectors, labels = clusters([22, 22, 4])
+    splits = ["train"] * 20 + ["val"] * 2 + ["train"] * 20 + ["val"] * 6
+    made = prepare(vectors, labels, Clues(splits=splits), None)
+    assert made.held is not None
+    assert len(made.held) == 4
+    assert any("person 02" in note for note in made.notes)
+
+
+def test_long_lists_are_cut_at_five() -> None:
+    assert listed(list("abcde")) == "a, b, c, d, e"
+    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"

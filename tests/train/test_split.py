@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.errors import DataError
+from mien.models.head import unit
+from mien.train.samples import Samples
+from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units, hold_out
+from mien.types import Floats, Ints
+from tests.train.clusters import clusters
+
+
+def samples(
+    vectors: Floats,
+    labels: list[str],
+    groups: Sequence[str | None] | None = None,
+    hashes: Sequence[str | None] | None = None,
+) -> Samples:
+    names = tuple(sorted(set(labels)))
+    y = np.array([names.index(label) for label in labels], dtype=np.int64)
+    return Samples(unit(vectors), y, names, groups, hashes)
+
+
+def folds_of(values: Sequence[str | None], fold: Ints) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for value, number in zip(values, fold.tolist(), strict=True):
+        if value is not None:
+            found.setdefault(value, set()).add(number)
+    return found
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 12), st.integers(2, 5))
+@settings(max_examples=60, deadline=None)
+def test_groups_never_straddle_and_every_class_stays_in_training(seed: int, k: int, families: int, folds: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = 12 * k
+    y = np.repeat(np.arange(k), 12)
+    of = np.unique(rng.integers(0, families * k, n), return_inverse=True)[1].astype(np.int64)
+    fold = deal_folds(y, Units(of, int(of.max()) + 1, 0), folds, seed)
+    for u in range(int(of.max()) + 1):
+        assert len(set(fold[of == u].tolist())) == 1
+    for f in set(fold.tolist()) - {TRAIN_ONLY}:
+        assert set(y[fold != f].tolist()) == set(range(k))
+
+
+def test_families_that_span_classes_are_kept_on_one_side() -> None:
+    vectors, labels = clusters([30, 30, 30])
+    groups: list[str | None] = [f"family {i % 15}" for i in range(90)]
+    data = samples(vectors, labels, groups=groups)
+    units = find_units(data)
+    assert units.number <= 15
+    assert all(len(sides) == 1 for sides in folds_of(groups, deal_folds(data.y, units, 5, 0)).values())
+
+
+def test_folds_are_even_and_stratified() -> None:
+    vectors, labels = clusters([50, 20, 10])
+    data = samples(vectors, labels)
+    fold = deal_folds(data.y, find_units(data), 5, 0)
+    assert [[int((fold[data.y == j] == f).sum()) for f in range(5)] for j in range(3)] == [[10] * 5, [4] * 5, [2] * 5]
+
+
+def test_a_class_of_two_photos_is_tested_with_the_other_in_training() -> None:
+    vectors, labels = clusters([40, 2])
+    data = samples(vectors, labels)
+    fold = deal_folds(data.y, find_units(data), 5, 0)
+    small = fold[data.y == 1]
+    assert small[0] != small[1]
+    assert TRAIN_ONLY not in small
+
+
+def test_the_seed_decides_the_folds_and_repeats_them() -> None:
+    vectors, labels = clusters([30, 30])
+    data = samples(vectors, labels)
+    units = find_units(data)
+    assert np.array_equal(deal_folds(data.y, units, 5, 7), deal_folds(data.y, units, 5, 7))
+    assert not np.array_equal(deal_folds(data.y, units, 5, 7), deal_folds(data.y, units, 5, 8))
+
+
+def test_near_duplicates_stay_together_and_are_counted() -> None:
+    vectors, labels = clusters([30, 30])
+    rng = np.random.default_rng(1)
+    noise = 0.01 * rng.normal(size=(20, 64)) / 8
+    copies = (vectors[:20] + noise).astype(np.float32)
+    data = samples(np.concatenate([vectors, copies]), labels + labels[:20])
+    units = find_units(data)
+    assert units.copies == 20
+    assert np.array_equal(units.of[:20], units.of[60:])
+    assert units.number == 60
+
+
+def test_photos_of_one_person_are_not_taken_for_copies() -> None:
+    vectors, labels = clusters([40] * 5)
+    assert find_units(samples(vectors, labels)).number == 200
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_the_bound_for_copies_follows_the_spread_of_the_data(scale: float) -> None:
+    vectors, labels = clusters([20, 20], scale=scale)
+    data = samples(np.concatenate([vectors, vectors[:5] * np.float32(1.001)]), labels + labels[:5])
+    assert find_units(data).copies == 5
+
+
+def test_equal_hashes_stay_together_even_across_labels() -> None:
+    vectors, labels = clusters([10, 10])
+    hashes: list[str | None] = [None] * 20
+    hashes[3] = hashes[15] = "same bytes"
+    units = find_units(samples(vectors, labels, hashes=hashes))
+    assert units.of[3] == units.of[15]
+    assert units.number == 19
+    assert units.copies == 1
+
+
+def test_where_the_group_is_the_class_itself_photos_are_split() -> None:
+    vectors, labels = clusters([10, 10])
+    units = find_units(samples(vectors, labels, groups=labels))
+    assert units.number == 20
+    assert any("every class is one group" in note for note in units.notes)
+
+
+def test_a_class_that_is_one_group_is_trained_on_only() -> None:
+    vectors, labels = clusters([10, 10])
+    groups: list[str | None] = ["one burst"] * 10 + [None] * 10
+    data = samples(vectors, labels, groups=groups)
+    fold = deal_folds(data.y, find_units(data), 5, 0)
+    assert (fold[:10] == TRAIN_ONLY).all()
+    assert (fold[10:] != TRAIN_ONLY).all()
+
+
+def test_a_class_whose_photos_are_all_alike_is_still_split() -> None:
+    tight, _ = clusters([12], seed=1, spread=0.01)
+    loose, _ = clusters([12, 12], seed=2)
+    data = samples(np.concatenate([tight, loose]), ["a"] * 12 + ["b"] * 12 + ["c"] * 12)
+    assert find_units(data).number == 36
+
+
+def test_nothing_but_copies_is_refused() -> None:
+    vectors, labels = clusters([3, 3])
+    hashes = ["x"] * 3 + ["y"] * 3
+    with pytest.raises(DataError, match="copies of one photo"):
+        find_units(samples(vectors, labels, hashes=hashes))
+
+
+def test_identical_vectors_do_not_break_anything() -> None:
+    data = samples(np.ones((8, 4), dtype=np.float32), ["a", "b"] * 4)
+    assert find_units(data).number >= 2
+
+
+def test_hold_out_takes_about_its_share_of_each_class() -> None:
+    vectors, labels = clusters([50, 20])
+    data = samples(vectors, labels)
+    kept = hold_out(data.y, find_units(data), 0.2, 0)
+    assert [int(kept[data.y == j].sum()) for j in range(2)] == [10, 4]
+
+
+def test_thousands_of_copies_fit_into_time_and_memory() -> None:
+    vectors, labels = clusters([2000, 2000], spread=0.02)
+    started = time.perf_counter()
+    find_units(samples(vectors, labels))
+    assert time.perf_counter() - started < 20
