@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from mien.cli.models import app
+from mien.cli.models import _bar, app
 from mien.errors import MienError, WeightsError
 from mien.models import CARDS, cache, ensure, fetch, weights
 from mien.models.cards import Download
@@ -100,3 +100,12 @@ def test_every_command_explains_itself() -> None:
         done = CliRunner().invoke(app, [*words, "--help"])
         assert done.exit_code == 0
         assert "Usage" in done.stdout
+
+
+def test_the_bar_speaks_on_stderr_only(capfd: pytest.CaptureFixture[str]) -> None:
+    with _bar("yunet", shown=True) as progress:
+        assert progress is not None
+        progress(1, 2)
+    assert capfd.readouterr().out == ""
+    with _bar("yunet", shown=False) as progress:
+        assert progress is None

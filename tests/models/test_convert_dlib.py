@@ -128,3 +128,13 @@ def test_layers_in_another_order_are_refused(source: bytes) -> None:
 def test_the_file_opens_without_a_word(source: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     onnxruntime.InferenceSession(convert_dlib.convert(source), providers=["CPUExecutionProvider"])
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_convolution_of_another_size_is_refused(source: bytes) -> None:
+    start = source.index(b"\x01\x05con_4") + 7
+    reader = Reader(source, start)
+    reader.tensor()
+    count = reader.position + 1  # behind its control byte: how many filters there are
+    assert source[count] == 32
+    with pytest.raises(WeightsError, match="values instead of"):
+        convert_dlib.convert(source[:count] + b"\x40" + source[count + 1 :])

@@ -175,3 +175,9 @@ def test_what_packages_carry_need_not_be_pulled(home: Path, name: str) -> None:
 def test_an_unknown_name_lists_those_that_there_are(home: Path) -> None:
     with pytest.raises(UnknownName, match="there are: dlib-resnet"):
         pull("facenet")
+
+
+def test_what_the_licence_in_force_refuses_is_not_even_downloaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_LICENCE", "commercial")
+    with pytest.raises(WeightsError, match=r"weights 'arcface' .* are refused"):
+        pull("arcface")

