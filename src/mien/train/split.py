@@ -20,7 +20,8 @@ NEAR = 0.2
 
 Measured with dlib's embedder on photos of Labeled Faces in the Wild: the share is a distance of 0.11 there. Copies of a
 photo (JPEG quality 50 to 85, half or double the size, cropped by 5 %, brightened) lie within 0.11 in 95 of 100 cases;
-the nearest two different photos of one person lie 0.13 apart. Neighbouring frames of a film lie within 0.08 in 95 of 100.
+the nearest two different photos of one person lie 0.13 apart. Neighbouring frames of a film lie within 0.08 in 95 of
+100.
 """
 
 TRAIN_ONLY = -1
