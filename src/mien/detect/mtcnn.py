@@ -29,6 +29,7 @@ Thresholds: TypeAlias = tuple[float, float, float]
 _USUAL: Thresholds = (0.6, 0.7, 0.8)
 """Scores of the three networks from which on a window is a face; the last is the `mtcnn` package's, too."""
 _GENTLE: Thresholds = (0.5, 0.6, 0.7)
+_PIXELS_AT_ONCE, _SQUARES_AT_ONCE = 1 << 16, 256
 _CERTAIN = 2.5
 """A finer level is left out when the largest face measures so many of its windows.
 
@@ -96,7 +97,7 @@ class _Hunt:
         if not len(proposed):
             return
         squares = _squared(proposed)
-        box, score = _networks()[1].run(["box", "score"], {"input": self._seen(squares, 24)})
+        box, score = self._asked(1, squares, ["box", "score"])
         kept = score > self.thresholds[1]
         self.boxes = np.concatenate([self.boxes, _moved(squares, box)[kept]])
         self.scores = np.concatenate([self.scores, score[kept]])
@@ -106,7 +107,7 @@ class _Hunt:
         if not len(self.boxes):
             return nothing(landmarks=True)
         squares = _squared(self.boxes[nms(self.boxes, self.scores, 0.7)])
-        box, marks, score = _networks()[2].run(["box", "landmarks", "score"], {"input": self._seen(squares, 48)})
+        box, marks, score = self._asked(2, squares, ["box", "landmarks", "score"])
         kept = score > self.thresholds[2]
         boxes = _moved(squares, box)
         marks = marks.reshape(-1, 2, 5).transpose(0, 2, 1) * _side(squares) + squares[:, None, :2]
@@ -114,19 +115,41 @@ class _Hunt:
         found = found.take(nms(found.boxes, found.scores, 0.7, "min"))
         return settle(found, self.width, self.height, largest=False)
 
-    def _seen(self, squares: Floats, size: int) -> Floats:
-        return planes(patches(self.levels, squares, size), 127.5, 1 / 128)
+    def _asked(self, network: int, squares: Floats, outputs: list[str]) -> list[Floats]:
+        """What R-Net (1) or O-Net (2) says of squares (n, 4); asked in parts, which bounds the memory in a crowd."""
+        size, part = 24 * network, _SQUARES_AT_ONCE // network**2
+        answers = []
+        for start in range(0, len(squares), part):
+            seen = planes(patches(self.levels, squares[start : start + part], size), 127.5, 1 / 128)
+            answers.append(_networks()[network].run(outputs, {"input": seen}))
+        return answers[0] if len(answers) == 1 else [np.concatenate(column) for column in zip(*answers, strict=True)]
 
 
 def _proposals(level: Level, threshold: float) -> Floats:
     """A level -> boxes (n, 4) in pixels of the picture that P-Net takes for faces."""
-    image = planes(level.pixels, 127.5, 1 / 128)[None]
+    found = [_strip(level.pixels, row, threshold) for row in _strips(*level.pixels.shape[:2])]
+    boxes, scores = (np.concatenate(column) for column in zip(*found, strict=True))
+    return boxes[nms(boxes, scores, 0.5)] * np.array(level.steps * 2, np.float32)
+
+
+def _strips(height: int, width: int) -> list[slice]:
+    """Rows to look at together: a large level as a whole falls out of the processor's cache, and fills the memory.
+
+    Strips overlap such that their windows are those of the whole level.
+    """
+    rows = max(4 * _WINDOW, _PIXELS_AT_ONCE // width // _STRIDE * _STRIDE)
+    step = rows - _WINDOW + _STRIDE
+    return [slice(start, start + rows) for start in range(0, max(height - _WINDOW + _STRIDE, 1), step)]
+
+
+def _strip(pixels: Pixels, part: slice, threshold: float) -> tuple[Floats, Floats]:
+    """Rows of a level -> boxes (n, 4) in pixels of the level, and their scores (n,)."""
+    image = planes(pixels[part], 127.5, 1 / 128)[None]
     box, score = _networks()[0].run(["box", "score"], {"input": image})
     rows, columns = np.nonzero(score[0] > threshold)
     corners = np.stack([columns, rows, columns, rows], axis=1).astype(np.float32) * _STRIDE
-    corners += np.array([0, 0, _WINDOW, _WINDOW], np.float32) + box[0][:, rows, columns].T * _WINDOW
-    kept = nms(corners, score[0][rows, columns], 0.5)
-    return corners[kept] * np.array(level.steps * 2, np.float32)
+    corners += np.array([0, part.start, _WINDOW, part.start + _WINDOW], np.float32)
+    return corners + box[0][:, rows, columns].T * _WINDOW, score[0][rows, columns]
 
 
 def _largest(boxes: Floats) -> float:

@@ -9,17 +9,19 @@ import numpy as np
 from mien.types import Floats, Ints
 
 Measure = Literal["union", "min"]
+_BLOCK = 256
+"""Boxes compared with each other at once: bounds the memory however many there are."""
 
 
-def overlaps(boxes: Floats, measure: Measure = "union") -> Floats:
-    """Boxes (n, 4) -> (n, n): the common area over the area of both ("union") or of the smaller one ("min")."""
-    x1, y1, x2, y2 = boxes.T
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    common = np.maximum(width, 0) * np.maximum(height, 0)
-    area = (x2 - x1) * (y2 - y1)
-    whole = area[:, None] + area - common if measure == "union" else np.minimum(area[:, None], area)
-    return np.asarray(common / np.maximum(whole, 1e-9), dtype=np.float32)
+def overlaps(boxes: Floats, others: Floats, measure: Measure = "union") -> Floats:
+    """Boxes (n, 4), (m, 4) -> (n, m): the common area over that of both together, or of the smaller ("min")."""
+    # Column by column: four times as fast as over a last axis of two.
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = boxes.T[:, :, None], others.T
+    width = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0)
+    common = width * np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0)
+    area, other = (ax2 - ax1) * (ay2 - ay1), (bx2 - bx1) * (by2 - by1)
+    whole = area + other - common if measure == "union" else np.minimum(area, other)
+    return np.asarray(common / np.maximum(whole, np.float32(1e-9)), dtype=np.float32)
 
 
 def nms(boxes: Floats, scores: Floats, threshold: float, measure: Measure = "union") -> Ints:
@@ -28,11 +30,15 @@ def nms(boxes: Floats, scores: Floats, threshold: float, measure: Measure = "uni
     A box is dropped when it overlaps a better one that is kept by more than `threshold`. Equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
-    hidden = overlaps(boxes[order], measure) > threshold
-    alive = np.ones(len(order), dtype=bool)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~hidden[i, i + 1 :]
-    return order[alive]
+    kept = order[:0]
+    for start in range(0, len(order), _BLOCK):
+        block = order[start : start + _BLOCK]
+        if len(kept):
+            block = block[~(overlaps(boxes[block], boxes[kept], measure) > threshold).any(axis=1)]
+        hides = overlaps(boxes[block], boxes[block], measure) > threshold
+        alive = np.ones(len(block), dtype=bool)
+        for i in range(len(block) - 1):
+            if alive[i]:
+                alive[i + 1 :] &= ~hides[i, i + 1 :]
+        kept = np.concatenate([kept, block[alive]])
+    return kept

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
 
+import cv2
 import numpy as np
 
 from mien.detect import DETECTORS, Detections, Detector
 from mien.stage import Needs
-from mien.types import Faces, Photo, Reason, Rejected
+from mien.types import Faces, Photo, Pixels, Reason, Rejected
 
 _SURE = 20
 """Side in pixels from which on every detector is at home; in a reduced photo none looks for less by itself."""
+_LARGE = 2000
+"""Longer sides are halved until they are shorter: JPEGs come so, other formats at full size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,8 @@ class Detect:
     """Photo -> Faces, the main one first; a photo without a face is rejected.
 
     faces: the main face alone, which is faster, or all of them.
-    min_face: side of the smallest face looked for, in pixels of the photo at full size. In a photo that was decoded
-    smaller it is at least 20 of the pixels that there are.
+    min_face: side of the smallest face looked for, in pixels of the photo at full size. A large photo is made smaller
+    first, unless it was decoded smaller; in it the smallest face has at least 20 of the pixels that are left.
     """
 
     detector: str = "mtcnn"
@@ -35,10 +38,12 @@ class Detect:
 
     def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:
         for photo in batch:
-            least = max(round(self.min_face * photo.scale), min(self.min_face, _SURE))
-            found = _engine(self.detector, least)(photo.pixels, largest=self.faces == "largest")
+            pixels = _reduced(photo.pixels)
+            scale = pixels.shape[1] / max(photo.width, 1)
+            least = max(round(self.min_face * scale), min(self.min_face, _SURE))
+            found = _engine(self.detector, least)(pixels, largest=self.faces == "largest")
             if len(found):
-                yield _in_full_size(photo, found)
+                yield _in_full_size(photo, found, pixels.shape)
             else:
                 yield Rejected(photo.origin, self.name, Reason.NO_FACE, self._detail(found.missed))
 
@@ -66,10 +71,21 @@ def _engine(name: str, min_face: int) -> Detector:
     return DETECTORS.load(name)(min_face=min_face)
 
 
-def _in_full_size(photo: Photo, found: Detections) -> Faces:
-    height, width = photo.pixels.shape[:2]
-    larger = np.array([photo.width / width, photo.height / height], np.float32)
+def _reduced(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
+    step = 1
+    while max(height, width) >= _LARGE * step:
+        step *= 2
+    if step == 1:
+        return pixels
+    size = (max(width // step, 1), max(height // step, 1))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _in_full_size(photo: Photo, found: Detections, seen: tuple[int, ...]) -> Faces:
+    full = np.array([photo.width, photo.height], np.float32)
+    larger = np.asarray(full / np.array([seen[1], seen[0]]), dtype=np.float32)
     # Rounding must not carry a box over the edge.
-    boxes = np.minimum(found.boxes * np.tile(larger, 2), np.array([photo.width, photo.height] * 2, np.float32))
+    boxes = np.minimum(found.boxes * np.tile(larger, 2), np.tile(full, 2))
     landmarks = None if found.landmarks is None else found.landmarks * larger
     return Faces(photo, boxes, found.scores, landmarks)
