@@ -70,6 +70,4 @@ def chosen(answer: Detections, fitted: Fitted, shape: Sequence[int], limits: Lim
     boxes, scores = answer.boxes[likely] * back, answer.scores[likely]
     found = Detections(boxes, scores, None if marks is None else marks[likely] * back, missed)
     found = found.take(nms(found.boxes, found.scores, limits.overlap))
-    sides = np.sqrt(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1))
-    found = found.take(np.flatnonzero(sides >= limits.side))
-    return settle(found, shape[1], shape[0], largest=largest)
+    return settle(found, shape[1], shape[0], min_face=limits.side, largest=largest)

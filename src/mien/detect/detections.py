@@ -48,9 +48,14 @@ def nothing(*, landmarks: bool, missed: float = 0.0) -> Detections:
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), marks, missed)
 
 
+_SLACK = 0.7
+"""Detectors differ by as much in how tightly they box the same face."""
+
+
 def sides(boxes: Floats) -> Floats:
     """Boxes (n, 4) -> (n,): the side of a square of the same area."""
-    return np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    width, height = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).T
+    return np.asarray(np.sqrt(width * height), dtype=np.float32)
 
 
 def ranked(boxes: Floats, width: int, height: int) -> Ints:
@@ -65,12 +70,13 @@ def ranked(boxes: Floats, width: int, height: int) -> Ints:
     return np.lexsort([away - side, side < side.max(initial=0) / 2])
 
 
-def settle(found: Detections, width: int, height: int, *, largest: bool) -> Detections:
+def settle(found: Detections, width: int, height: int, *, min_face: float, largest: bool) -> Detections:
     """Raw detections -> boxes clipped to the picture, the main face first, and with `largest` only that one.
 
-    A box of which less than a pixel lies inside is dropped.
+    A face well under `min_face` pixels is dropped, and one of which less than a pixel lies inside.
     """
     boxes = np.clip(found.boxes, 0, np.array([width, height, width, height], np.float32))
-    inside = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1))
-    order = inside[ranked(boxes[inside], width, height)][: 1 if largest else None]
+    inside = (boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1) & (sides(found.boxes) >= _SLACK * min_face)
+    index = np.flatnonzero(inside)
+    order = index[ranked(boxes[index], width, height)][: 1 if largest else None]
     return Detections(boxes, found.scores, found.landmarks, found.missed).take(order)

@@ -37,7 +37,7 @@ class Haar:
         corners = np.array(found[0], np.float32).reshape(-1, 4)
         boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
         scores = np.array(found[2], np.float32).reshape(-1)
-        return settle(Detections(boxes, scores), width, height, largest=largest)
+        return settle(Detections(boxes, scores), width, height, min_face=self.min_face, largest=largest)
 
 
 def _cascade() -> cv2.CascadeClassifier:

@@ -36,7 +36,7 @@ class HOG:
         rectangles, scores, _ = _detector().run(np.ascontiguousarray(pixels), int(self.min_face < _WINDOW), 0.0)
         boxes = [(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in rectangles]
         found = Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
-        return settle(found, width, height, largest=largest)
+        return settle(found, width, height, min_face=self.min_face, largest=largest)
 
 
 def _detector() -> Any:

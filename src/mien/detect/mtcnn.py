@@ -60,7 +60,7 @@ class MTCNN:
         if not len(found) or found.landmarks is None:
             return nothing(landmarks=True, missed=max(missed, found.missed))
         moved = Detections(found.boxes - edge, found.scores, found.landmarks - edge)
-        return settle(moved, width, height, largest=largest)
+        return settle(moved, width, height, min_face=self.min_face, largest=largest)
 
 
 def _search(pixels: Pixels, min_face: int, thresholds: Thresholds, largest: bool) -> Detections:
@@ -69,7 +69,7 @@ def _search(pixels: Pixels, min_face: int, thresholds: Thresholds, largest: bool
     For the main face alone it ends as soon as no finer level could hold it.
     """
     levels = pyramid(pixels, _WINDOW / max(min_face, _WINDOW), _WINDOW)
-    hunt = _Hunt(levels, thresholds)
+    hunt = _Hunt(levels, min_face, thresholds)
     coarse_first = levels[:0:-1]
     for i, level in enumerate(coarse_first, start=1):
         hunt.look(level)
@@ -84,8 +84,9 @@ def _search(pixels: Pixels, min_face: int, thresholds: Thresholds, largest: bool
 class _Hunt:
     """One search in one picture: what the first two networks have let through so far."""
 
-    def __init__(self, levels: Sequence[Level], thresholds: Thresholds) -> None:
+    def __init__(self, levels: Sequence[Level], min_face: int, thresholds: Thresholds) -> None:
         self.levels = levels
+        self.min_face = min_face
         self.thresholds = thresholds
         self.height, self.width = levels[0].pixels.shape[:2]
         self.boxes = np.empty((0, 4), np.float32)
@@ -113,7 +114,7 @@ class _Hunt:
         marks = marks.reshape(-1, 2, 5).transpose(0, 2, 1) * _side(squares) + squares[:, None, :2]
         found = Detections(boxes[kept], score[kept], marks[kept], float(score[~kept].max(initial=0)))
         found = found.take(nms(found.boxes, found.scores, 0.7, "min"))
-        return settle(found, self.width, self.height, largest=False)
+        return settle(found, self.width, self.height, min_face=self.min_face, largest=False)
 
     def _asked(self, network: int, squares: Floats, outputs: list[str]) -> list[Floats]:
         """What R-Net (1) or O-Net (2) says of squares (n, 4); asked in parts, which bounds the memory in a crowd."""
