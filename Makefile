@@ -16,7 +16,8 @@ help:
 venv: .venv/.installed-dev
 
 demo: .venv/.installed-demo
-	$(BIN)/mien demo
+	rm -rf demo-output
+	$(BIN)/mien demo demo-output
 
 test: venv
 	$(BIN)/python -m pytest

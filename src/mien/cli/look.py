@@ -51,7 +51,7 @@ def _fields(seen: Seen, detector: str) -> dict[str, Any]:
         {
             "box": [round(value, 1) for value in face.box],
             "score": round(face.score, 4),
-            "landmarks": None if face.landmarks is None else face.landmarks.round(1).tolist(),
+            "landmarks": None if face.landmarks is None else face.landmarks.astype(float).round(1).tolist(),
             "quality": quality.as_json(),
             "traits": {},
             "person": None,

@@ -52,7 +52,7 @@ def train(
         "bundle": str(done.bundle),
         "recipe": done.recipe,
         "labels": list(done.fit.head.labels),
-        "counts": dict(done.counts),
+        "counts": dict(done.fit.counts),
         "rejected": len(done.rejected),
         "validation": {
             "accuracy": validation.accuracy,
@@ -68,8 +68,8 @@ def train(
         "head": done.fit.head.kind,
     }
     text = (
-        f"{len(done.fit.head.labels)} labels from {sum(done.counts.values())} photos: {validation.accuracy:.1%} right"
-        f" on photos not seen in training (95 % interval {low:.1%} to {high:.1%}), {done.fit.head.kind},"
+        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos:"
+        f" {validation.accuracy:.1%} right on photos not seen in training (95 % interval {low:.1%} to {high:.1%}), {done.fit.head.kind},"
         f" {done.seconds:.1f} s\n{done.bundle}: open report.html in it"
     )
     show.record(fields, text)

@@ -44,5 +44,8 @@ class Network:
         if (plan.mean, plan.scale) != (0.0, 1.0):
             planes = (planes - np.float32(plan.mean)) * np.float32(plan.scale)
         session = models.session(self.name)
-        vectors = session.run(None, {session.get_inputs()[0].name: planes})[0]
-        return np.asarray(vectors, np.float32).reshape(len(crops), -1)
+        taken = session.get_inputs()[0]
+        # Some networks were exported for one picture at a time.
+        batches = [planes[i : i + 1] for i in range(len(planes))] if taken.shape[0] == 1 else [planes]
+        vectors = [session.run(None, {taken.name: batch})[0] for batch in batches]
+        return np.concatenate(vectors).astype(np.float32, copy=False).reshape(len(crops), -1)

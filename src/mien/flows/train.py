@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,6 @@ class Trained:
 
     bundle: Path
     recipe: str
-    counts: Mapping[str, int]
     rejected: Sequence[Rejected]
     fit: HeadFit
     evaluation: Evaluation
@@ -69,15 +67,14 @@ def train(data: DataSet, name: str, out: Path, chain: Chain, options: TrainOptio
         options=HeadOptions(options.seed, options.false_accept_rate),
     )
     evaluation = evaluate([*_held_out(fit, found), *_counted(rejected, fit)], fit.head.labels, fit.head.threshold)
-    counts = dict(sorted(Counter(labels).items()))
-    manifest = _manifest(name, chain, options, counts, fit, evaluation, len(rejected))
+    manifest = _manifest(name, chain, options, fit, evaluation, len(rejected))
     note = f"Measured while training, on photos that the head had not seen ({fit.validation.method})."
     pages = {
         "report.html": report(evaluation, out.name.removesuffix(bundles.SUFFIX), data, name, chain, note),
-        "card.md": render_card(_facts(out, chain, options, counts, fit, evaluation)),
+        "card.md": render_card(_facts(out, chain, options, fit, evaluation)),
     }
     bundles.save(out, manifest, fit.head.to_arrays(), pages)
-    return Trained(out, options.recipe, counts, rejected, fit, evaluation, time.perf_counter() - start)
+    return Trained(out, options.recipe, rejected, fit, evaluation, time.perf_counter() - start)
 
 
 def _vectors(data: DataSet, chain: Chain, drive: Drive) -> tuple[list[Embedding], list[Rejected]]:
@@ -119,7 +116,6 @@ def _manifest(
     name: str,
     chain: Chain,
     options: TrainOptions,
-    counts: Mapping[str, int],
     fit: HeadFit,
     evaluation: Evaluation,
     rejected: int,
@@ -129,7 +125,7 @@ def _manifest(
         "created": today(),
         "recipe": options.recipe,
         "labels": list(fit.head.labels),
-        "counts": dict(counts),
+        "counts": dict(fit.counts),
         "chain": chain.as_json(),
         "weights": chain.weights(),
         "head": fit.head.to_json(),
@@ -140,13 +136,12 @@ def _manifest(
             "rejected": rejected,
             **fit.as_json(),
         },
-        "measured": evaluation.as_json(),
+        # The whole confusion matrix of many labels would be most of the file; the report shows it.
+        "measured": {name: value for name, value in evaluation.as_json().items() if name != "confusion"},
     }
 
 
-def _facts(
-    out: Path, chain: Chain, options: TrainOptions, counts: Mapping[str, int], fit: HeadFit, evaluation: Evaluation
-) -> dict[str, Any]:
+def _facts(out: Path, chain: Chain, options: TrainOptions, fit: HeadFit, evaluation: Evaluation) -> dict[str, Any]:
     unknown = None
     if fit.unknown.threshold is not None:
         unknown = {
@@ -159,7 +154,7 @@ def _facts(
         "name": out.name.removesuffix(bundles.SUFFIX),
         "date": today(),
         "version": __version__,
-        "labels": counts,
+        "labels": fit.counts,
         "recipe": options.recipe,
         "head": fit.head.kind,
         "detector": detector,

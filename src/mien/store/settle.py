@@ -24,7 +24,7 @@ from mien.store.placing import (
 from mien.store.record import Act, Entry, Record
 
 
-class Left(Exception):  # noqa: N818  (an outcome, not an error)
+class Left(Exception):
     """The act is left as it is; the message says why."""
 
 

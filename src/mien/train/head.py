@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -81,10 +81,24 @@ class FoldsUsed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """The answers that `Validation` was measured by, each given by a head that had not seen its photo.
+
+    `rows` (m,) are numbers of the rows that came; `probabilities` (m, k); `familiarity` (m,).
+    """
+
+    rows: Ints
+    probabilities: Doubles
+    familiarity: Doubles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class HeadFit:
-    """A head, and all that is known about how good it is."""
+    """A head, and all that is known about how good it is; `counts` are the photos of each label trained on."""
 
     head: Head
+    counts: Mapping[str, int]
+    held_out: HeldOut
     validation: Validation
     compared: tuple[Compared, ...]
     unknown: Unknown
@@ -92,7 +106,7 @@ class HeadFit:
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """All but the head, as strict JSON."""
+        """All but the head and single answers, as strict JSON."""
         return {
             "validation": asdict(self.validation) | {"interval": list(self.validation.interval)},
             "compared": [asdict(row) for row in self.compared],
@@ -139,15 +153,21 @@ def fit_head(
     right = logits[tested].argmax(axis=1) == data.train.y[tested]
     unknown = set_threshold(_evidence(data, centres, familiarity[tested], right), k, options.false_accept_rate)
     if data.held is None:
-        y = data.train.y[tested]
-        probabilities = cross_fitted(logits[tested], y, fold[tested])
-        validation = _validate(logits[tested], probabilities, y, "out-of-fold")
+        y, name = data.train.y[tested], "out-of-fold"
+        answers, raw = (
+            HeldOut(data.train_rows[tested], cross_fitted(logits[tested], y, fold[tested]), familiarity[tested]),
+            logits[tested],
+        )
     else:
-        held = linear.logits(data.held.vectors)
-        validation = _validate(held, softmax(held / temperature), data.held.y, str(data.held_name))
+        y, name = data.held.y, str(data.held_name)
+        raw = linear.logits(data.held.vectors)
+        known = (data.held.vectors @ centres.T).max(axis=1)
+        answers = HeldOut(data.held_rows, softmax(raw / temperature), known)
     return HeadFit(
         head=_head(best.kind, data.train.labels, linear, centres, temperature, unknown),
-        validation=validation,
+        counts=dict(zip(data.train.labels, np.bincount(data.train.y, minlength=k).tolist(), strict=True)),
+        held_out=answers,
+        validation=_validate(raw, answers.probabilities, y, name),
         compared=compared,
         unknown=unknown,
         folds=FoldsUsed(len(np.unique(fold[tested])), units.number, units.copies, len(fold) - len(tested)),

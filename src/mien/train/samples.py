@@ -41,10 +41,15 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """What to train on, what to validate on where the data names it (`held_name`: "val" or "test"), and strangers."""
+    """What to train on, what to validate on where the data names it (`held_name`: "val" or "test"), and strangers.
+
+    `train_rows` and `held_rows` tell which of the rows that came each of theirs was.
+    """
 
     train: Samples
+    train_rows: Ints
     held: Samples | None
+    held_rows: Ints
     held_name: str | None
     strangers: Doubles
     notes: tuple[str, ...]
@@ -83,7 +88,9 @@ def prepare(vectors: Floats, labels: Sequence[str], clues: Clues, strangers: Flo
     others = {labels[i] for i, role in enumerate(roles) if role == held_name} - set(names) - {UNKNOWN}
     return Prepared(
         train=_take(named, vectors, labels, names, clues),
+        train_rows=np.array(named, dtype=np.int64),
         held=_take(held, vectors, labels, names, clues) if held else None,
+        held_rows=np.array(held, dtype=np.int64),
         held_name=held_name if held else None,
         strangers=unit(_rows_in_order(np.concatenate([extra, unfamiliar]))),
         notes=(*_few([labels[i] for i in named]), *_untrained(others, held_name)),

@@ -1,0 +1,121 @@
+"""The main job from end to end on two public-domain photographs that installed packages carry, without a download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.collect import open_data, photos
+from mien.config import settings
+from mien.errors import DataError, MissingExtra
+from mien.flows.chain import chain
+from mien.flows.drive import Drive
+from mien.flows.evaluate import evaluate
+from mien.flows.look import Seen, look
+from mien.flows.sort import sort
+from mien.flows.train import TrainOptions, train
+from mien.images import decode, encode
+from mien.store import atomic
+from mien.types import Pixels
+
+_PEOPLE = {
+    "Eileen Collins": ("skimage", "data/astronaut.png"),
+    "Grace Hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+}
+_FACELESS = ("coffee.png", "chelsea.png", "rocket.jpg")
+_TO_LEARN, _TO_SORT = 12, 6
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where to look after the demo, and what came of it."""
+
+    folder: Path
+    faces: int
+    accuracy: float | None
+    filed: int
+    rejected: int
+
+
+def demo(folder: Path, say: Say, drive: Drive) -> Shown:
+    """Look, train, evaluate and sort in `folder`, telling each step and the command that does it.
+
+    Raises:
+        MissingExtra: scikit-image, which carries the photos, is not installed.
+        DataError: `folder` holds something already, or cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty: the demo writes into a folder of its own, name another or remove it")
+    people = {name: _photo(*where) for name, where in _PEOPLE.items()}
+    _album(folder, people)
+    say(
+        f"This demo is tiny: {_TO_LEARN + _TO_SORT} renditions (cropped, turned, darker, smaller) of one photograph of"
+        f" each of {len(people)} people. It shows that everything runs; its figures say nothing about accuracy."
+    )
+    say(f"\n1. Look at the photos:  mien look {folder}/originals --draw {folder}/look")
+    faces = 0
+    for seen in look(photos([folder / "originals"]), chain(which="all"), folder / "look", drive):
+        found = len(seen.faces) if isinstance(seen, Seen) else 0
+        faces += found
+        say(f"   {Path(seen.key).name}: {found} face{'s' * (found != 1)}")
+    bundle = folder / "people.mien"
+    say(f"\n2. Learn who is who:  mien train {folder}/photos --out {bundle}")
+    trained = train(open_data(folder / "photos"), "photos", bundle, chain(), TrainOptions(), drive)
+    say(f"   {sum(trained.fit.counts.values())} photos of {len(trained.fit.counts)} people in {trained.seconds:.1f} s")
+    say(f"\n3. Measure it on other renditions:  mien evaluate {bundle} {folder}/held-out --report {folder}/report.html")
+    measured = evaluate(bundle, open_data(folder / "held-out"), "held-out", folder / "report.html", drive)
+    accuracy = measured.evaluation.accuracy_all.value
+    say(f"   {measured.evaluation.accuracy_all.right} of {measured.evaluation.n} right")
+    say(f"\n4. File a messy folder:  mien sort {bundle} {folder}/inbox {folder}/sorted")
+    done = sort(bundle, folder / "inbox", folder / "sorted", "copy", drive)
+    for label, count in {**done.plan.counts, "unknown": done.plan.unknown, "rejected": done.plan.rejected}.items():
+        say(f"   {label}: {count}")
+    say(f"\n5. Take it back:  mien undo {done.path}")
+    say(f"\nOpen {folder}/report.html, {bundle}/report.html and the pictures in {folder}/look.")
+    return Shown(folder, faces, accuracy, len(done.outcome.done), done.plan.rejected)
+
+
+def _album(folder: Path, people: dict[str, Pixels]) -> None:
+    for number, (name, pixels) in enumerate(people.items()):
+        atomic.write(folder / "originals" / f"{name}.jpg", encode(pixels, "jpeg"))
+        for i, rendition in enumerate(_renditions(pixels, _TO_LEARN + _TO_SORT, seed=number)):
+            if i < _TO_LEARN:
+                atomic.write(folder / "photos" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
+            else:
+                atomic.write(folder / "held-out" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
+                atomic.write(folder / "inbox" / f"{number}{i:02d}.jpg", encode(rendition, "jpeg", 80))
+    for name in _FACELESS:
+        atomic.write(folder / "inbox" / name, _file("skimage", f"data/{name}").read_bytes())
+
+
+def _renditions(pixels: Pixels, count: int, seed: int) -> Iterator[Pixels]:
+    """The same photograph, framed, turned and lit in other ways."""
+    rng = np.random.default_rng(seed)
+    height, width = pixels.shape[:2]
+    for i in range(count):
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 3), rng.uniform(-12, 12), rng.uniform(0.8, 1.3))
+        turned = cv2.warpAffine(pixels, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+        small = cv2.resize(
+            turned, None, fx=(fraction := rng.uniform(0.45, 1)), fy=fraction, interpolation=cv2.INTER_AREA
+        )
+        lit = 255 * (small / 255) ** rng.uniform(0.6, 1.7) * rng.uniform(0.8, 1.1)
+        lit = np.clip(lit + rng.normal(0, rng.uniform(0, 8), small.shape), 0, 255).astype(np.uint8)
+        yield np.ascontiguousarray(lit[:, ::-1] if i % 2 else lit)
+
+
+def _photo(package: str, path: str) -> Pixels:
+    return decode(_file(package, path).read_bytes(), max_megapixels=settings().max_megapixels).pixels
+
+
+def _file(package: str, path: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MissingExtra("the demo's photographs come with scikit-image: pip install 'mien[demo]'")
+    return Path(spec.origin).parent / path
