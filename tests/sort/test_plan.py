@@ -73,7 +73,12 @@ def test_the_order_of_the_results_changes_nothing(photos: Path, tmp_path: Path) 
 
 
 def test_a_photo_with_several_faces_counts_once_as_its_main_face(photos: Path, tmp_path: Path) -> None:
-    faces = [seen("a.jpg", "김민지", 2), seen("a.jpg", "Ana", 0), seen("a.jpg", "unknown", 1), missed("a.jpg")]
+    faces: list[Prediction | Rejected] = [
+        seen("a.jpg", "김민지", 2),
+        seen("a.jpg", "Ana", 0),
+        seen("a.jpg", "unknown", 1),
+        missed("a.jpg"),
+    ]
     made = planned(faces, photos, tmp_path / "out")
     assert targets(made, tmp_path / "out") == ["Ana/a.jpg"]
     assert (made.counts, made.unknown, made.rejected) == ({"Ana": 1}, 0, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from mien.errors import DataError
 from mien.store import journal
 from mien.store.journal import Act, Action
 from mien.store.record import Log
-from tests.store.trees import contents, folders, harvest, parts, plant
+from tests.store.trees import contents, folders, harvest, no_links, parts, plant
 
 ACTIONS: list[Action] = ["copy", "link", "move"]
 
@@ -92,15 +93,24 @@ def test_what_lies_there_is_never_written_over(photos: Path, tmp_path: Path, act
     assert sorted(harvest(root)) == ["Ana/a-1.png", "Ana/a.png"]
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_a_name_taken_between_plan_and_act_is_not_written_over(photos: Path, tmp_path: Path, action: Action) -> None:
-    root = tmp_path / "out"
+@pytest.mark.parametrize(
+    ("action", "links"), [("copy", True), ("link", True), ("move", True), ("copy", False), ("move", False)]
+)
+def test_a_name_taken_between_plan_and_act_is_not_written_over(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Action, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    root, mkdir = tmp_path / "out", os.mkdir
 
-    def intrude(act: Act) -> None:
-        (root / "Ana/b.jpg").write_bytes(b"intruder")
+    def intrude(path: Path, mode: int = 0o777) -> None:
+        mkdir(path, mode)
+        if path == root / "Ana":
+            (path / "b.jpg").write_bytes(b"intruder")
 
+    monkeypatch.setattr(os, "mkdir", intrude)
     wanted = [Act(photos / name, root / "Ana" / Path(name).name, action) for name in ("a.png", "in/b.jpg")]
-    outcome = journal.execute(wanted, tmp_path / "j", root=root, on_done=intrude if action else None)
+    outcome = journal.execute(wanted, tmp_path / "j", root=root)
     assert [act.target.name for act in outcome.done] == ["a.png", "b-1.jpg"]
     assert harvest(root)["Ana/b.jpg"] == b"intruder"
     journal.undo(tmp_path / "j")
@@ -114,6 +124,22 @@ def test_a_vanished_file_costs_only_itself(photos: Path, tmp_path: Path, action:
     outcome = journal.execute(planned, tmp_path / "j", root=tmp_path / "out")
     assert [(act.source.name, why) for act, why in outcome.failed] == [("a.png", "it is no longer there")]
     assert len(outcome.done) == 4
+
+
+def test_a_folder_that_cannot_be_made_costs_only_its_files(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, mkdir = tmp_path / "out", os.mkdir
+
+    def refuse(path: Path, mode: int = 0o777) -> None:
+        if path == root / "Ana":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        mkdir(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    outcome = journal.execute(acts(photos, root, "copy"), tmp_path / "j", root=root)
+    assert {why for _, why in outcome.failed} == {f"the folder {root / 'Ana'} cannot be made: Permission denied"}
+    assert sorted(harvest(root)) == ["unknown/더/empty.jpg", "unknown/더/사진.jpg"]
 
 
 def test_a_file_that_vanishes_while_others_are_moved_costs_only_itself(photos: Path, tmp_path: Path) -> None:

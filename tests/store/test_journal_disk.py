@@ -204,8 +204,13 @@ def shared_folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("locked", ["photos", "out/Ana"])
-def test_a_read_only_folder_costs_only_its_files_and_leaves_them_whole(shared_folder: Path, locked: str) -> None:
+@pytest.mark.parametrize("own", [True, False])
+def test_a_read_only_folder_costs_only_its_files_and_leaves_them_whole(
+    shared_folder: Path, locked: str, own: bool
+) -> None:
     photos = plant(shared_folder / "photos", {"a.jpg": b"a", "b.jpg": b"b"})
+    for path in photos.iterdir():
+        path.chmod(0o666 if own else 0o644)  # Linux makes no links to other people's files
     (shared_folder / "out/Ana").mkdir(parents=True)
     for folder in (photos, shared_folder / "out", shared_folder / "out/Ana"):
         folder.chmod(0o777)

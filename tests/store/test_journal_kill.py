@@ -169,6 +169,24 @@ def test_killed_while_settling_after_a_kill_loses_nothing(world: World) -> None:
             world.assert_as_before()
 
 
+def test_what_others_put_there_after_a_kill_is_not_taken_for_ours(tmp_path: Path) -> None:
+    photos, root, path = plant(tmp_path / "photos", {"a.jpg": b"a"}), tmp_path / "out", tmp_path / "j"
+
+    def killed_before_the_act() -> None:
+        os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        journal.execute([Act(photos / "a.jpg", root / "Ana/a.jpg", "move")], path, root=root)
+
+    for theirs in (b"", b"b", b"theirs"):
+        assert in_child(killed_before_the_act)
+        (root / "Ana/a.jpg").write_bytes(theirs)
+        assert [act.source.name for act in journal.resume(path).skipped] == ["a.jpg"]
+        assert journal.undo(path) == journal.Outcome()
+        assert harvest(root) == {"Ana/a.jpg": theirs}
+        assert harvest(photos) == {"a.jpg": b"a"}
+        (root / "Ana/a.jpg").unlink()
+        path.unlink()
+
+
 STEPS = st.lists(st.tuples(st.sampled_from(["sort", "resume", "undo"]), st.integers(0, 60)), min_size=1, max_size=6)
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Self
 
 from mien import __version__
@@ -84,6 +85,7 @@ class Log:
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
+        self._turn = Lock()
 
     @classmethod
     def create(cls, path: Path, root: Path) -> Self:
@@ -143,12 +145,13 @@ class Log:
             OSError: not all of it could be written; then none of it was.
         """
         data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-        end = os.fstat(self._descriptor).st_size
-        try:
-            write_all(self._descriptor, data)
-        except OSError:
-            os.ftruncate(self._descriptor, end)
-            raise
+        with self._turn:
+            end = os.fstat(self._descriptor).st_size
+            try:
+                write_all(self._descriptor, data)
+            except OSError:
+                os.ftruncate(self._descriptor, end)
+                raise
         if durable:
             os.fsync(self._descriptor)
 
