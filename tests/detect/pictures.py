@@ -24,6 +24,9 @@ FACELESS = [
 ]
 """Pictures of scikit-image that show no face: a cat, cups, the moon, and textures."""
 
+COLLINS = [[203, 102], [247, 104], [225, 127], [200, 139], [246, 141]]
+"""Eyes, nose and corners of the mouth in the photo of Eileen Collins, as dlib's 68 points have them."""
+
 
 def pixels(source: Path | bytes) -> Pixels:
     return decode(source if isinstance(source, bytes) else source.read_bytes(), max_megapixels=100).pixels
