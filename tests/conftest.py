@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -66,3 +69,73 @@ def astronaut() -> bytes:
 def hopper() -> bytes:
     """Grace Hopper, 512 x 600, JPEG (US Navy, public domain)."""
     return _packaged("matplotlib", "mpl-data", "sample_data", "grace_hopper.jpg")
+
+
+@pytest.fixture(scope="session")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's photos: originals/, photos/NAME/, held-out/NAME/ and inbox/, of two people. Not to be changed."""
+    from mien.flows.demo import album
+
+    folder = tmp_path_factory.mktemp("album")
+    album(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Stdout as one JSON object a line."""
+        import json
+
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.lines[-1]
+
+
+class Mien(Protocol):
+    """Runs the program in this process with these arguments."""
+
+    def __call__(self, *arguments: object) -> Ran: ...
+
+
+@pytest.fixture
+def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mien:
+    """The program `mien`, without the second that a new process takes."""
+    from mien.cli import main
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def people(album: Path, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that knows the album's two people. Not to be changed."""
+    from mien.collect import open_data
+    from mien.flows.chain import chain
+    from mien.flows.drive import Drive
+    from mien.flows.train import TrainOptions, train
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_HOME", str(shared_home))
+        bundle = tmp_path_factory.mktemp("bundles") / "people.mien"
+        train(open_data(album / "photos"), "photos", bundle, chain("mtcnn"), TrainOptions(), Drive(1))
+    return bundle

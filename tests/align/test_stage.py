@@ -67,10 +67,10 @@ def test_the_arcface_view_brings_the_eyes_to_their_places(collins: Pixels) -> No
         cv2.circle(marked, (x, y), 3, (255, 0, 255), -1)
     crop = _one(Align(view("arcface")), _faces(marked, landmarks=_EYES_NOSE_MOUTH))
     purple = (crop.pixels[..., 0] > 200) & (crop.pixels[..., 1] < 80) & (crop.pixels[..., 2] > 200)
-    y, x = np.nonzero(purple)
-    assert abs(x[x < 56].mean() - 38.3) < 4
-    assert abs(x[x > 56].mean() - 73.5) < 4
-    assert abs(y.mean() - 51.6) < 4
+    rows, columns = np.nonzero(purple)
+    assert abs(columns[columns < 56].mean() - 38.3) < 4
+    assert abs(columns[columns > 56].mean() - 73.5) < 4
+    assert abs(rows.mean() - 51.6) < 4
 
 
 def test_a_detector_without_landmarks_is_helped_out_by_dlibs_eyes(collins: Pixels) -> None:
@@ -86,7 +86,8 @@ def test_the_box_view_can_be_grey(collins: Pixels) -> None:
 
 
 def test_a_crop_of_a_reduced_photo_is_cut_from_more_pixels(hopper: bytes) -> None:
-    big = cv2.resize(decode(hopper, max_megapixels=1).pixels, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    pixels = decode(hopper, max_megapixels=1).pixels
+    big = cv2.resize(pixels, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     data = cv2.imencode(".jpg", big[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
     height, width = big.shape[:2]
     small = decode(data, longest=400, max_megapixels=10)

@@ -16,7 +16,7 @@ _POINTS = np.array([[30, 40], [70, 42], [50, 60], [35, 80], [66, 82]], np.float3
 
 def _moved(points: Floats, angle: float, scale: float, shift: tuple[float, float]) -> Floats:
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (points @ turn.T + np.array(shift)).astype(np.float32)
+    return np.asarray(points @ turn.T + np.array(shift), np.float32)
 
 
 def _ramp(height: int, width: int) -> Pixels:

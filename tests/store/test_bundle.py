@@ -66,7 +66,8 @@ def test_a_changed_array_file_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "null", "{}", '{"schema": 1}', '{"schema": 1, "files": {}}', '{"schema": 1, "files": []}', "\x00"]
+    "text",
+    ["", "[]", "null", "{}", '{"schema": 1}', '{"schema": 1, "files": {}}', '{"schema": 1, "files": []}', "\x00"],
 )
 def test_a_manifest_that_is_none_is_refused_in_one_sentence(path: Path, text: str) -> None:
     (path / "bundle.json").write_text(text)
@@ -95,7 +96,7 @@ def _sign(path: Path, data: bytes) -> None:
 def test_arrays_of_objects_are_refused_unread(path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
-            return Path.touch, (str(path / "pwned"),)  # type: ignore[return-value]
+            return Path.touch, (str(path / "pwned"),)
 
     buffer = io.BytesIO()
     np.savez(buffer, weights=np.array([Evil()], dtype=object))

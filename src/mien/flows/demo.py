@@ -53,11 +53,10 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
     """
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty: the demo writes into a folder of its own, name another or remove it")
-    people = {name: _photo(*where) for name, where in _PEOPLE.items()}
-    _album(folder, people)
+    album(folder)
     say(
         f"This demo is tiny: {_TO_LEARN + _TO_SORT} renditions (cropped, turned, darker, smaller) of one photograph of"
-        f" each of {len(people)} people. It shows that everything runs; its figures say nothing about accuracy."
+        f" each of {len(_PEOPLE)} people. It shows that everything runs; its figures say nothing about accuracy."
     )
     say(f"\n1. Look at the photos:  mien look {folder}/originals --draw {folder}/look")
     faces = 0
@@ -82,8 +81,14 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
     return Shown(folder, faces, accuracy, len(done.outcome.done), done.plan.rejected)
 
 
-def _album(folder: Path, people: dict[str, Pixels]) -> None:
-    for number, (name, pixels) in enumerate(people.items()):
+def album(folder: Path) -> None:
+    """Write the photos: `originals/`, label folders in `photos/` and `held-out/`, and a messy `inbox/`.
+
+    Raises:
+        MissingExtra: scikit-image is not installed. DataError: `folder` cannot be written.
+    """
+    for number, (name, where) in enumerate(_PEOPLE.items()):
+        pixels = _photo(*where)
         atomic.write(folder / "originals" / f"{name}.jpg", encode(pixels, "jpeg"))
         for i, rendition in enumerate(_renditions(pixels, _TO_LEARN + _TO_SORT, seed=number)):
             if i < _TO_LEARN:

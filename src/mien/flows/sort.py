@@ -43,7 +43,7 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
     recogniser = recognise(bundle)
     settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
-    refs = [ref for ref in photos([src]) if not _inside(ref, dst, src)]
+    refs = [ref for ref in _photos(src) if not _inside(ref, dst, src)]
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
     plan = filing.plan(recogniser.predictions(refs, drive), paths.__getitem__, dst, action, filing.earlier(dst))
     if dry_run or not plan.acts:
@@ -51,6 +51,16 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     path = filing.new_journal(dst)
     outcome = journal.execute(plan.acts, path, root=dst)
     return Sorted(plan, outcome, path, settled)
+
+
+def _photos(src: Path) -> list[PhotoRef]:
+    """The photos to file; none is well too, as in a folder whose photos an earlier run has moved."""
+    if not src.is_dir():
+        raise DataError(f"{src} is not a folder: give the folder of the photos to file")
+    try:
+        return photos([src])
+    except DataError:
+        return []
 
 
 def _inside(ref: PhotoRef, dst: Path, src: Path) -> bool:

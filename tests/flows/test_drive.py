@@ -1,0 +1,119 @@
+"""Vectors through the cache: computed once, in order, the same on any number of workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.collect import photos
+from mien.flows.chain import chain
+from mien.flows.drive import Drive, Remember
+from mien.stage import Needs
+from mien.store.cache import Cache
+from mien.types import Embedding, Origin, PhotoRef, Rejected
+
+_CHAIN = chain("mtcnn")
+
+
+def _vectors(refs: list[PhotoRef], drive: Drive) -> list[Embedding | Rejected]:
+    return list(drive.vectors(_CHAIN, refs))
+
+
+@pytest.fixture
+def refs(album: Path) -> list[PhotoRef]:
+    return photos([album / "inbox"])
+
+
+@pytest.mark.usefixtures("models_home")
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_do_not_change_the_answer(refs: list[PhotoRef], workers: int) -> None:
+    alone = _vectors(refs, Drive(1, cache=False))
+    together = _vectors(refs, Drive(workers, cache=False))
+    assert [r.key for r in alone] == [r.key for r in together] == [ref.key for ref in refs]
+    for one, other in zip(alone, together, strict=True):
+        if isinstance(one, Embedding) and isinstance(other, Embedding):
+            assert np.allclose(one.vector, other.vector, atol=1e-5)
+        else:
+            assert one == other
+
+
+def test_the_second_time_nothing_is_computed(
+    refs: list[PhotoRef], models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache.sqlite")
+    stage = Remember(_CHAIN, _CHAIN.digest(), cache)
+    first = list(stage(refs))
+
+    def nothing(stages: object, items: list[object], keep_going: bool) -> list[object]:
+        assert not items
+        return []
+
+    monkeypatch.setattr("mien.flows.drive.stream", nothing)
+    second = list(stage(refs))
+    assert [r.key for r in first] == [r.key for r in second]
+    for one, other in zip(first, second, strict=True):
+        if isinstance(one, Embedding) and isinstance(other, Embedding):
+            assert np.array_equal(one.vector, other.vector)
+        else:
+            assert one == other
+
+
+@pytest.mark.usefixtures("models_home")
+def test_a_copy_under_another_name_and_label_is_known_by_its_content(album: Path, tmp_path: Path) -> None:
+    original = album / "originals" / "Grace Hopper.jpg"
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(original.read_bytes())
+    stage = Remember(_CHAIN, _CHAIN.digest(), Cache(tmp_path / "c.sqlite"))
+    (first,) = stage([PhotoRef(Origin("a", "Grace"), original)])
+    (second,) = stage([PhotoRef(Origin("b", "Hopper"), copy)])
+    assert isinstance(first, Embedding)
+    assert isinstance(second, Embedding)
+    assert second.origin == Origin("b", "Hopper")
+    assert np.array_equal(first.vector, second.vector)
+
+
+@pytest.mark.usefixtures("models_home")
+def test_a_photo_that_was_changed_is_computed_anew(album: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "x.jpg"
+    stage = Remember(_CHAIN, _CHAIN.digest(), Cache(tmp_path / "c.sqlite"))
+    found = []
+    for name in ("Grace Hopper", "Eileen Collins"):
+        photo.write_bytes((album / "originals" / f"{name}.jpg").read_bytes())
+        found += list(stage([PhotoRef(Origin("x"), photo)]))
+    assert all(isinstance(result, Embedding) for result in found)
+    assert np.linalg.norm(found[0].vector - found[1].vector) > 0.41  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("models_home")
+def test_an_entry_that_is_garbage_is_as_good_as_none(refs: list[PhotoRef], tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "c.sqlite")
+    stage = Remember(_CHAIN, _CHAIN.digest(), cache)
+    from mien.store.cache import digest
+
+    assert refs[0].path is not None
+    cache.put(_CHAIN.digest(), [(digest(refs[0].path.read_bytes()), b"garbage")])
+    (result,) = stage(refs[:1])
+    assert isinstance(result, Embedding)
+
+
+@pytest.mark.usefixtures("models_home")
+def test_without_a_cache_nothing_is_written(refs: list[PhotoRef], home: Path) -> None:
+    _vectors(refs[:2], Drive(1, cache=False))
+    assert not (home / "cache.sqlite").exists()
+
+
+def test_a_missing_file_is_rejected_and_not_remembered(album: Path, tmp_path: Path, models_home: Path) -> None:
+    stage = Remember(_CHAIN, _CHAIN.digest(), Cache(tmp_path / "c.sqlite"))
+    ref = PhotoRef(Origin("late"), tmp_path / "late.jpg")
+    (result,) = stage([ref])
+    assert isinstance(result, Rejected)
+    assert result.reason == "missing"
+    (tmp_path / "late.jpg").write_bytes((album / "originals" / "Grace Hopper.jpg").read_bytes())
+    (result,) = stage([ref])
+    assert isinstance(result, Embedding)
+
+
+def test_the_stage_says_what_it_needs() -> None:
+    assert Remember(_CHAIN, b"", None).needs == Needs(1.0, 0.0)
