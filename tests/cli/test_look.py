@@ -9,7 +9,7 @@ from tests.conftest import Mien
 
 
 def test_it_prints_a_line_a_photo_with_every_field(mien: Mien, album: Path) -> None:
-    ran = mien("look", album / "originals", "--json", "--detector", "mtcnn")
+    ran = mien("look", album / "originals", "--json", "--detector", "mtcnn", "--min-face", 40)
     assert ran.code == 0
     assert len(ran.lines) == 2
     for line in ran.lines:
@@ -40,7 +40,7 @@ def test_it_draws_what_it_found(mien: Mien, album: Path, tmp_path: Path) -> None
 
 
 def test_results_go_to_stdout_and_notes_to_stderr(mien: Mien, album: Path) -> None:
-    ran = mien("look", album / "originals")
+    ran = mien("look", album / "originals", "--min-face", 40)
     assert "Eileen Collins.jpg: 512 x 512, 1 face" in ran.out
     assert "detector: mtcnn" in ran.err
     assert "detector" not in ran.out

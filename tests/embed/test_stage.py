@@ -57,4 +57,6 @@ def test_a_batch_gives_what_one_by_one_gives(face: Pixels) -> None:
 
 
 def test_the_stage_pickles_as_configuration() -> None:
-    assert pickle.loads(pickle.dumps(Embed("dlib-resnet-int8", mirror=False))) == Embed("dlib-resnet-int8", mirror=False)
+    assert pickle.loads(pickle.dumps(Embed("dlib-resnet-int8", mirror=False))) == Embed(
+        "dlib-resnet-int8", mirror=False
+    )

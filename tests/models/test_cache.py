@@ -54,23 +54,3 @@ def test_a_change_of_a_file_is_noticed(tmp_path: Path) -> None:
 def test_a_name_of_another_kind_has_no_digest() -> None:
     with pytest.raises(ValueError, match="not a name of this cache"):
         cache.digest(Path("model.onnx"))
-
-
-def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(KeyboardInterrupt):
-        cache.write_atomic(tmp_path / "file", b"data")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_write_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-    seen = []
-    monkeypatch.setattr("os.fsync", lambda _: seen.append(path.read_bytes()))
-    cache.write_atomic(path, b"new")
-    assert seen == [b"old"]
-    assert path.read_bytes() == b"new"

@@ -68,8 +68,8 @@ def train(
         "head": done.fit.head.kind,
     }
     text = (
-        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos:"
-        f" {validation.accuracy:.1%} right on photos not seen in training (95 % interval {low:.1%} to {high:.1%}), {done.fit.head.kind},"
-        f" {done.seconds:.1f} s\n{done.bundle}: open report.html in it"
+        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({done.fit.head.kind},"
+        f" {done.seconds:.1f} s): {validation.accuracy:.1%} right on photos not seen in training"
+        f" (95 % interval {low:.1%} to {high:.1%})\n{done.bundle}: open report.html in it"
     )
     show.record(fields, text)

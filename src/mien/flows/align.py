@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from mien import atomic
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.embed import ledger
 from mien.images import encode
 from mien.stage import Needs
-from mien.store import atomic
 from mien.types import Crop, PhotoRef, Rejected
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien import atomic
 from mien.collect import open_data, photos
 from mien.config import settings
 from mien.errors import DataError, MissingExtra
@@ -20,7 +21,6 @@ from mien.flows.look import Seen, look
 from mien.flows.sort import sort
 from mien.flows.train import TrainOptions, train
 from mien.images import decode, encode
-from mien.store import atomic
 from mien.types import Pixels
 
 _PEOPLE = {
@@ -58,9 +58,9 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
         f"This demo is tiny: {_TO_LEARN + _TO_SORT} renditions (cropped, turned, darker, smaller) of one photograph of"
         f" each of {len(_PEOPLE)} people. It shows that everything runs; its figures say nothing about accuracy."
     )
-    say(f"\n1. Look at the photos:  mien look {folder}/originals --draw {folder}/look")
+    say(f"\n1. Look at the photos:  mien look {folder}/originals --min-face 40 --draw {folder}/look")
     faces = 0
-    for seen in look(photos([folder / "originals"]), chain(which="all"), folder / "look", drive):
+    for seen in look(photos([folder / "originals"]), chain(which="all", min_face=40), folder / "look", drive):
         found = len(seen.faces) if isinstance(seen, Seen) else 0
         faces += found
         say(f"   {Path(seen.key).name}: {found} face{'s' * (found != 1)}")

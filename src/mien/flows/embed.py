@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien import atomic
 from mien.embed.formats import format_of
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.store import atomic
 from mien.types import Embedding, PhotoRef, Rejected
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mien import atomic
 from mien.collect import DataSet
 from mien.evaluate import Evaluation
 from mien.evaluate import evaluate as measure
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
 from mien.flows.report import report
-from mien.store import atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mien import atomic
 from mien.curate.quality import Quality, quality
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.images import draw, encode, sharper
 from mien.stage import Needs
-from mien.store import atomic
 from mien.types import Face, Faces, Origin, PhotoRef, Rejected
 
 

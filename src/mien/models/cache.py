@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
-import secrets
 import time
 from pathlib import Path
 
+from mien import atomic
 from mien.config import settings
-from mien.errors import WeightsError
+from mien.errors import DataError, WeightsError
 
 _NAME = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<key>[0-9a-z]+)\.(?P<sha>[0-9a-f]{32})\.onnx")
 _STALE_SECONDS = 3600
@@ -44,30 +43,6 @@ def is_sound(path: Path, digest: str) -> bool:
     return True
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, fsync, rename.
-
-    Raises:
-        WeightsError: the folder cannot be written to.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise WeightsError(
-            f"{path} cannot be written ({error.strerror}): set MIEN_HOME to a folder that can"
-        ) from error
-
-
 def sweep(where: Path) -> None:
     """Remove what processes that were killed left behind."""
     for part in where.glob(".*.part"):
@@ -91,9 +66,17 @@ def digest(path: Path) -> str:
 
 
 def store(name: str, key: str, data: bytes) -> Path:
-    """Keep these bytes under that name and key, in place of what was there before; returns the file."""
+    """Keep these bytes under that name and key, in place of what was there before; returns the file.
+
+    Raises:
+        WeightsError: the folder cannot be written to.
+    """
     path = folder() / f"{name}.{key}.{hashlib.sha256(data).hexdigest()[:32]}.onnx"
-    write_atomic(path, data)
+    sweep(path.parent)
+    try:
+        atomic.write(path, data)
+    except DataError as error:
+        raise WeightsError(f"{error} (MIEN_HOME says where weights are kept)") from error
     for old in stored(name, key):
         if old != path:
             with contextlib.suppress(OSError):  # held open by another process: the newest one counts anyway

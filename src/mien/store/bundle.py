@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien import atomic
 from mien.errors import BundleError, DataError
-from mien.store import atomic
 
 SCHEMA = 1
 SUFFIX = ".mien"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mien import atomic
 from mien.errors import DataError
-from mien.store import atomic
 
 
 def test_a_file_appears_with_its_folders(tmp_path: Path) -> None:
@@ -64,3 +64,23 @@ def test_a_folder_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, mon
         atomic.write_folder(tmp_path / "f", {"a": b"9", "b": b"9"})
     assert (tmp_path / "f" / "a").read_bytes() == b"1"
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write(tmp_path / "file", b"data")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    seen = []
+    monkeypatch.setattr("os.fsync", lambda _: seen.append(path.read_bytes()))
+    atomic.write(path, b"new")
+    assert seen == [b"old"]
+    assert path.read_bytes() == b"new"
