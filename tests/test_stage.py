@@ -58,9 +58,9 @@ def test_one_item_may_become_several_of_its_key() -> None:
     assert len(apply(Each(lambda item: [item, item]), [ref("a")])) == 2
 
 
-def test_what_was_rejected_earlier_passes_by() -> None:
+def test_what_was_rejected_earlier_passes_by_in_its_place() -> None:
     early = Rejected(Origin("z"), "decode", Reason.MISSING)
-    assert apply(Each(same), [ref("a"), early]) == [early, ref("a")]
+    assert apply(Each(same), [ref("a"), early, ref("b")]) == [ref("a"), early, ref("b")]
 
 
 @pytest.mark.parametrize("batch", [[], [Rejected(Origin("z"), "decode", Reason.MISSING)]])

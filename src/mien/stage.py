@@ -62,7 +62,7 @@ AnyStage = Stage[Any, Any]
 def apply(stage: Stage[T, U], batch: Sequence[T | Rejected], keep_going: bool = False) -> list[U | Rejected]:
     """Call a stage on a batch: what was rejected earlier passes by, and every key is accounted for.
 
-    Results come in the order of the batch. With `keep_going` an unforeseen exception costs only the item that caused it.
+    Results come in the order of the batch. With `keep_going` an unforeseen exception costs only its item.
 
     Raises:
         StageError: the stage raised something unforeseen (without `keep_going`), or lost or invented a key.
@@ -83,8 +83,6 @@ def apply(stage: Stage[T, U], batch: Sequence[T | Rejected], keep_going: bool = 
             return [*passed, Rejected(work[0].origin, stage.name, Reason.ERROR, detail)]
         made = [result for item in work for result in apply(stage, [item], keep_going=True)]
     _account(stage.name, work, made)
-    if not passed:
-        return made
     rank = {item.key: i for i, item in enumerate(batch)}
     return sorted([*passed, *made], key=lambda result: rank[result.key])
 
