@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,23 @@ def test_the_demo_runs_from_end_to_end(mien: Mien, tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "report.html").exists()
     assert len(list((tmp_path / "demo" / "look").iterdir())) == 2
     assert mien("demo", tmp_path / "demo").code == 1
+
+
+def test_ctrl_c_ends_at_once_and_leaves_nothing_half_written(album: Path, models_home: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from mien.cli import main; main()",
+        "align",
+        str(album / "photos"),
+        str(tmp_path / "x"),
+    ]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("x/*/*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode in (0, 130)
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.part"))
