@@ -21,6 +21,12 @@ BY_NAME = frozenset({"counts", "reasons", "tar_at_far", "per_class"})
 """Fields whose keys are labels or the like."""
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for all pages, as of somebody who has downloaded nothing."""
+    return tmp_path_factory.mktemp("reader-home")
+
+
 @pytest.fixture
 def desk(album: Path, people: Path, tmp_path: Path) -> Path:
     """The folder in which a reader of the pages sits: what `mien demo` makes, before anything was sorted."""
@@ -103,9 +109,9 @@ def fields(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
-def test_the_page_says_what_happens(page: Path, desk: Path, shared_home: Path) -> None:
+def test_the_page_says_what_happens(page: Path, desk: Path, home: Path) -> None:
     # The README shows a run on photos of twenty people, which are not part of the project.
-    reader = Reader(desk, shared_home, compares=page != ROOT / "README.md")
+    reader = Reader(desk, home, compares=page != ROOT / "README.md")
     text = page.read_text("utf-8")
     for block in blocks(page):
         printed = reader.read(block)
