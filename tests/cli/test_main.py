@@ -48,7 +48,7 @@ def test_a_failure_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     )
     assert ran.returncode == 1
     assert ran.stdout == ""
-    assert ran.stderr == "mien: there is no gone\n"
+    assert ran.stderr == "mien: there is no file or folder gone\n"
 
 
 def test_an_output_that_nobody_reads_to_the_end_is_no_accident(album: Path, models_home: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_
     lfw = data / "identity"
     people = open_data(lfw / "lfw_closed_set.csv", DataOptions(images=lfw / "lfw", target="person"))
     trained = train(people, "closed set", tmp_path / "x.mien", chain("mtcnn"), TrainOptions(), Drive())
-    assert trained.fit.validation.method == "test"
+    assert trained.fit.held_out.method == "test"
     measured = evaluate(tmp_path / "x.mien", people.only("test"), "test", None, Drive()).evaluation
     assert (measured.accuracy_all.value or 0) >= 0.98
     everybody = evaluate(tmp_path / "x.mien", open_data(lfw / "lfw"), "lfw", None, Drive()).evaluation

@@ -23,11 +23,13 @@ def classify(
     """Name every face of photos: the best labels with their probabilities, or "unknown"."""
     from mien.collect import photos
     from mien.flows.classify import classify as flow
-    from mien.types import Rejected
+    from mien.types import Reason, Rejected
 
     out = Output(json, quiet)
     drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
+    missing = True
     for result in flow(bundle, photos(images), drive):
+        missing &= isinstance(result, Rejected) and result.reason is Reason.MISSING
         if isinstance(result, Rejected):
             why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")
             out.record({"image": result.key, "rejected": result.as_json()}, f"{result.key}: {why}")
@@ -37,3 +39,5 @@ def classify(
         fields = {"image": result.key, "face": face, "label": result.label, "top": best}
         shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
         out.record(fields, f"{result.key}: {result.label}  ({shown})")
+    if missing:
+        raise typer.Exit(1)

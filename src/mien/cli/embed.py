@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, seconds
+from mien.cli.output import Output, many, seconds
 
 
 def embed(
@@ -67,4 +67,5 @@ def embed(
         "embedder": way.embedder,
     }
     written = ", ".join(str(path) for path in done.files)
-    show.record(fields, f"{done.faces} faces of {done.photos} photos, {rate:.0f} photos a second: {written}")
+    found = f"{many(done.faces, 'face')} of {many(done.photos, 'photo')}"
+    show.record(fields, f"{found} in {done.seconds:.1f} s: {written}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output
+from mien.cli.output import Output, many
 
 if TYPE_CHECKING:
     from mien.flows.look import Seen
@@ -28,7 +28,7 @@ def look(
     from mien.collect import photos
     from mien.flows.chain import chain
     from mien.flows.look import look as flow
-    from mien.types import Rejected
+    from mien.types import Reason, Rejected
 
     out = Output(json, quiet)
     way = chain(detector=detector, which="all", min_face=min_face)
@@ -43,7 +43,9 @@ def look(
         else:
             faces += len(result.faces)
             out.record(_fields(result, way.detector), _text(result))
-    out.note(f"{faces} faces, {len(rejected)} photos without a result")
+    out.note(f"{many(faces, 'face')}, {many(len(rejected), 'photo')} without a result")
+    if not faces and all(item.reason is Reason.MISSING for item in rejected):
+        raise typer.Exit(1)
 
 
 def _fields(seen: Seen, detector: str) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def _fields(seen: Seen, detector: str) -> dict[str, Any]:
 
 
 def _text(seen: Seen) -> str:
-    lines = [f"{seen.key}: {seen.width} x {seen.height}, {len(seen.faces)} face" + "s" * (len(seen.faces) != 1)]
+    lines = [f"{seen.key}: {seen.width} x {seen.height}, {many(len(seen.faces), 'face')}"]
     for face, quality in seen.faces:
         box = " ".join(f"{value:.0f}" for value in face.box)
         lines.append(

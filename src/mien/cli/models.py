@@ -104,7 +104,9 @@ def _table(show: Output, rows: Sequence[Sequence[str]]) -> None:
 
 
 def _size(count: int | None) -> str:
-    return "" if count is None else f"{count / 1e6:.1f} MB"
+    if count is None:
+        return ""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 @contextmanager

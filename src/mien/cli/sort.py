@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output
+from mien.cli.output import Output, many
+
+if TYPE_CHECKING:
+    from mien.flows.sort import Sorted
 
 
 def sort(
@@ -35,6 +38,7 @@ def sort(
         for line in done.plan.as_json_lines():
             fields = jsonlib.loads(line)
             out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
+    out.rejections(done.rejected)
     for act, reason in done.outcome.failed:
         out.note(f"left alone: {act.source}: {reason}")
     plan = done.plan
@@ -48,11 +52,17 @@ def sort(
         "kept": plan.kept,
         "failed": len(done.outcome.failed),
     }
-    undo = f"; take it back with: mien undo {done.path}" if done.path else ""
-    out.record(
-        fields,
-        f"{len(done.outcome.done)} of {len(plan.acts)} photos filed into {dst}"
-        f" ({plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before){undo}",
-    )
+    out.record(fields, _text(done, dst, dry_run))
     if done.outcome.failed:
         raise typer.Exit(1)
+
+
+def _text(done: Sorted, dst: Path, dry_run: bool) -> str:
+    plan = done.plan
+    if not plan.acts:
+        return f"nothing to do: {many(plan.kept, 'photo')} lie where they belong" if plan.kept else "no photos to file"
+    what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
+    if dry_run:
+        return f"{many(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
+    undo = f"; take it back with: mien undo {done.path}"
+    return f"{len(done.outcome.done)} of {many(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"

@@ -46,8 +46,7 @@ def train(
     done = flow(given, data.name, out, way, TrainOptions(recipe, seed, false_accepts), drive)
     show.rejections(done.rejected)
     show.notes(done.fit.notes)
-    validation = done.fit.validation
-    low, high = validation.interval
+    measured = done.evaluation
     fields = {
         "bundle": str(done.bundle),
         "recipe": done.recipe,
@@ -55,21 +54,24 @@ def train(
         "counts": dict(done.fit.counts),
         "rejected": len(done.rejected),
         "validation": {
-            "accuracy": validation.accuracy,
-            "macro_f1": validation.macro_f1,
-            "n": validation.n,
-            "ece": validation.ece,
-            "interval": [low, high],
-            "method": validation.method,
+            "accuracy": measured.accuracy.value,
+            "macro_f1": measured.macro_f1.value,
+            "n": len(done.fit.held_out.rows),
+            "accuracy_all": measured.accuracy_all.value,
+            "ece": measured.ece,
+            "interval": measured.accuracy.interval,
+            "method": done.fit.held_out.method,
         },
         "seconds": seconds(done.seconds),
         "detector": way.detector,
         "embedder": way.embedder,
         "head": done.fit.head.kind,
     }
+    right = "-" if measured.accuracy.value is None else f"{measured.accuracy.value:.1%}"
+    low, high = measured.accuracy.interval or (0.0, 1.0)
     text = (
-        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({done.fit.head.kind},"
-        f" {done.seconds:.1f} s): {validation.accuracy:.1%} right on photos not seen in training"
+        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({way.detector},"
+        f" {way.embedder}, {done.fit.head.kind}; {done.seconds:.1f} s): {right} right on photos not seen in training"
         f" (95 % interval {low:.1%} to {high:.1%})\n{done.bundle}: open report.html in it"
     )
     show.record(fields, text)

@@ -73,7 +73,7 @@ def _form(data: Path, options: DataOptions) -> str:
         DataError: nothing is there, or nothing that can be read.
     """
     if not data.exists():
-        raise DataError(f"there is no {data}")
+        raise DataError(f"there is no file or folder {data}")
     if options.labels is not None:
         return "photos with --labels"
     if data.is_dir():

@@ -36,7 +36,8 @@ def read_pairs(path: Path) -> list[Pair]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the pairs cannot be read from {path}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(f"the pairs cannot be read from {path}: {why}") from error
     lines = text.split("\n")
     head = next((line for line in lines if line.strip()), "")
     pairs = _lfw(path, lines) if all(part.isdecimal() for part in head.split()) else _table(path, lines)

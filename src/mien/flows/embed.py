@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mien import atomic
 from mien.embed.formats import format_of
+from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.types import Embedding, PhotoRef, Rejected
@@ -31,9 +32,12 @@ def embed(refs: Sequence[PhotoRef], root: str, out: Path, form: str, chain: Chai
     """Photos -> vectors in a file (`out` ends in .npz or .parquet) or in a folder, with the ledger beside them.
 
     Raises:
-        UnknownName: no such format. DataError: `out` cannot be written. WeightsError: weights are missing.
+        UnknownName: no such format. WeightsError: weights are missing.
+        DataError: `out` is no place for it, or cannot be written.
     """
     write = format_of(form)
+    if out.suffix in (".csv", ".tsv", ".txt"):
+        raise DataError(f"{out} is one file, and OpenFace's form is two, reps.csv and labels.csv: give a folder")
     start = time.perf_counter()
     vectors: list[Embedding] = []
     rejected: list[Rejected] = []

@@ -15,7 +15,7 @@ from mien.flows.recognise import recognise
 from mien.sort import Plan
 from mien.store import journal
 from mien.store.journal import Action, Outcome
-from mien.types import PhotoRef
+from mien.types import PhotoRef, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Sorted:
     """
 
     plan: Plan
+    rejected: Sequence[Rejected]
     outcome: Outcome
     path: Path | None
     settled: Sequence[Path]
@@ -45,12 +46,14 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
     refs = [ref for ref in _photos(src) if not _inside(ref, dst, src)]
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
-    plan = filing.plan(recogniser.predictions(refs, drive), paths.__getitem__, dst, action, filing.earlier(dst))
+    results = list(recogniser.predictions(refs, drive))
+    rejected = [result for result in results if isinstance(result, Rejected)]
+    plan = filing.plan(results, paths.__getitem__, dst, action, filing.earlier(dst))
     if dry_run or not plan.acts:
-        return Sorted(plan, Outcome(), None, settled)
+        return Sorted(plan, rejected, Outcome(), None, settled)
     path = filing.new_journal(dst)
     outcome = journal.execute(plan.acts, path, root=dst)
-    return Sorted(plan, outcome, path, settled)
+    return Sorted(plan, rejected, outcome, path, settled)
 
 
 def _photos(src: Path) -> list[PhotoRef]:

@@ -68,7 +68,7 @@ def train(data: DataSet, name: str, out: Path, chain: Chain, options: TrainOptio
     )
     evaluation = evaluate([*_held_out(fit, found), *_counted(rejected, fit)], fit.head.labels, fit.head.threshold)
     manifest = _manifest(name, chain, options, fit, evaluation, len(rejected))
-    note = f"Measured while training, on photos that the head had not seen ({fit.validation.method})."
+    note = f"Measured while training, on photos that the head had not seen ({fit.held_out.method})."
     pages = {
         "report.html": report(evaluation, out.name.removesuffix(bundles.SUFFIX), data, name, chain, note),
         "card.md": render_card(_facts(out, chain, options, fit, evaluation)),
@@ -107,9 +107,9 @@ def _held_out(fit: HeadFit, found: Sequence[Embedding]) -> list[Prediction]:
 
 def _counted(rejected: Sequence[Rejected], fit: HeadFit) -> list[Rejected]:
     """The rejected photos that count as errors: all of them, or those of the held-out split where there is one."""
-    if fit.validation.method == "out-of-fold":
+    if fit.held_out.method == "out-of-fold":
         return list(rejected)
-    return [item for item in rejected if item.origin.split == fit.validation.method]
+    return [item for item in rejected if item.origin.split == fit.held_out.method]
 
 
 def _manifest(
@@ -163,7 +163,7 @@ def _facts(out: Path, chain: Chain, options: TrainOptions, fit: HeadFit, evaluat
         "weights": licences(chain),
         "seed": options.seed,
         "measured": evaluation.as_json(),
-        "how": f"while training, on photos that the head had not seen ({fit.validation.method})",
+        "how": f"while training, on photos that the head had not seen ({fit.held_out.method})",
         "unknown": unknown,
         "notes": fit.notes,
     }

@@ -12,7 +12,7 @@ from mien.collect import photos
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.types import Embedding
+from mien.types import Embedding, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None
         # One by one, because both may be the same file.
         result = next(iter(drive.vectors(chain, photos([path]))))
         if not isinstance(result, Embedding):
-            raise DataError(f"{path}: {result.reason.meaning}" + (f" ({result.detail})" if result.detail else ""))
+            detail = "" if result.reason is Reason.MISSING or not result.detail else f" ({result.detail})"
+            raise DataError(f"{path}: {result.reason.meaning}{detail}")
         vectors.append(result.vector)
     return Verified(float(np.linalg.norm(vectors[0] - vectors[1])), limit)

@@ -75,8 +75,8 @@ def load(path: Path) -> Bundle:
     """
     if not (path / _MANIFEST).is_file():
         near = path.with_name(path.name + SUFFIX)
-        hint = f"; did you mean {near}?" if (near / _MANIFEST).is_file() else ""
-        raise BundleError(f"there is no bundle at {path}{hint}: `mien train` makes one")
+        hint = f" (did you mean {near}?)" if (near / _MANIFEST).is_file() else ""
+        raise BundleError(f"there is no bundle at {path}{hint}: 'mien train' makes one")
     try:
         manifest = json.loads(_read(path / _MANIFEST))
         if not isinstance(manifest, dict):

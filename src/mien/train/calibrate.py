@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the temperature, the calibration error, an interval; knows logits only."""
+"""The temperature that makes probabilities believable; knows logits only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from scipy.optimize import minimize_scalar
 
 from mien.models.head import Doubles, softmax
 from mien.types import Ints
-
-_BINS = 15
-_Z95 = 1.959964
 
 
 def fit_temperature(logits: Doubles, y: Ints) -> float:
@@ -44,19 +41,3 @@ def cross_fitted(logits: Doubles, y: Ints, fold: Ints) -> Doubles:
         rest = ~here if not here.all() else here
         made[here] = softmax(logits[here] / fit_temperature(logits[rest], y[rest]))
     return made
-
-
-def calibration_error(probabilities: Doubles, y: Ints) -> float:
-    """Probabilities (n, k) and true classes -> expected calibration error, 0 to 1 (Guo et al. 2017, eq. 3)."""
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
-    which = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(float(sure[which == b].sum() - right[which == b].sum())) for b in range(_BINS)]
-    return sum(gaps) / len(y)
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """How many of n -> the 95 % interval of the share (Wilson 1927)."""
-    share, z2 = right / n, _Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from mien.errors import DataError
 from mien.models.head import Doubles, Head, softmax
-from mien.train.calibrate import calibration_error, cross_fitted, fit_temperature, wilson
+from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
 from mien.train.samples import Clues, Prepared, Samples, listed, prepare
 from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units
@@ -44,23 +44,6 @@ class HeadOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
-    """How well the chosen kind of head names photos that it was not trained on, strangers left aside.
-
-    `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others), or
-    "val" or "test", the split of that name. `interval` is the 95 % interval of `accuracy`.
-    """
-
-    accuracy: float
-    macro_f1: float
-    n: int
-    ece: float
-    ece_before: float
-    interval: tuple[float, float]
-    method: str
-
-
-@dataclass(frozen=True, slots=True)
 class Compared:
     """What a candidate reached in cross-validation: mean and standard deviation over the folds of macro-F1."""
 
@@ -82,11 +65,14 @@ class FoldsUsed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """The answers that `Validation` was measured by, each given by a head that had not seen its photo.
+    """Answers for photos that the head which gave them had not seen: what its quality is measured by.
 
-    `rows` (m,) are numbers of the rows that came; `probabilities` (m, k); `familiarity` (m,).
+    `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others), or
+    "val" or "test", the split of that name. `rows` (m,) are numbers of the rows that came; `probabilities` (m, k);
+    `familiarity` (m,).
     """
 
+    method: str
     rows: Ints
     probabilities: Doubles
     familiarity: Doubles
@@ -99,7 +85,6 @@ class HeadFit:
     head: Head
     counts: Mapping[str, int]
     held_out: HeldOut
-    validation: Validation
     compared: tuple[Compared, ...]
     unknown: Unknown
     folds: FoldsUsed
@@ -108,7 +93,7 @@ class HeadFit:
     def as_json(self) -> dict[str, Any]:
         """All but the head and single answers, as strict JSON."""
         return {
-            "validation": asdict(self.validation) | {"interval": list(self.validation.interval)},
+            "held_out": {"method": self.held_out.method, "n": len(self.held_out.rows)},
             "compared": [asdict(row) for row in self.compared],
             "unknown": asdict(self.unknown),
             "folds": asdict(self.folds),
@@ -153,21 +138,16 @@ def fit_head(
     right = logits[tested].argmax(axis=1) == data.train.y[tested]
     unknown = set_threshold(_evidence(data, centres, familiarity[tested], right), k, options.false_accept_rate)
     if data.held is None:
-        y, name = data.train.y[tested], "out-of-fold"
-        answers, raw = (
-            HeldOut(data.train_rows[tested], cross_fitted(logits[tested], y, fold[tested]), familiarity[tested]),
-            logits[tested],
-        )
+        probabilities = cross_fitted(logits[tested], data.train.y[tested], fold[tested])
+        held_out = HeldOut("out-of-fold", data.train_rows[tested], probabilities, familiarity[tested])
     else:
-        y, name = data.held.y, str(data.held_name)
-        raw = linear.logits(data.held.vectors)
+        probabilities = softmax(linear.logits(data.held.vectors) / temperature)
         known = (data.held.vectors @ centres.T).max(axis=1)
-        answers = HeldOut(data.held_rows, softmax(raw / temperature), known)
+        held_out = HeldOut(str(data.held_name), data.held_rows, probabilities, known)
     return HeadFit(
         head=_head(best.kind, data.train.labels, linear, centres, temperature, unknown),
         counts=dict(zip(data.train.labels, np.bincount(data.train.y, minlength=k).tolist(), strict=True)),
-        held_out=answers,
-        validation=_validate(raw, answers.probabilities, y, name),
+        held_out=held_out,
         compared=compared,
         unknown=unknown,
         folds=FoldsUsed(len(np.unique(fold[tested])), units.number, units.copies, len(fold) - len(tested)),
@@ -226,20 +206,6 @@ def _evidence(data: Prepared, centres: Doubles, known: Doubles, right: npt.NDArr
     )
 
 
-def _validate(logits: Doubles, probabilities: Doubles, y: Ints, method: str) -> Validation:
-    guessed = logits.argmax(axis=1)
-    right = int((guessed == y).sum())
-    return Validation(
-        accuracy=right / len(y),
-        macro_f1=_macro_f1(y, guessed),
-        n=len(y),
-        ece=calibration_error(probabilities, y),
-        ece_before=calibration_error(softmax(logits), y),
-        interval=wilson(right, len(y)),
-        method=method,
-    )
-
-
 def _macro_f1(y: Ints, guessed: Ints) -> float:
     return float(f1_score(y, guessed, labels=np.unique(y), average="macro", zero_division=0))
 
@@ -261,9 +227,7 @@ def _head(
 def _told(samples: Samples, units: Units, fold: Ints) -> list[str]:
     notes = []
     if units.copies:
-        notes.append(
-            f"{units.copies} photos are copies of others, or nearly so: they were kept on one side of each split"
-        )
+        notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
     whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
     if whole:
         notes.append(f"all photos of {listed(whole)} belong together: they were trained on and not tested")
