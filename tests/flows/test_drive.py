@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from threading import current_thread
+from time import sleep
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +51,7 @@ def test_the_second_time_nothing_is_computed(
     first = list(stage(refs))
 
     def nothing(stages: object, items: list[object], keep_going: bool) -> list[object]:
-        assert not items
+        assert not list(items)
         return []
 
     monkeypatch.setattr("mien.flows.drive.stream", nothing)
@@ -87,6 +91,56 @@ def test_a_photo_that_was_changed_is_computed_anew(album: Path, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("models_home")
+def test_a_file_that_is_replaced_while_it_is_looked_up_is_remembered_as_what_was_decoded(
+    album: Path, tmp_path: Path, models_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collins, hopper = ((album / "originals" / f"{n}.jpg").read_bytes() for n in ("Eileen Collins", "Grace Hopper"))
+    photo = tmp_path / "x.jpg"
+    photo.write_bytes(collins)
+    cache = Cache(tmp_path / "c.sqlite")
+    get = Cache.get
+
+    def meddle(self: Cache, *arguments: Any) -> Any:
+        photo.write_bytes(hopper)
+        return get(self, *arguments)
+
+    monkeypatch.setattr(Cache, "get", meddle)
+    stage = Remember(_CHAIN, _CHAIN.digest(), cache)
+    (seen,) = stage([PhotoRef(Origin("x"), photo)])
+    monkeypatch.undo()
+    (first,) = stage([PhotoRef(Origin("a"), data=collins)])
+    (second,) = stage([PhotoRef(Origin("b"), data=hopper)])
+    assert isinstance(seen, Embedding)
+    assert isinstance(first, Embedding)
+    assert isinstance(second, Embedding)
+    assert np.array_equal(seen.vector, second.vector)
+    assert not np.array_equal(seen.vector, first.vector)
+
+
+def test_a_pipe_is_rejected_and_not_waited_for(tmp_path: Path, models_home: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (result,) = _vectors([PhotoRef(Origin("p"), tmp_path / "pipe.jpg")], Drive(1))
+    assert isinstance(result, Rejected)
+    assert result.reason == "unreadable"
+
+
+@pytest.mark.usefixtures("models_home")
+def test_a_few_photos_keep_every_worker_busy(album: Path) -> None:
+    refs = photos([album / "photos"])[:4]
+    names: set[str] = set()
+
+    class Watched(Cache):
+        def get(self, *arguments: Any) -> Any:
+            names.add(current_thread().name)
+            sleep(0.05)
+            return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mien.flows.drive.Cache", Watched)
+        _vectors(refs, Drive(2))
+    assert len(names) == 2
+
+
 def test_an_entry_that_is_garbage_is_as_good_as_none(refs: list[PhotoRef], tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c.sqlite")
     stage = Remember(_CHAIN, _CHAIN.digest(), cache)

@@ -39,7 +39,7 @@ def test_a_photo_without_a_face_is_remembered_with_its_reason() -> None:
     assert unpack(data, _THERE) == [Rejected(_THERE, "detect", Reason.NO_FACE, "nothing over 0.5")]
 
 
-@pytest.mark.parametrize("reason", [Reason.MISSING, Reason.ERROR, Reason.TOO_LARGE])
+@pytest.mark.parametrize("reason", [Reason.MISSING, Reason.ERROR, Reason.TOO_LARGE, Reason.UNREADABLE])
 def test_what_may_be_different_tomorrow_is_not_remembered(reason: Reason) -> None:
     assert pack([Rejected(_HERE, "decode", reason)]) is None
 

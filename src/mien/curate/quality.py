@@ -10,7 +10,8 @@ import numpy as np
 
 from mien.types import Pixels
 
-_SIDE = 112  # all faces are measured at one size, so that sharpness compares across photos
+SIDE = 112
+"""All faces are measured at this size, in pixels, so that sharpness compares across photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,6 @@ class Quality:
 def quality(face: Pixels, side: int) -> Quality:
     """The pixels inside a face's box (h, w, 3), and that box's side in the photo -> its quality."""
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(
-        grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA if grey.shape[0] > _SIDE else cv2.INTER_LINEAR
-    )
+    small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA if grey.shape[0] > SIDE else cv2.INTER_LINEAR)
     sharpness = float(cv2.Laplacian(small, cv2.CV_32F).var())
     return Quality(side, sharpness, float(np.mean(small)) / 255, float(np.std(small)) / 255)

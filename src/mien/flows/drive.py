@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any, Protocol, TypeVar
 
 import cv2
 
 from mien.config import settings
 from mien.flows.chain import Chain
-from mien.run import runner
+from mien.images import ImageError, read
+from mien.run import cores, runner
 from mien.run.local import stream
 from mien.stage import AnyStage, Needs
 from mien.store import remembered
@@ -54,7 +56,9 @@ class Drive:
         """PhotoRef -> Embedding in the order of the photos; what the cache knows is not computed again."""
         chain.ready()
         cache = Cache(settings().home / "cache.sqlite") if self.cache else None
-        stage = Remember(chain, chain.digest(), cache, self.keep_going)
+        # Small enough that a few photos, too, keep every worker busy.
+        share = ceil(len(refs) / (2 * (self.workers or cores())))
+        stage = Remember(chain, chain.digest(), cache, self.keep_going, batch_size=max(1, min(16, share)))
         return self.run([stage], refs, len(refs), "photos")
 
 
@@ -75,25 +79,37 @@ class Remember:
         known = self.cache.get(self.address, list(sums.values())) if self.cache else {}
         results = {ref.key: _recall(known, sums.get(ref.key), ref) for ref in batch}
         missing = [ref for ref in batch if results[ref.key] is None]
-        made = _by_key(missing, stream(self.chain.stages(), missing, self.keep_going))
+        made = _by_key(missing, stream(self.chain.stages(), self._read(missing, sums), self.keep_going))
         if self.cache:
             packed = ((sums[key], remembered.pack(some)) for key, some in made.items() if key in sums)
             self.cache.put(self.address, [(photo, value) for photo, value in packed if value is not None])
         for ref in batch:
             yield from results[ref.key] or made[ref.key]
 
+    def _read(self, refs: Sequence[PhotoRef], sums: dict[str, bytes]) -> Iterator[PhotoRef]:
+        """The photos with their bytes, one at a time, and their digests brought up to these very bytes.
 
-def _digests(batch: Sequence[PhotoRef]) -> dict[str, bytes]:
-    """What is unreadable has none: the decoder will say why."""
-    sums = {}
-    for ref in batch:
-        try:
-            data = ref.data if ref.data is not None else ref.path.read_bytes() if ref.path else None
-        except OSError:
-            continue
-        if data is not None:
-            sums[ref.key] = digest(data)
-    return sums
+        A file may have been replaced since it was looked up: what is remembered must be what was decoded.
+        """
+        for ref in refs:
+            sums.pop(ref.key, None)
+            data = _content(ref)
+            if data is not None:
+                sums[ref.key] = digest(data)
+            yield replace(ref, data=data)
+
+
+def _digests(refs: Sequence[PhotoRef]) -> dict[str, bytes]:
+    contents = ((ref.key, _content(ref)) for ref in refs)
+    return {key: digest(data) for key, data in contents if data is not None}
+
+
+def _content(ref: PhotoRef) -> bytes | None:
+    """A photo's bytes; None where they cannot be had, and the decoder will say why."""
+    try:
+        return read(ref, settings().max_megapixels)
+    except ImageError:
+        return None
 
 
 def _recall(known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) -> list[Embedding | Rejected] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien import atomic
-from mien.curate.quality import Quality, quality
+from mien.curate.quality import SIDE, Quality, quality
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.images import draw, encode, sharper
@@ -66,8 +66,8 @@ class Describe:
 
 
 def _measured(faces: Faces, face: Face) -> Quality:
-    pixels, scale = sharper(faces.photo, faces.photo.scale)
+    side = round(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
+    pixels, scale = sharper(faces.photo, min(1.0, SIDE / max(side, 1)))
     x1, y1, x2, y2 = (round(value * scale) for value in face.box)
     x1, y1 = max(0, min(x1, pixels.shape[1] - 1)), max(0, min(y1, pixels.shape[0] - 1))
-    side = round(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
     return quality(pixels[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)], side)

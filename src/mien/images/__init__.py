@@ -13,7 +13,7 @@ from mien.images.values import Decoded, Header, ImageError
 if TYPE_CHECKING:
     from mien.images.drawing import draw
     from mien.images.reading import decode, read_header
-    from mien.images.stage import Decode, sharper
+    from mien.images.stage import Decode, read, sharper
     from mien.images.writing import encode, thumbnail
 else:
     _HOMES = {
@@ -21,6 +21,7 @@ else:
         "decode": "reading",
         "draw": "drawing",
         "encode": "writing",
+        "read": "stage",
         "read_header": "reading",
         "sharper": "stage",
         "thumbnail": "writing",
@@ -40,6 +41,7 @@ __all__ = [
     "decode",
     "draw",
     "encode",
+    "read",
     "read_header",
     "sharper",
     "thumbnail",

@@ -40,7 +40,7 @@ class Decode:
                 yield Rejected(ref.origin, self.name, error.reason, error.detail)
 
     def _photo(self, ref: PhotoRef) -> Photo:
-        data = _bytes_of(ref, self.max_megapixels)
+        data = read(ref, self.max_megapixels)
         decoded = decode(data, longest=self.longest, max_megapixels=self.max_megapixels)
         kept = data if decoded.scale < 1 else None
         return Photo(ref.origin, decoded.pixels, decoded.width, decoded.height, decoded.scale, kept)
@@ -58,20 +58,25 @@ def sharper(photo: Photo, scale: float) -> tuple[Pixels, float]:
     return finer.pixels, finer.scale
 
 
-def _bytes_of(ref: PhotoRef, max_megapixels: float) -> bytes:
+def read(ref: PhotoRef, max_megapixels: float) -> bytes:
+    """A photo's encoded bytes; a file that could only hold more pixels than the limit is not read.
+
+    Raises:
+        ImageError: it is missing, no regular file, too large or not readable.
+    """
     if ref.data is not None:
         return ref.data
     if ref.path is None:
         raise ImageError(Reason.MISSING, "neither a path nor bytes")
     try:
-        return _read(ref.path, int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_FOR_THE_REST)
+        return _read_file(ref.path, int(max_megapixels * 1e6) * _BYTES_PER_PIXEL + _BYTES_FOR_THE_REST)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null in the path
         raise ImageError(Reason.MISSING, "no such file") from error
     except OSError as error:
         raise ImageError(Reason.UNREADABLE, (error.strerror or type(error).__name__).lower()) from error
 
 
-def _read(path: Path, most: int) -> bytes:
+def _read_file(path: Path, most: int) -> bytes:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(Reason.MISSING, "a folder, not a file")

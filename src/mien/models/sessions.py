@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.config import Settings, settings
 from mien.errors import WeightsError
 from mien.models.weights import ensure
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _open: dict[str, InferenceSession] = {}
+_named: dict[tuple[str, Settings], InferenceSession] = {}
 _opening = threading.Lock()
 
 
@@ -25,7 +27,16 @@ def session(weights: str | Path) -> InferenceSession:
         UnknownName: there is no such card.
         WeightsError: the weights are missing, refused, or not a network that ONNX Runtime can open.
     """
-    path = str(ensure(weights) if isinstance(weights, str) else weights)
+    if isinstance(weights, Path):
+        return _at(str(weights))
+    # By name and settings, because finding and checking the file again would cost more than a small network takes.
+    name = weights, settings()
+    if name not in _named:
+        _named[name] = _at(str(ensure(weights)))
+    return _named[name]
+
+
+def _at(path: str) -> InferenceSession:
     with _opening:
         if path not in _open:
             _open[path] = _opened(path)

@@ -9,8 +9,8 @@ import numpy as np
 
 from mien.types import Embedding, Face, Origin, Reason, Rejected
 
-# What a photo's bytes alone decide; a missing file, a limit or an accident may be different tomorrow.
-_LASTING = frozenset({Reason.EMPTY, Reason.UNREADABLE, Reason.NO_FACE})
+# What the chain decides; a missing file, a limit or what a decoder cannot read may be different tomorrow.
+_LASTING = frozenset({Reason.NO_FACE})
 
 
 def pack(results: Sequence[Embedding | Rejected]) -> bytes | None:
