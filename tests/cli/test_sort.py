@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -73,6 +74,19 @@ def test_a_second_run_files_nothing_twice(mien: Mien, people: Path, inbox: Path,
     ran = mien("sort", people, inbox, tmp_path / "sorted", "--json")
     assert (ran.last["planned"], ran.last["kept"]) == (0, 15)
     assert _contents(tmp_path / "sorted") == before
+
+
+def test_photos_filed_under_another_label_before_are_told(
+    mien: Mien, people: Path, inbox: Path, tmp_path: Path
+) -> None:
+    mien("sort", people, inbox, tmp_path / "sorted", "--quiet")
+    renamed = Path(shutil.copytree(people, tmp_path / "renamed.mien"))
+    manifest = json.loads((renamed / "bundle.json").read_text())
+    manifest["head"]["labels"] = ["E. Collins", "Grace Hopper"]
+    (renamed / "bundle.json").write_text(json.dumps(manifest))
+    ran = mien("sort", renamed, inbox, tmp_path / "sorted")
+    assert "6 photos filed before under another label than now" in ran.err
+    assert "nothing to do" in ran.out
 
 
 def test_nothing_is_ever_overwritten(mien: Mien, people: Path, inbox: Path, tmp_path: Path) -> None:

@@ -197,3 +197,14 @@ def test_a_real_pool_with_several_things_to_learn(data: Path) -> None:
 
 def test_a_real_pool_of_masks(data: Path) -> None:
     assert open_data(data / "pools" / "mask.parquet").labels == ["incorrect", "with_mask", "without_mask"]
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside.jpg", "a/../../outside.jpg"])
+def test_a_table_from_elsewhere_has_no_say_over_other_files(tmp_path: Path, path: str) -> None:
+    (tmp_path / "outside.jpg").write_bytes(b"private")
+    (tmp_path / "data").mkdir()
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array([{"bytes": None, "path": path}], kind), "label": ["x"]})
+    pq.write_table(table, tmp_path / "data" / "x.parquet")
+    (ref,) = open_data(tmp_path / "data" / "x.parquet").refs
+    assert (ref.path, ref.data) == (None, b"")

@@ -126,7 +126,7 @@ def test_a_photo_that_is_not_there_is_counted_and_not_planned(photos: Path, tmp_
 
 
 def test_no_photos_make_an_empty_plan(tmp_path: Path) -> None:
-    assert planned([], tmp_path, tmp_path / "out") == Plan((), {}, 0, 0, 0)
+    assert planned([], tmp_path, tmp_path / "out") == Plan((), {}, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("mode", ["copy", "link", "move"])

@@ -39,6 +39,9 @@ def sort(
             fields = jsonlib.loads(line)
             out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
     out.rejections(done.rejected)
+    if done.plan.elsewhere:
+        where = f"{many(done.plan.elsewhere, 'photo')} filed before under another label than now"
+        out.note(f"note: {where}: undo that run first to have them filed anew")
     for act, reason in done.outcome.failed:
         out.note(f"left alone: {act.source}: {reason}")
     plan = done.plan
@@ -50,6 +53,7 @@ def sort(
         "journal": None if done.path is None else str(done.path),
         "counts": dict(plan.counts),
         "kept": plan.kept,
+        "elsewhere": plan.elsewhere,
         "failed": len(done.outcome.failed),
     }
     out.record(fields, _text(done, dst, dry_run))
@@ -60,7 +64,7 @@ def sort(
 def _text(done: Sorted, dst: Path, dry_run: bool) -> str:
     plan = done.plan
     if not plan.acts:
-        return f"nothing to do: {many(plan.kept, 'photo')} lie where they belong" if plan.kept else "no photos to file"
+        return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
     what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
         return f"{many(len(plan.acts), 'photo')} would be filed into {dst} ({what})"

@@ -42,6 +42,8 @@ def open_data(data: Path, options: DataOptions | None = None) -> DataSet:
         DataError: it is not there, is nothing that can be read, or an option does not apply to it.
     """
     options = options or DataOptions()
+    if options.loose and data.is_file() and data.name.lower().endswith(PICTURES):
+        return DataSet.of([PhotoRef(Origin(readable(data.name)), data)], [])
     form = _form(data, options)
     for name in ("images", "target", "labels"):
         if getattr(options, name) is not None and name not in _OPTIONS.get(form, ()):

@@ -18,11 +18,13 @@ class DataOptions:
     images: the folder that a table's file names start from (the table's own folder when None).
     target: the column that holds the label (found by its name when None).
     labels: a table that labels the photos of a folder.
+    loose: whether photos of a folder that lie in no label folder stay in, without a label.
     """
 
     images: Path | None = None
     target: str | None = None
     labels: Path | None = None
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,10 +17,11 @@ from mien.types import Origin, PhotoRef
 def read(data: Path, options: DataOptions) -> DataSet:
     """Folder of label folders -> data set; folders inside a label folder belong to that label.
 
+    What lies in no label folder is left out, unless `options.loose` keeps it.
+
     Raises:
         DataError: there is no picture in it, or none in a label folder.
     """
-    del options  # a folder says all by itself
     seen = walk(data)
     if not seen.found:
         raise DataError(f"there are no photos in {data}")
@@ -30,12 +31,14 @@ def read(data: Path, options: DataOptions) -> DataSet:
         parts = found.name.split("/")
         if len(parts) < depth + 2:
             loose.append(found.name)
+            if options.loose:
+                refs.append(PhotoRef(Origin(found.name), found.path))
             continue
         label = unicodedata.normalize("NFC", parts[depth])
         refs.append(PhotoRef(Origin(found.name, label, split_named(parts[0]) if depth else None), found.path))
     if not refs:
         raise DataError(f"{data} has no label folders: put the photos of each label into a folder of that name")
-    return DataSet.of(refs, [*_notes(seen, depth, loose), *seen.notes()])
+    return DataSet.of(refs, [*_notes(seen, depth, [] if options.loose else loose), *seen.notes()])
 
 
 def _tops(found: Sequence[Found], depth: int) -> set[str]:

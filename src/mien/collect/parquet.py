@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, overload
 
 import pyarrow as pa
@@ -200,8 +200,11 @@ def _groups(parquet: pq.ParquetFile, lowest: int, highest: int) -> tuple[list[in
 
 
 def _ref(row: _Row, cell: dict[str, Any] | bytes | None) -> PhotoRef:
-    """A cell -> a photo: its bytes, else the file that it names, else no bytes at all, to be rejected as empty."""
+    """A cell -> a photo: its bytes, else the file below the images' folder that it names, else no bytes at all.
+
+    A table from elsewhere has no say over other files of this machine.
+    """
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
-    if data is None and path:
+    if data is None and path and not PurePath(path).is_absolute() and ".." not in PurePath(path).parts:
         return PhotoRef(row.origin, row.table.images / path)
     return PhotoRef(row.origin, data=data or b"")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -15,7 +15,7 @@ from mien.flows.recognise import recognise
 from mien.sort import Plan
 from mien.store import journal
 from mien.store.journal import Action, Outcome
-from mien.types import PhotoRef, Rejected
+from mien.types import PhotoRef, Prediction, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
     refs = [ref for ref in _photos(src) if not _inside(ref, dst, src)]
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
-    results = list(recogniser.predictions(refs, drive))
-    rejected = [result for result in results if isinstance(result, Rejected)]
+    rejected: list[Rejected] = []
+    results = _watched(recogniser.predictions(refs, drive), rejected)
     plan = filing.plan(results, paths.__getitem__, dst, action, filing.earlier(dst))
     if dry_run or not plan.acts:
         return Sorted(plan, rejected, Outcome(), None, settled)
@@ -64,6 +64,14 @@ def _photos(src: Path) -> list[PhotoRef]:
         return photos([src])
     except DataError:
         return []
+
+
+def _watched(results: Iterable[Prediction | Rejected], rejected: list[Rejected]) -> Iterator[Prediction | Rejected]:
+    """The same results, the rejected ones noted down."""
+    for result in results:
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        yield result
 
 
 def _inside(ref: PhotoRef, dst: Path, src: Path) -> bool:

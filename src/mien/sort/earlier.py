@@ -17,15 +17,15 @@ _FOLDER = ".mien"
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What lies filed: what each source was when it was filed, and where the files of earlier runs lie."""
+    """What lies filed: by source, what it was when it was filed and where it was put; and all files of earlier runs."""
 
-    sources: Mapping[Path, Stamp] = field(default_factory=dict)
+    sources: Mapping[Path, tuple[Stamp, Path]] = field(default_factory=dict)
     targets: frozenset[Path] = frozenset()
 
-    def holds(self, source: Path) -> bool:
-        """Whether this source, as it is now, lies filed already."""
-        known = self.sources.get(source)
-        return known is not None and known == stamp(source)
+    def place(self, source: Path) -> Path | None:
+        """Where this source, as it is now, lies filed already."""
+        known, target = self.sources.get(source, (None, None))
+        return target if known is not None and known == stamp(source) else None
 
 
 def new_journal(root: Path) -> Path:
@@ -50,12 +50,12 @@ def earlier(root: Path) -> Earlier:
     Raises:
         DataError: a journal is damaged.
     """
-    sources: dict[Path, Stamp] = {}
+    sources: dict[Path, tuple[Stamp, Path]] = {}
     targets = set()
     for path in _journals(root):
         for act, before, after in journal.filed(path):
             if _lies(act, after):
-                sources[act.source] = before
+                sources[act.source] = before, act.target
                 targets.add(act.target)
     return Earlier(sources, frozenset(targets))
 

@@ -32,7 +32,8 @@ class Plan:
     """What is to be done, in the order of the sources, and how many photos fell to what.
 
     Each photo counts in one of `counts` (by label), `unknown` and `rejected`, by its main face; `kept` of them are
-    not in `filings`, since they lie filed already, or are no longer there.
+    not in `filings`, since they lie filed already, or are no longer there; `elsewhere` of these lie filed under
+    another label than they would get now.
     """
 
     filings: tuple[Filing, ...]
@@ -40,6 +41,7 @@ class Plan:
     unknown: int
     rejected: int
     kept: int
+    elsewhere: int
 
     @property
     def acts(self) -> tuple[Act, ...]:
@@ -70,15 +72,20 @@ def plan(
     folders = folder_names(labels - {UNKNOWN}, reserved=(UNKNOWN, REJECTED)) | {UNKNOWN: UNKNOWN}
     found: dict[str, tuple[str | None, Reason | None]] = {uri: (None, reason) for uri, reason in rejected.items()}
     found |= {uri: (label, None) for uri, (_, label) in faces.items()}
-    names, filings = Names(), []
+    names, filings, elsewhere = Names(), [], 0
     for source, uri in sorted((_absolute(path_of(uri)), uri) for uri in found):
         label, reason = found[uri]
         wanted = root / (REJECTED if label is None else folders[label]) / source.name
-        if not _lies(source, wanted, mode, earlier):
+        filed = earlier.place(source)
+        if filed is not None:
+            elsewhere += filed.parent != wanted.parent
+        elif not _lies(source, wanted, mode, earlier):
             filings.append(Filing(Act(source, names.free(wanted), mode), label, reason))
     counts = Counter(label for label, _ in found.values() if label is not None)
     unknown = counts.pop(UNKNOWN, 0)
-    return Plan(tuple(filings), dict(sorted(counts.items())), unknown, len(rejected), len(found) - len(filings))
+    return Plan(
+        tuple(filings), dict(sorted(counts.items())), unknown, len(rejected), len(found) - len(filings), elsewhere
+    )
 
 
 def _verdicts(
@@ -100,10 +107,10 @@ def _verdicts(
 
 
 def _lies(source: Path, wanted: Path, mode: Action, earlier: Earlier) -> bool:
-    """Whether there is nothing to do: it lies there, an earlier run filed it or made it, or there is no such file."""
+    """Whether there is nothing to do: it lies there, an earlier run made it, or there is no such file."""
     if not source.exists() or is_same_file(source, wanted):
         return True
-    return earlier.holds(source) or (mode != "move" and source in earlier.targets)
+    return mode != "move" and source in earlier.targets
 
 
 def _absolute(path: Path) -> Path:
