@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from unicodedata import category
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from mien import words
 from mien.evaluate.intervals import Interval
 
-_JOINERS = "\u200c\u200d"  # Persian, Hindi and others are spelt with them
 _MARKDOWN = re.compile(r"([\\`*_\[\]{}<>|#~])")
 
 
@@ -31,10 +30,8 @@ def environment(finalize: Callable[[Any], Any]) -> Environment:
 
 
 def printable(value: Any) -> Any:
-    """A value -> itself, or for text: without the control characters that break a page or turn its text around."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "".join("\ufffd" if category(c)[0] == "C" and c not in _JOINERS else c for c in value)
+    """A value -> itself, or for text: with the characters spelt out that break a page or turn its text around."""
+    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def markdown(value: Any) -> Any:

@@ -1,0 +1,105 @@
+"""Dataclasses out of JSON: only what the annotations say is taken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from mien.fields import read
+
+
+@dataclass(frozen=True, slots=True)
+class Corner:
+    x: float
+    y: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    name: str
+    colour: Literal["red", "blue"]
+    sides: int
+    filled: bool
+    corner: Corner
+    counts: tuple[int, ...] = ()
+    places: tuple[tuple[float, float], ...] = ()
+
+
+_SHAPE = Shape("square", "blue", 4, True, Corner(0.5, 1.0), (1, 2), ((0.0, 1.0), (2.0, 3.0)))
+_FIELDS = json.loads(json.dumps(asdict(_SHAPE)))
+
+
+def test_what_was_written_is_read_back() -> None:
+    assert read(Shape, _FIELDS) == _SHAPE
+
+
+def test_a_whole_number_is_a_number_with_a_fraction_too() -> None:
+    assert read(Corner, {"x": 3, "y": 0}) == Corner(3.0, 0.0)
+    assert isinstance(read(Corner, {"x": 3, "y": 0}).x, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", 5),
+        ("name", None),
+        ("name", []),
+        ("colour", "green"),
+        ("colour", []),
+        ("colour", None),
+        ("sides", 4.0),
+        ("sides", True),
+        ("sides", "4"),
+        ("filled", 1),
+        ("filled", "yes"),
+        ("corner", [0.5, 1.0]),
+        ("corner", {"x": 0.5}),
+        ("corner", {"x": float("nan"), "y": 0}),
+        ("corner", {"x": float("inf"), "y": 0}),
+        ("corner", {"x": 10**400, "y": 0}),
+        ("corner", {"x": True, "y": 0}),
+        ("counts", 5),
+        ("counts", "12"),
+        ("counts", [1, 2.5]),
+        ("counts", {"1": 2}),
+        ("places", [[0.0]]),
+        ("places", [[0.0, 1.0, 2.0]]),
+        ("places", [0.0, 1.0]),
+    ],
+)
+def test_whatever_is_not_what_the_annotation_says_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=r"holds something else|is missing|no object"):
+        read(Shape, {**_FIELDS, name: value})
+
+
+@pytest.mark.parametrize("name", list(_FIELDS))
+def test_a_field_that_is_missing_is_named_even_where_there_is_a_default(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' is missing"):
+        read(Shape, {key: value for key, value in _FIELDS.items() if key != name})
+
+
+def test_a_field_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="fields that there are not"):
+        read(Shape, {**_FIELDS, "weight": 1})
+
+
+_JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(),
+    lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(_JSON, some.sampled_from(list(_FIELDS)))
+def test_any_json_is_taken_or_refused_with_one_kind_of_error(value: Any, name: str) -> None:
+    for fields in (value, {**_FIELDS, name: value}):
+        try:
+            made = read(Shape, fields)
+        except ValueError:
+            continue
+        assert {type(made.name), type(made.sides), type(made.filled)} == {str, int, bool}
