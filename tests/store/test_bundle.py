@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -67,7 +69,14 @@ def test_a_changed_array_file_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", "{}", '{"schema": 1}', '{"schema": 1, "files": {}}', '{"schema": 1, "files": []}', "\x00"],
+    [
+        *("", "[]", "null", "{}", "\x00", "[" * 200_000, '{"schema":' * 100_000, "9" * 5000),
+        *(
+            f'{{"schema": 1{more}}}'
+            for more in ("", ', "files": {}', ', "files": []', ', "files": 5', ', "files": "x"')
+        ),
+        *(f'{{"schema": 1, "files": {{"head.npz": {sums}}}}}' for sums in ("{}", "[]", "5", "null", '{"sha256": 5}')),
+    ],
 )
 def test_a_manifest_that_is_none_is_refused_in_one_sentence(path: Path, text: str) -> None:
     (path / "bundle.json").write_text(text)
@@ -89,7 +98,7 @@ def _sign(path: Path, data: bytes) -> None:
 
     (path / "head.npz").write_bytes(data)
     manifest = json.loads((path / "bundle.json").read_text())
-    manifest["files"]["head.npz"]["sha256"] = sha256(data).hexdigest()
+    manifest["files"]["head.npz"] = {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
     (path / "bundle.json").write_text(json.dumps(manifest))
 
 
@@ -122,3 +131,118 @@ def test_what_is_no_archive_is_refused(path: Path) -> None:
     _sign(path, b"PK but not really")
     with pytest.raises(BundleError, match="damaged"):
         bundles.load(path)
+
+
+def test_the_pages_may_be_edited(path: Path) -> None:
+    (path / "card.md").write_text("# card, with a word from us")
+    assert bundles.load(path).name == "people"
+    assert list(bundles.load(path).manifest["files"]) == ["head.npz"]
+
+
+@pytest.mark.parametrize("wrong", [{"bytes": 5}, {"bytes": None}, {"sha256": ""}, {"sha256": ["a"]}])
+def test_what_is_said_of_the_arrays_has_to_be_true(path: Path, wrong: dict[str, object]) -> None:
+    manifest = json.loads((path / "bundle.json").read_text())
+    manifest["files"]["head.npz"].update(wrong)
+    (path / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="checksum"):
+        bundles.load(path)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "head.npz"])
+def test_a_pipe_is_refused_and_not_waited_for(path: Path, name: str) -> None:
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(BundleError, match=f"{name} is not a file"):
+        bundles.load(path)
+
+
+def test_a_manifest_of_many_megabytes_is_refused_unread(path: Path) -> None:
+    with (path / "bundle.json").open("wb") as file:
+        file.truncate(20 * 2**20)
+    with pytest.raises(BundleError, match="larger than 16 MiB"):
+        bundles.load(path)
+
+
+def test_no_bundle_is_written_that_could_not_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "_LARGEST_JSON", 1000)
+    with pytest.raises(DataError, match="fewer labels"):
+        bundles.save(tmp_path / "x.mien", {"labels": ["long"] * 500}, _ARRAYS, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def _npy(header: str, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    """An array file whose header says what it likes."""
+    text = header.encode("latin1") + b"\n"
+    return b"\x93NUMPY" + version + struct.pack("<H", len(text)) + text + data
+
+
+def _npz(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("weights.npy", data)
+    return buffer.getvalue()
+
+
+_SAID = "{'descr': '<f4', 'fortran_order': False, 'shape': %s}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _npy(_SAID % "(1000000000000, 128)"),
+        _npy(_SAID % "(2, 3)", b"\0" * 20),
+        _npy(_SAID % "(2, 3)", b"\0" * 28),
+        _npy(_SAID % "(-2, -3)", b"\0" * 23),
+        _npy(_SAID % f"({2**62}, {2**62}, {2**62})"),
+        _npy(_SAID % "(2, 3)", b"\0" * 24, version=b"\x02\x00"),
+        _npy(_SAID % "'two'"),
+        _npy("(" * 9000),
+        _npy("{'descr': '<f4'"),
+        _npy(_SAID % ("(" * 300 + ")" * 300)),
+        b"\x93NUMPY",
+        b"",
+        b"this is no array",
+    ],
+)
+def test_an_array_that_is_not_what_its_header_says_is_refused_in_one_sentence(path: Path, data: bytes) -> None:
+    _sign(path, _npz(data))
+    with pytest.raises(BundleError) as caught:
+        bundles.load(path)
+    assert str(caught.value).startswith(f"{path} is damaged (")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_archive_that_is_locked_or_broken_inside_is_refused(path: Path) -> None:
+    whole = _npz(_npy(_SAID % "(2, 3)", b"\0" * 24))
+    locked = bytearray(whole)
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        locked[whole.index(mark) + place] |= 1
+    strange = bytearray(whole)
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        strange[whole.index(mark) + place] = 77
+    for data in (locked, strange, whole[:-30], whole[20:]):
+        _sign(path, bytes(data))
+        with pytest.raises(BundleError, match="damaged"):
+            bundles.load(path)
+
+
+def test_a_path_that_no_bundle_can_have_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for odd in (
+        tmp_path / ("x" * 300),
+        tmp_path / ("x" * 252),
+        tmp_path / "file",
+        tmp_path / "file" / "x",
+        tmp_path / "\udcff",
+    ):
+        with pytest.raises(BundleError, match="bundle"):
+            bundles.load(odd)
+
+
+def test_where_no_bundle_can_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for odd in (tmp_path / "file" / "x.mien", tmp_path / ("x" * 300), tmp_path / "file"):
+        with pytest.raises(DataError):
+            bundles.writable(odd)
+    bundles.writable(tmp_path / "deep" / "x.mien")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

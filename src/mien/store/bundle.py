@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import os
+import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,8 +25,10 @@ from mien.errors import BundleError, DataError
 
 SCHEMA = 1
 SUFFIX = ".mien"
-_MANIFEST = "bundle.json"
-_LARGEST = 512 * 2**20  # bytes of one file; a stranger's bundle may claim anything
+_MANIFEST, _ARRAYS = "bundle.json", "head.npz"
+# A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
+_LARGEST_JSON = 16 * 2**20
+_LARGEST = 512 * 2**20
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -50,19 +55,24 @@ def save(path: Path, manifest: Mapping[str, Any], arrays: Arrays, reports: Mappi
     writable(path)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    files = {"head.npz": buffer.getvalue(), **{name: text.encode() for name, text in reports.items()}}
-    sums = {name: {"sha256": sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    data = buffer.getvalue()
+    # Only what decides an answer is held to its checksum: the pages may be edited.
+    sums = {_ARRAYS: {"sha256": sha256(data).hexdigest(), "bytes": len(data)}}
     whole = {"schema": SCHEMA, **manifest, "files": sums}
-    files[_MANIFEST] = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
-    atomic.write_folder(path, files)
+    text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    if len(text) > _LARGEST_JSON or len(data) > _LARGEST:
+        raise DataError(f"{path} would be larger than a bundle may be: train on fewer labels")
+    pages = {name: page.encode() for name, page in reports.items()}
+    atomic.write_folder(path, {_ARRAYS: data, **pages, _MANIFEST: text})
 
 
 def writable(path: Path) -> None:
-    """Refuse early, before hours of training, a path at which no bundle can be written.
+    """Refuse early, before hours of training, a path at which no bundle can be written; nothing is made there.
 
     Raises:
-        DataError: something that is not a bundle lies there.
+        DataError: something that is not a bundle lies there, or nothing can be written there.
     """
+    atomic.writable(Path(os.path.realpath(path)))
     if path.exists() and not (path / _MANIFEST).is_file():
         raise DataError(f"{path} is there already and is not a bundle: choose another --out")
 
@@ -73,34 +83,62 @@ def load(path: Path) -> Bundle:
     Raises:
         BundleError: it is missing, damaged, changed since it was written, or from a later version.
     """
-    if not (path / _MANIFEST).is_file():
-        near = path.with_name(path.name + SUFFIX)
-        hint = f" (did you mean {near}?)" if (near / _MANIFEST).is_file() else ""
-        raise BundleError(f"there is no bundle at {path}{hint}: 'mien train' makes one")
     try:
-        manifest = json.loads(_read(path / _MANIFEST))
-        if not isinstance(manifest, dict):
-            raise TypeError("bundle.json is not an object")
-        if manifest["schema"] != SCHEMA:
-            raise BundleError(
-                f"{path} has schema {manifest['schema']!r} and this mien reads {SCHEMA}: update mien or train it anew"
-            )
-        data = _checked(path, manifest["files"], "head.npz")
-        return Bundle(path, manifest, _arrays(data))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        detail = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise BundleError(f"{path} is damaged ({detail}): restore it or train it anew") from error
+        data = _read(path / _MANIFEST, _LARGEST_JSON)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        near = path.with_name(path.name + SUFFIX)
+        hint = f" (did you mean {near}?)" if os.path.lexists(near / _MANIFEST) else ""
+        raise BundleError(f"there is no bundle at {path}{hint}: 'mien train' makes one") from error
+    except OSError as error:
+        raise BundleError(f"the bundle {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    try:
+        manifest = _manifest(path, data)
+        return Bundle(path, manifest, _arrays(_checked(path, manifest["files"], _ARRAYS)))
+    except BundleError:
+        raise
+    except Exception as error:  # json, zipfile, zlib and numpy each have their own for what is broken or too much
+        raise _damaged(path, error) from error
 
 
-def _read(path: Path) -> bytes:
-    if path.stat().st_size > _LARGEST:
-        raise ValueError(f"{path.name} is larger than {_LARGEST >> 20} MiB")
-    return path.read_bytes()
+def _damaged(path: Path, error: Exception) -> BundleError:
+    match error:
+        case KeyError():
+            detail = f"{error.args[0]!r} is missing"
+        case MemoryError():
+            detail = "it asks for more memory than there is"
+        case RecursionError():
+            detail = "it is nested too deeply"
+        case _:
+            detail = next(iter(str(error).splitlines()), type(error).__name__)
+    return BundleError(f"{path} is damaged ({detail}): restore it or train it anew")
 
 
-def _checked(path: Path, sums: Mapping[str, Mapping[str, str]], name: str) -> bytes:
-    data = _read(path / name)
-    if sha256(data).hexdigest() != sums[name]["sha256"]:
+def _manifest(path: Path, data: bytes) -> Mapping[str, Any]:
+    manifest = json.loads(data)
+    if not isinstance(manifest, dict):
+        raise TypeError("bundle.json is not an object")
+    if manifest["schema"] != SCHEMA:
+        raise BundleError(
+            f"{path} has schema {manifest['schema']!r:.20} and this mien reads {SCHEMA}: update mien or train it anew"
+        )
+    return manifest
+
+
+def _read(path: Path, most: int) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would let us wait for ever
+        raise ValueError(f"{path.name} is not a file")
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{path.name} is larger than {most >> 20} MiB")
+    return data
+
+
+def _checked(path: Path, sums: Mapping[str, Mapping[str, Any]], name: str) -> bytes:
+    data = _read(path / name, _LARGEST)
+    if sums[name] != {"sha256": sha256(data).hexdigest(), "bytes": len(data)}:
         raise ValueError(f"{name} does not match its checksum")
     return data
 
@@ -108,6 +146,18 @@ def _checked(path: Path, sums: Mapping[str, Mapping[str, str]], name: str) -> by
 def _arrays(data: bytes) -> Arrays:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
-            raise ValueError(f"head.npz unpacks to more than {_LARGEST >> 20} MiB")
+            raise ValueError(f"{_ARRAYS} unpacks to more than {_LARGEST >> 20} MiB")
+        for entry in archive.infolist():
+            _check_size(archive, entry)
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
+
+
+def _check_size(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Before numpy makes room for an array, see that it is there: its header may claim any shape."""
+    with archive.open(entry) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{_ARRAYS} holds what mien does not write")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if math.prod(shape) * dtype.itemsize != entry.file_size - file.tell():
+            raise ValueError(f"{_ARRAYS} does not hold the arrays that it says it holds")
