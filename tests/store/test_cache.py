@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,66 @@ def test_two_processes_may_share_it(cache: Cache) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", script, str(cache.path), name]) for name in ("x", "y")]
     assert [run.wait(timeout=60) for run in runs] == [0, 0]
     assert len(cache.get(b"c", [f"{name}-{i}".encode() for name in ("x", "y") for i in range(50)])) == 100
+
+
+def _fill(cache: Cache, count: int = 300) -> list[bytes]:
+    photos = [digest(str(i).encode()) for i in range(count)]
+    cache.put(b"c", [(photo, b"v" * 600) for photo in photos])
+    return photos
+
+
+def _damage(cache: Cache) -> None:
+    """Overwrite everything but the first page, which holds the header and the schema."""
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    data = cache.path.read_bytes()
+    assert len(data) > 20 * 4096
+    cache.path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+
+
+def test_damage_beyond_the_first_page_is_repaired_by_looking_up(cache: Cache) -> None:
+    photos = _fill(cache)
+    _damage(cache)
+    assert cache.get(b"c", photos) == {}
+    assert cache.path.stat().st_size < 20 * 4096
+    cache.put(b"c", [(photos[0], b"new")])
+    assert cache.get(b"c", photos) == {photos[0]: b"new"}
+
+
+def test_damage_beyond_the_first_page_is_repaired_by_remembering(cache: Cache) -> None:
+    photos = _fill(cache)
+    _damage(cache)
+    cache.put(b"c", [(photos[0], b"new")])
+    assert cache.get(b"c", photos) == {photos[0]: b"new"}
+
+
+def test_to_forget_from_a_damaged_cache_forgets_everything(cache: Cache) -> None:
+    photos = _fill(cache)
+    _damage(cache)
+    assert cache.forget(photos[:1]) == 0
+    assert cache.get(b"c", photos) == {}
+
+
+def test_the_log_of_a_damaged_cache_goes_with_it(cache: Cache) -> None:
+    cache.path.parent.mkdir()
+    cache.path.write_bytes(b"this is no database" * 1000)
+    for suffix in ("-wal", "-shm"):
+        cache.path.with_name(cache.path.name + suffix).write_bytes(b"of the old file" * 100)
+    cache.put(b"c", [(b"a", b"1")])
+    assert cache.get(b"c", [b"a"]) == {b"a": b"1"}
+    assert all(b"of the old file" not in path.read_bytes() for path in cache.path.parent.iterdir())
+
+
+def test_a_cache_that_another_process_holds_is_not_taken_for_damaged(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.put(b"c", [(b"a", b"1")])
+    real = sqlite3.connect
+    holder = real(cache.path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **_: real(path, timeout=0.01))
+    cache.put(b"c", [(b"b", b"2")])
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert cache.get(b"c", [b"a", b"b"]) == {b"a": b"1"}

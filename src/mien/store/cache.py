@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
@@ -18,6 +21,7 @@ CREATE TABLE IF NOT EXISTS results (
 ) WITHOUT ROWID
 """
 _MOST_VARIABLES = 500  # SQLite's own limit was 999 for long
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,47 +29,61 @@ class Cache:
     """Values by (chain, photo): what computed them, and SHA-256 of the bytes that they were computed from.
 
     A cache that cannot be opened or written is as good as an empty one: the work is done again, and nothing fails.
+    One that is damaged, on whichever page that shows, is removed and begun anew.
     """
 
     path: Path
 
     def get(self, chain: bytes, photos: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values that there are for these photos."""
-        found: dict[bytes, bytes] = {}
-        with contextlib.suppress(sqlite3.Error, OSError), self._session() as connection:
+
+        def look_up(connection: sqlite3.Connection) -> dict[bytes, bytes]:
+            found: dict[bytes, bytes] = {}
             for start in range(0, len(photos), _MOST_VARIABLES):
                 some = photos[start : start + _MOST_VARIABLES]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT photo, value FROM results WHERE chain = ? AND photo IN ({marks})"  # noqa: S608 (marks only)
                 found.update(connection.execute(query, (chain, *some)))
-        return found
+            return found
+
+        with contextlib.suppress(sqlite3.Error, OSError):
+            return self._do(look_up)
+        return {}
 
     def put(self, chain: bytes, values: Iterable[tuple[bytes, bytes]]) -> None:
         """Remember values of photos, all of them or none."""
         rows = [(chain, photo, value) for photo, value in values]
+        query = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
         if rows:
-            with contextlib.suppress(sqlite3.Error, OSError), self._session() as connection:
-                connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", rows)
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._do(lambda connection: connection.executemany(query, rows))
 
     def forget(self, photos: Iterable[bytes]) -> int:
         """Remove all that was computed from these photos; how many values went."""
         if not self.path.exists():
             return 0
-        with self._session() as connection:
-            return sum(connection.execute("DELETE FROM results WHERE photo = ?", (photo,)).rowcount for photo in photos)
+        rows = [(photo,) for photo in photos]
+        return self._do(lambda connection: connection.executemany("DELETE FROM results WHERE photo = ?", rows).rowcount)
 
-    @contextlib.contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        # Opened for each call: a thread's connection would outlive it, and a call serves a whole batch of photos.
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            connection = self._connect()
+            return self._once(work)
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            # An extended code holds the plain one in its low byte; SQLite's own module raises some without any.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
                 raise  # locked, read-only or full: the file itself is well
-            self.path.unlink(missing_ok=True)
-            connection = self._connect()
-        with contextlib.closing(connection), connection:
-            yield connection
+            self._remove()
+            return self._once(work)
+
+    def _once(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        # Opened for each call: a thread's connection would outlive it, and a call serves a whole batch of photos.
+        with contextlib.closing(self._connect()) as connection, connection:
+            return work(connection)
+
+    def _remove(self) -> None:
+        # The log goes first: left behind, it would be read into the new file.
+        for suffix in ("-wal", "-shm", ""):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
