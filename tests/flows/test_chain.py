@@ -70,6 +70,74 @@ def test_a_bundle_that_says_nonsense_is_refused(fields: dict[str, object]) -> No
         Chain.from_json(fields)
 
 
+_WHOLE = json.loads(json.dumps(chain("mtcnn").as_json()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embedder": []},
+        {"embedder": None},
+        {"detector": 5},
+        {"detector": {"a": 1}},
+        {"which": "some"},
+        {"faces": ["find"]},
+        {"min_face": 0},
+        {"min_face": -20},
+        {"min_face": 1},
+        {"min_face": 20.5},
+        {"min_face": "20"},
+        {"min_face": 10**300},
+        {"mirror": 1},
+        {"normalise": "yes"},
+        {"view": []},
+        {"colour": "red"},
+    ],
+)
+def test_a_chain_with_a_field_that_holds_something_else_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(BundleError, match="train it anew"):
+        Chain.from_json({**_WHOLE, **change})
+
+
+@pytest.mark.parametrize("field", list(_WHOLE))
+def test_a_bundle_says_everything_that_decides_the_numbers(field: str) -> None:
+    with pytest.raises(BundleError, match=f"'{field}' is missing"):
+        Chain.from_json({name: value for name, value in _WHOLE.items() if name != field})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"points": 5},
+        {"points": "dlib-6"},
+        {"points": "none"},
+        {"fit": "foo"},
+        {"fit": "box"},
+        {"fit": "affine"},
+        {"size": 4},
+        {"size": 1e9},
+        {"size": None},
+        {"margin": -1.0},
+        {"margin": float("nan")},
+        {"indices": 3},
+        {"indices": [0, 1, 2, 3, 5]},
+        {"indices": [0, 1, 2, 3, -1]},
+        {"indices": [0, 1, 2, 3, 4.0]},
+        {"indices": [], "template": []},
+        {"indices": [0], "template": [[0.5, 0.5]]},
+        {"template": [[0.5, 0.5]]},
+        {"template": [[0.5, 0.5, 0.5]] * 5},
+        {"template": [[0.5, 1e30]] * 5},
+        {"template": [[0.5, float("inf")]] * 5},
+        {"grey": 1},
+        {"name": None},
+    ],
+)
+def test_a_view_that_holds_something_else_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(BundleError, match="train it anew"):
+        Chain.from_json({**_WHOLE, "view": {**_WHOLE["view"], **change}})
+
+
 def test_missing_weights_are_said_before_the_work_begins(home: Path) -> None:
     with pytest.raises(Exception, match="mien models"):
         chain("yunet").ready()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,37 @@ def test_labels_that_do_not_fit_the_head_are_refused(copy: Path, labels: object)
     _edit(copy, lambda manifest: manifest["head"].update(labels=labels))
     with pytest.raises(BundleError):
         recognise(copy)
+
+
+@pytest.mark.parametrize("threshold", [-1e308, -1.5, 1.5, 1e308, "0.5", True, [], 10**400])
+def test_a_threshold_that_is_no_cosine_is_refused(copy: Path, threshold: object) -> None:
+    _edit(copy, lambda manifest: manifest["head"].update(threshold=threshold))
+    with pytest.raises(BundleError):
+        recognise(copy)
+
+
+@pytest.mark.parametrize("threshold", [None, -1.0, 0.97, 1.0])
+def test_a_threshold_that_is_a_cosine_is_taken(copy: Path, threshold: object) -> None:
+    _edit(copy, lambda manifest: manifest["head"].update(threshold=threshold))
+    assert recognise(copy).head.labels
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [], [[]], {}, True, 1e308, "\x1b[31m"])
+@pytest.mark.parametrize("part", ["chain", "head", "weights"])
+def test_a_part_that_is_something_else_is_refused_in_one_sentence(copy: Path, part: str, value: object) -> None:
+    _edit(copy, lambda manifest: manifest.update({part: value}))
+    with pytest.raises(BundleError) as caught:
+        recognise(copy)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, True, 1e308, -1, 0, "foo", ["a"], 10**400])
+def test_any_field_of_a_chain_that_holds_something_else_is_refused_or_means_what_it_says(
+    copy: Path, value: object
+) -> None:
+    manifest = json.loads((copy / "bundle.json").read_text())
+    for field in manifest["chain"]:
+        _edit(copy, lambda manifest, field=field: manifest["chain"].update({field: value}))
+        with suppress(BundleError):
+            assert recognise(copy).chain.as_json()[field] == value
+        (copy / "bundle.json").write_text(json.dumps(manifest))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mien.errors import DataError, UnknownName
+from mien.fields import read
 
 Points = Literal["dlib-5", "dlib-68", "detector", "none"]
 Fit = Literal["similarity", "affine", "box"]
@@ -37,12 +38,23 @@ class View:
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> View:
-        """The view that a bundle remembers; `TypeError` or `ValueError` where the fields are not a view's."""
-        made = View(**fields)
-        template = tuple((float(x), float(y)) for x, y in made.template)
-        if len(template) != len(made.indices) or not 8 <= made.size <= 2048:
-            raise ValueError("not a view")
-        return replace(made, indices=tuple(int(i) for i in made.indices), template=template)
+        """The view that a bundle remembers; `ValueError` where the fields are not a view's."""
+        made = read(View, fields)
+        possible, needed = _COUNTS[made.points], _NEEDED[made.fit]
+        if not 8 <= made.size <= 2048 or not 0 <= made.margin <= 2:
+            raise ValueError("the size or margin of its view is out of range")
+        if len(made.template) != len(made.indices) or not all(0 <= index < possible for index in made.indices):
+            raise ValueError("the landmarks of its view do not fit its template")
+        if len(made.indices) not in needed or (made.points == "none") != (made.fit == "box"):
+            raise ValueError("the landmarks of its view do not fit the way it cuts")
+        if any(abs(fraction) > _FAR for place in made.template for fraction in place):
+            raise ValueError("the template of its view lies far outside of the crop")
+        return made
+
+
+_COUNTS: Mapping[Points, int] = {"dlib-5": 5, "dlib-68": 68, "detector": 5, "none": 0}
+_NEEDED: Mapping[Fit, range] = {"similarity": range(2, 69), "affine": range(3, 4), "box": range(1)}
+_FAR = 10
 
 
 # OpenFace's mean face, in fractions of the crop's side, by the numbers of the 68 landmarks (iBUG 300-W order).

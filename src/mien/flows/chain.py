@@ -16,6 +16,7 @@ from mien.detect.stage import Detect, Whole
 from mien.embed import EMBEDDERS
 from mien.embed.stage import Embed
 from mien.errors import BundleError, DataError
+from mien.fields import read
 from mien.images.stage import Decode
 from mien.stage import AnyStage
 
@@ -24,6 +25,9 @@ _VERSION = 1
 
 # Detection needs no more pixels than this on the longer side; crops are cut from as many as they can use.
 _DETECTION_SIDE = 1000
+
+# What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
+_SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,11 @@ class Chain:
             BundleError: the fields are not a chain's.
         """
         try:
-            made = Chain(**{**fields, "view": View.from_json(fields["view"])})
-            if made.faces not in ("find", "cut") or made.which not in ("largest", "all"):
-                raise ValueError("faces or which holds an unknown word")
+            made = replace(read(Chain, fields), view=View.from_json(fields["view"]))
+            if not _SMALLEST_FACE <= made.min_face <= _LARGEST_FACE:
+                raise ValueError("'min_face' is out of range")
             return made
-        except (TypeError, ValueError, KeyError) as error:
+        except ValueError as error:
             raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it anew") from error
 
     def digest(self) -> bytes:

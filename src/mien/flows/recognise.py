@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from mien.models.head import Head
 from mien.run.local import stream
 from mien.store import bundle as bundles
 from mien.types import PhotoRef, Prediction, Rejected
+
+_COSINE = 1.001  # the largest there is, and what rounding adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ def recognise(path: Path) -> Recogniser:
     bundle = bundles.load(path)
     try:
         head = Head.load(bundle.manifest["head"], bundle.arrays)
+        if -math.inf < head.threshold < -_COSINE or head.threshold > _COSINE:
+            raise ValueError(f"a threshold of {head.threshold:g} is no cosine")
         chain, pinned = Chain.from_json(bundle.manifest["chain"]), dict(bundle.manifest["weights"])
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}): restore it or train it anew") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,11 @@ def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None
     """Compare the main faces of two photos; the threshold is the embedder's own unless one is given.
 
     Raises:
-        DataError: one of them shows no face or cannot be read, or the embedder states no threshold.
+        DataError: one of them shows no face or cannot be read, or the threshold is no distance, or the embedder states
+            none.
     """
+    if threshold is not None and not 0 < threshold < math.inf:
+        raise DataError(f"a threshold of {threshold:g} is no distance: give a number above 0, such as 0.41")
     limit = threshold if threshold is not None else models.card(chain.embedder).threshold
     if limit is None:
         raise DataError(f"the embedder {chain.embedder!r} states no threshold: give one with --threshold")
