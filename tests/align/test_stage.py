@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import cv2
 import dlib
@@ -13,7 +14,8 @@ from mien import models
 from mien.align import Align, view
 from mien.align.landmarks import DlibLandmarks
 from mien.align.views import OPENFACE_LANDMARKS, ViewOptions
-from mien.images import decode
+from mien.images import decode, reading
+from mien.images import stage as images_stage
 from mien.types import Box, Crop, Faces, Origin, Photo, Pixels, Reason, Rejected
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -99,6 +101,50 @@ def test_a_crop_of_a_reduced_photo_is_cut_from_more_pixels(hopper: bytes) -> Non
     full = _one(Align(view("dlib")), Faces(Photo(Origin("h"), big, width, height), box, score)).pixels
     # The landmarks are whole pixels of what they were found in, so that the crops differ by a hair.
     assert np.corrcoef(ours.ravel(), full.ravel())[0, 1] > 0.95
+
+
+def _reduced(hopper: bytes) -> Photo:
+    """A large JPEG of a face, decoded at a quarter or less."""
+    big = cv2.resize(decode(hopper, max_megapixels=1).pixels, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    data = cv2.imencode(".jpg", big[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    small = decode(data, longest=300, max_megapixels=10)
+    assert small.scale <= 0.25
+    return Photo(Origin("h"), small.pixels, small.width, small.height, small.scale, data)
+
+
+def test_a_photo_is_decoded_anew_once_however_many_faces_want_it(
+    hopper: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, asked = _reduced(hopper), []
+
+    def counted(data: bytes, scale: float) -> object:
+        asked.append(scale)
+        return reading.decode_at(data, scale)
+
+    monkeypatch.setattr(images_stage, "decode_at", counted)
+    boxes = np.array([[720, 464, 1412, 1352], [800, 500, 1000, 700], [1000, 500, 1100, 620], [10, 10, 90, 90]])
+    crops = list(Align(view("box"))([Faces(photo, boxes.astype(np.float32), np.ones(4, np.float32))]))
+    assert [crop.face.index for crop in crops if isinstance(crop, Crop)] == [0, 1, 2, 3]
+    assert asked == [1.0]
+
+
+def test_a_face_with_pixels_enough_is_cut_alike_beside_one_that_wants_more(hopper: bytes) -> None:
+    photo = _reduced(hopper)
+    boxes = np.array([[720, 464, 1412, 1372], [800, 500, 900, 600]], np.float32)
+    stage = Align(view("box"))
+    alone = [_one(stage, Faces(photo, boxes[i : i + 1], np.ones(1, np.float32))).pixels for i in (0, 1)]
+    together = [crop.pixels for crop in stage([Faces(photo, boxes, np.ones(2, np.float32))]) if isinstance(crop, Crop)]
+    assert all((one == other).all() for one, other in zip(alone, together, strict=True))
+
+
+def test_a_photo_that_cannot_be_decoded_any_further_costs_only_itself(hopper: bytes) -> None:
+    photo = _reduced(hopper)
+    assert photo.data is not None
+    broken = replace(photo, data=photo.data[: len(photo.data) // 2])
+    box = np.array([[10, 10, 90, 90]], np.float32)
+    (result,) = Align(view("box"))([Faces(broken, box, np.ones(1, np.float32))])
+    assert isinstance(result, Rejected)
+    assert (result.key, result.reason) == ("h", Reason.UNREADABLE)
 
 
 def test_a_face_whose_landmarks_fall_together_is_rejected_with_a_reason(collins: Pixels) -> None:

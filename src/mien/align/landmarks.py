@@ -1,4 +1,4 @@
-"""dlib's landmark models: pixels and a box in, points out; knows no view."""
+"""dlib's landmark models: pixels and a box in, points out; knows no cut."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import dlib
 import numpy as np
 
 from mien import models
+from mien.align.views import WEIGHTS
 from mien.types import Box, Floats, Pixels
 
 _opening = Lock()
@@ -39,6 +40,6 @@ class DlibLandmarks:
         x, y, half = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1 + y2 - y1) / 4
         square = dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
         with _opening:
-            predictor = _open(self.name.replace("dlib-", "dlib-landmarks-"))
+            predictor = _open(WEIGHTS[self.name])
         parts = predictor(pixels, square).parts()
         return np.array([(point.x, point.y) for point in parts], np.float32)

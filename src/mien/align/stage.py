@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.align import warp
 from mien.align.landmarks import DlibLandmarks
-from mien.align.views import View
-from mien.images import sharper
+from mien.align.views import STAND_IN, View
+from mien.images import ImageError, sharper
 from mien.stage import Needs
 from mien.types import Box, Crop, Face, Faces, Floats, Photo, Pixels, Reason, Rejected
 
@@ -34,14 +34,26 @@ class Align:
 
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Crop | Rejected]:
         for faces in batch:
-            crops = [crop for i in range(len(faces)) if (crop := self._cut(faces.photo, faces.face(i)))]
+            try:
+                crops = self._crops(faces)
+            except ImageError as error:
+                yield Rejected(faces.origin, self.name, error.reason, error.detail)
+                continue
             if crops:
                 yield from crops
             else:
                 yield Rejected(faces.origin, self.name, Reason.NO_FACE, "its landmarks lie on one line")
 
-    def _cut(self, photo: Photo, face: Face) -> Crop | None:
-        pixels, scale = sharper(photo, self._wanted(face))
+    def _crops(self, faces: Faces) -> list[Crop]:
+        photo, found = faces.photo, [faces.face(i) for i in range(len(faces))]
+        wanted = [self._wanted(face) for face in found]
+        # One finer picture serves all faces that want one; the others have pixels enough as it is.
+        finer = sharper(photo, max(wanted, default=0.0))
+        sources = [(photo.pixels, photo.scale) if photo.scale >= scale else finer for scale in wanted]
+        crops = [self._cut(photo, face, *source) for face, source in zip(found, sources, strict=True)]
+        return [crop for crop in crops if crop]
+
+    def _cut(self, photo: Photo, face: Face, pixels: Pixels, scale: float) -> Crop | None:
         try:
             matrix = self._matrix(pixels, scale, face)
         except warp.DegenerateError:
@@ -70,6 +82,6 @@ class Align:
             source = face.landmarks[list(self.view.indices)] * scale
         else:
             # A detector without landmarks: the middles of the eyes from dlib's corners, which fix a similarity.
-            corners = DlibLandmarks("dlib-5")(pixels, box)
+            corners = DlibLandmarks(STAND_IN)(pixels, box)
             source, target = np.stack([corners[2:4].mean(axis=0), corners[0:2].mean(axis=0)]), target[:2]
         return warp.affine(source, target) if self.view.fit == "affine" else warp.similarity(source, target)

@@ -12,6 +12,12 @@ from mien.fields import read
 Points = Literal["dlib-5", "dlib-68", "detector", "none"]
 Fit = Literal["similarity", "affine", "box"]
 
+WEIGHTS = {"dlib-5": "dlib-landmarks-5", "dlib-68": "dlib-landmarks-68"}
+"""Points -> the name of the model that finds them."""
+
+STAND_IN: Points = "dlib-5"
+"""Where the landmarks are the detector's and it gives none, dlib's five take their place."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -31,6 +37,12 @@ class View:
     template: tuple[tuple[float, float], ...] = ()
     margin: float = 0.0
     grey: bool = False
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of the landmark models that a cut may need."""
+        points = STAND_IN if self.points == "detector" else self.points
+        return () if points == "none" else (WEIGHTS[points],)
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for a bundle."""

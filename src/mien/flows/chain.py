@@ -72,9 +72,8 @@ class Chain:
         Raises:
             WeightsError: some are not on this machine.
         """
-        names = [self.embedder, self.detector] if self.faces == "find" else [self.embedder]
-        if self.view.points.startswith("dlib"):
-            names.append(self.view.points.replace("dlib-", "dlib-landmarks-"))
+        found = [self.detector] if self.faces == "find" else []
+        names = [self.embedder, *found, *self.view.weights]
         return {name: models.identity(name) for name in names if name in models.CARDS}
 
     def ready(self) -> None:
