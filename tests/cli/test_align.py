@@ -90,5 +90,20 @@ def test_nonsense_is_refused_in_one_sentence(
     assert ran.err.count("\n") == 1
 
 
+def test_the_crops_do_not_go_among_the_photos(mien: Mien, album: Path) -> None:
+    ran = mien("align", album / "originals", album / "originals" / ".." / "originals", "--all-faces")
+    assert ran.code == 1
+    assert "choose another folder" in ran.err
+    assert ran.err.count("\n") == 1
+    assert not (album / "originals" / ".mien").exists()
+
+
+def test_a_second_run_says_what_the_first_one_rejected(mien: Mien, album: Path, tmp_path: Path) -> None:
+    first = mien("align", album / "inbox", tmp_path / "crops", "--json")
+    again = mien("align", album / "inbox", tmp_path / "crops", "--json")
+    assert (first.last["crops"], again.last["crops"], again.last["there"]) == (12, 0, 12)
+    assert again.last["rejected"] == first.last["rejected"] == 3
+
+
 def test_a_file_is_no_folder(mien: Mien, album: Path, tmp_path: Path) -> None:
     assert mien("align", album / "originals" / "Grace Hopper.jpg", tmp_path / "x").code == 1

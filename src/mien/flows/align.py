@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
 from mien import atomic
+from mien.align.places import crop_name, folded
+from mien.align.plan import Plan, Wanted, crops_of, lying, plan
+from mien.align.record import Entry, Record
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.embed import ledger
 from mien.images import encode
 from mien.stage import Needs
-from mien.types import Crop, PhotoRef, Rejected
+from mien.store.placing import Stamp, stamp
+from mien.types import Crop, PhotoRef, Reason, Rejected
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _MARK = PurePosixPath(".mien/align.json")
+
+_OF_ITS_NAME = frozenset(
+    {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
+)
+"""Why a file may not be written where others may: its name, or a thing of another kind that stands in its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
     """What came of it.
 
-    crops: written now. there: photos whose crops an earlier run had written. counts: crops by folder, of both.
+    crops: written now. there: photos whose crops an earlier run had written. rejected: now, or by an earlier run that
+    found no face. counts: all crops in the folder, by the folders in it.
     """
 
     photos: int
@@ -40,47 +54,111 @@ class Aligned:
 def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: str, drive: Drive) -> Aligned:
     """Photos under `src` -> crops under `dst`, `a/b/x.png` to `a/b/x.jpg`, and the ledger `dst/rejected.csv`.
 
-    A run that was broken off goes on where it stopped. With all faces, the second face of x becomes x-face1.
+    A run that was broken off goes on where it stopped. With all faces, the second face of x becomes x-face1. Photos
+    that lie below `dst` are left out, and no file is replaced that was not written here by an earlier run.
 
     Raises:
-        DataError: no such format, `dst` holds crops of another kind, or cannot be written.
+        DataError: no such format, `dst` is `src`, holds crops of another kind, or cannot be written.
+        WeightsError: weights are missing.
     """
     if form not in SUFFIXES:
         raise DataError(f"--format {form}: use {' or '.join(SUFFIXES)}")
+    root = src.resolve()
+    if root == dst.resolve():
+        raise DataError(f"{dst} holds the photos themselves: choose another folder for the crops")
     start = time.perf_counter()
-    _claim(dst, chain, form)
-    targets = _targets(src, refs, SUFFIXES[form])
-    todo = [ref for ref in refs if not (dst / targets[ref.key]).exists()]
+    refs = outside(refs, src, dst)
+    if not refs:
+        raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
     chain.ready()
-    stages = [*chain.cutting(), Save(dst, targets, form)]
-    crops, rejected = 0, []
-    for result in drive.run(stages, todo, len(todo), "photos"):
-        if isinstance(result, Rejected):
-            rejected.append(result)
-        else:
-            crops += 1
+    with Record.open(dst) as record:
+        _claim(dst, chain, form)
+        photos = {_source(src, root, ref): ref for ref in refs}
+        wanted = {source: Wanted(_place(src, ref, SUFFIXES[form]), _stamp(ref)) for source, ref in photos.items()}
+        todo = plan(wanted, record.entries, _lying(dst, record, wanted), several=chain.which == "all")
+        there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
+        record.begin(todo.places)
+        crops, missed = 0, {}
+        for source, made in _cut(photos, todo, dst, chain, form, drive):
+            missed[source] = [result for result in made if isinstance(result, Rejected)]
+            crops += len(made) - len(missed[source])
+            _finish(record, source, made, wanted[source].stamp, todo.before[source], dst)
+        rejected = [
+            it for source, ref in photos.items() for it in missed.get(source, _missed(ref, record.entries[source]))
+        ]
+        counts = _counts(record, _lying(dst, record, {}))
     atomic.write(dst / "rejected.csv", ledger(rejected))
-    return Aligned(len(refs), crops, len(refs) - len(todo), rejected, _counts(dst, SUFFIXES[form]), _since(start))
+    return Aligned(len(refs), crops, there, rejected, counts, time.perf_counter() - start)
+
+
+def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
+    """The photos that do not lie below `dst`, links followed; all of them where `src` lies there itself."""
+    real, target = cache(Path.resolve), dst.resolve()
+    if src.resolve().is_relative_to(target):
+        return list(refs)
+    return [ref for ref in refs if ref.path is None or not real(ref.path.parent).is_relative_to(target)]
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Writes each crop to its place: Crop -> Crop."""
+    """Writes each crop to its place: Crop -> Crop, or Rejected where its name cannot be written."""
 
     folder: Path
-    targets: Mapping[str, PurePosixPath]
+    places: Mapping[str, str]
     form: str
     name: str = "save"
     batch_size: int = 1
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[Crop], /) -> Iterator[Crop]:
+    def __call__(self, batch: Sequence[Crop], /) -> Iterator[Crop | Rejected]:
         for crop in batch:
-            target = self.targets[crop.key]
-            if crop.face.index:
-                target = target.with_stem(f"{target.stem}-face{crop.face.index}")
-            atomic.write(self.folder / target, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
-            yield crop
+            name = crop_name(self.places[crop.key], crop.face.index)
+            try:
+                atomic.write(self.folder / name, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
+            except DataError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno not in _OF_ITS_NAME:
+                    raise
+                yield Rejected(crop.origin, self.name, Reason.ERROR, f"{name} could not be written: {cause.strerror}")
+            else:
+                yield crop
+
+
+def _cut(
+    photos: Mapping[str, PhotoRef], todo: Plan, dst: Path, chain: Chain, form: str, drive: Drive
+) -> Iterator[tuple[str, list[Crop | Rejected]]]:
+    """Source by source what came of it, once all of its crops are on the disk."""
+    refs = [photos[source] for source in todo.places]
+    save = Save(dst, {photos[source].key: place for source, place in todo.places.items()}, form)
+    results = drive.run([*chain.cutting(), save], refs, len(refs), "photos")
+    for source, (_, made) in zip(todo.places, groupby(results, key=attrgetter("key")), strict=True):
+        yield source, list(made)
+
+
+def _finish(
+    record: Record, source: str, made: Sequence[Crop | Rejected], now: Stamp | None, before: Iterable[str], dst: Path
+) -> None:
+    """Take away what an earlier run cut and this one did not, and note the photo as done.
+
+    Nothing but a photo without a face is done with for good: what else was rejected may be mended by the user.
+    """
+    place = record.entries[source].place
+    crops = [crop_name(place, crop.face.index) for crop in made if isinstance(crop, Crop)]
+    rejected = [result for result in made if isinstance(result, Rejected)]
+    kept = {folded(crop) for crop in crops}
+    for path in (dst / name for name in before if folded(name) not in kept):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{path} could not be removed, which no photo gives any more: {error.strerror}") from error
+    final = all(result.reason is Reason.NO_FACE for result in rejected)
+    missed = (rejected[0].stage, rejected[0].detail) if rejected and final else None
+    record.done(source, now if final else None, crops, missed)
+
+
+def _missed(ref: PhotoRef, entry: Entry) -> list[Rejected]:
+    """What an earlier run said of a photo without a face."""
+    return [Rejected(ref.origin, entry.missed[0], Reason.NO_FACE, entry.missed[1])] if entry.missed else []
 
 
 def _claim(dst: Path, chain: Chain, form: str) -> None:
@@ -98,26 +176,31 @@ def _claim(dst: Path, chain: Chain, form: str) -> None:
         atomic.write(mark, json.dumps(ours, indent=1).encode())
 
 
-def _targets(src: Path, refs: Sequence[PhotoRef], suffix: str) -> dict[str, PurePosixPath]:
-    """A place for each photo; `x.png` beside `x.jpg` becomes `x-1`. The same photos get the same places every time."""
-    taken: set[str] = set()
-    targets = {}
-    for ref in refs:
-        path = ref.path or Path(ref.key)
-        relative = PurePosixPath((path.relative_to(src) if path.is_relative_to(src) else Path(path.name)).as_posix())
-        place, n = relative.with_suffix(suffix), 0
-        while str(place).casefold() in taken:
-            n += 1
-            place = relative.with_name(f"{relative.stem}-{n}{suffix}")
-        taken.add(str(place).casefold())
-        targets[ref.key] = place
-    return targets
+def _source(src: Path, root: Path, ref: PhotoRef) -> str:
+    """What the record knows a photo by: where it lies, however the folder was named."""
+    path = ref.path or Path(ref.key)
+    return str(root / path.relative_to(src) if path.is_relative_to(src) else path.resolve())
 
 
-def _counts(dst: Path, suffix: str) -> dict[str, int]:
-    folders = Counter(path.relative_to(dst).parts[0] for path in dst.rglob(f"*{suffix}") if path.parent != dst)
-    return dict(sorted(folders.items()))
+def _place(src: Path, ref: PhotoRef, suffix: str) -> str:
+    path = ref.path or Path(ref.key)
+    below = path.relative_to(src) if path.is_relative_to(src) else Path(path.name)
+    return below.with_suffix(suffix).as_posix()
 
 
-def _since(start: float) -> float:
-    return time.perf_counter() - start
+def _stamp(ref: PhotoRef) -> Stamp | None:
+    try:
+        return stamp(ref.path) if ref.path else None
+    except (OSError, ValueError):
+        return None
+
+
+def _lying(dst: Path, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+    """What lies in the folders that the record knows or that are wanted."""
+    known = [*(entry.place for entry in record.entries.values()), *crops_of(record.entries)]
+    return lying(dst, [*known, *(photo.place for photo in wanted.values())])
+
+
+def _counts(record: Record, there: Mapping[str, str]) -> dict[str, int]:
+    lie = (PurePosixPath(crop).parts for crop in crops_of(record.entries) if folded(crop) in there)
+    return dict(sorted(Counter(parts[0] for parts in lie if len(parts) > 1).items()))

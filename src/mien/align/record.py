@@ -1,0 +1,152 @@
+"""What was cut into a folder, and from which photos: `.mien/align.jsonl`, only ever added to; cuts nothing itself.
+
+Two kinds of lines. `begin` gives a photo its place, before a file of it is written. `done` says what the photo was
+and which crops came of it, once they are on the disk. A line that a kill tore is cut off when the file is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from mien.atomic import unwritable
+from mien.errors import DataError
+from mien.store.placing import Stamp, sync_folder, write_all
+
+_NAME = Path(".mien", "align.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of one photo.
+
+    place: the name of its first crop below the folder, with `/`. begun: no run has finished it since it was begun, so
+    that whatever lies at its place is of ours; else just `crops` are. stamp: what the photo was when it was finished,
+    None where it is to be looked at again. missed: stage and detail, where it is known to hold no face.
+    """
+
+    place: str
+    begun: bool = True
+    stamp: Stamp | None = None
+    crops: tuple[str, ...] = ()
+    missed: tuple[str, str] | None = None
+
+
+class Record:
+    """The record of one folder, open for adding to; only one run has it open at a time."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.entries: dict[str, Entry] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The record of a folder, made where there is none.
+
+        Raises:
+            DataError: it cannot be written, is damaged elsewhere than in its last line, or another run has it open.
+        """
+        path = folder / _NAME
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            record = cls(path, os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644))
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            record._lock()
+            record._load(path.read_bytes())
+            sync_folder(path.parent)
+        except OSError as error:
+            record.close()
+            raise unwritable(path, error) from error
+        except DataError:
+            record.close()
+            raise
+        return record
+
+    def begin(self, places: Mapping[str, str]) -> None:
+        """Photos and the places that are theirs from now on; on the disk when it returns."""
+        lines = ({"kind": "begin", "source": source, "place": place} for source, place in places.items())
+        self._append(lines, durable=True)
+        for source, place in places.items():
+            self._begin(source, place)
+
+    def done(self, source: str, stamp: Stamp | None, crops: Iterable[str], missed: tuple[str, str] | None) -> None:
+        """A photo that was begun is finished."""
+        entry = Entry(self.entries[source].place, False, stamp, tuple(crops), missed)
+        line: dict[str, Any] = {"kind": "done", "source": source, "crops": entry.crops}
+        if stamp:
+            line |= {"size": stamp.size, "mtime_ns": stamp.mtime_ns}
+        if missed:
+            line |= {"missed": missed}
+        self._append([line])
+        self.entries[source] = entry
+
+    def close(self) -> None:
+        """Let others open it."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, source: str, place: str) -> None:
+        # The crops of before stay known: those that are not cut again are taken away in the end.
+        self.entries[source] = replace(self.entries.get(source, Entry(place)), place=place, begun=True)
+
+    def _append(self, lines: Iterable[Mapping[str, Any]], *, durable: bool = False) -> None:
+        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        end = os.fstat(self._descriptor).st_size
+        try:
+            write_all(self._descriptor, data)
+            if durable:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            os.ftruncate(self._descriptor, end)
+            raise unwritable(self._path, error) from error
+
+    def _load(self, data: bytes) -> None:
+        whole = data.rfind(b"\n") + 1
+        os.ftruncate(self._descriptor, whole)
+        for number, text in enumerate(data[:whole].splitlines(), 1):
+            try:
+                self._take(json.loads(text))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"line {number} of {self._path} is damaged, so that it is not known what was cut: "
+                    "choose another folder, or empty this one"
+                ) from error
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        if line["kind"] == "begin":
+            self._begin(line["source"], line["place"])
+        elif line["kind"] == "done":
+            stamp = Stamp(line["size"], line["mtime_ns"]) if "size" in line else None
+            stage_and_detail = line.get("missed")
+            missed = (str(stage_and_detail[0]), str(stage_and_detail[1])) if stage_and_detail else None
+            place = self.entries[line["source"]].place
+            self.entries[line["source"]] = Entry(place, False, stamp, tuple(line["crops"]), missed)
+        else:
+            raise ValueError(line["kind"])
+
+    def _lock(self) -> None:
+        if sys.platform == "win32":
+            return
+        import fcntl  # not there on Windows
+
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(
+                f"another run of mien is cutting crops into {self._path.parent.parent}: wait until it is done"
+            ) from error
+        except OSError:  # a file system without locks
+            return
