@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,52 @@ def test_words_without_meaning_are_refused(mien: Mien, album: Path, tmp_path: Pa
     assert ran.code == 1
     assert ran.err.startswith("mien: ")
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("form", "out"), [("openface-csv", "x.npz"), ("npz", "x.parquet"), ("openface-csv", "x.csv")])
+def test_an_ending_that_contradicts_the_format_is_refused(
+    mien: Mien, album: Path, tmp_path: Path, form: str, out: str
+) -> None:
+    ran = mien("embed", album / "photos", tmp_path / out, "--format", form)
+    assert ran.code == 1
+    assert "no place for" in ran.err
+    assert not (tmp_path / out).exists()
+
+
+def test_a_single_file_has_its_ledger_beside_it(mien: Mien, album: Path, tmp_path: Path) -> None:
+    mien("embed", album / "inbox", tmp_path / "x.npz", "--quiet")
+    assert len((tmp_path / "x.rejected.csv").read_text().splitlines()) == 4
+
+
+def test_paths_in_labels_csv_lead_to_the_photos_of_a_table(mien: Mien, album: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("filename,label\nGrace Hopper.jpg,g\nEileen Collins.jpg,e\n")
+    mien("embed", table, tmp_path / "out", "--images", album / "originals", "--quiet")
+    rows = list(csv.reader((tmp_path / "out" / "labels.csv").read_text().splitlines()))
+    assert [Path(row[1]).exists() for row in rows] == [True, True]
+
+
+def test_loose_photos_beside_label_folders_are_embedded_without_a_label(
+    mien: Mien, album: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(album / "originals", tmp_path / "src")
+    shutil.copytree(album / "photos" / "Grace Hopper", tmp_path / "src" / "Grace Hopper")
+    ran = mien("embed", tmp_path / "src", tmp_path / "x.npz", "--json")
+    assert ran.last["photos"] == 14
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert sorted(set(arrays["labels"])) == ["", "Grace Hopper"]
+
+
+def test_one_photo_can_be_embedded(mien: Mien, album: Path, tmp_path: Path) -> None:
+    ran = mien("embed", album / "originals" / "Grace Hopper.jpg", tmp_path / "x.npz", "--json")
+    assert (ran.code, ran.last["faces"]) == (0, 1)
+
+
+def test_broken_tables_are_told_and_not_passed_over(mien: Mien, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "photos", tmp_path / "src")
+    (tmp_path / "src" / "metadata.csv").write_text("file_name,text\nnowhere.jpg,a\n")
+    assert mien("embed", tmp_path / "src", tmp_path / "x.npz").code == 1
+    assert mien("embed", album / "photos", tmp_path / "x.npz", "--images", tmp_path / "gone").code == 1
 
 
 def test_a_place_that_cannot_be_written_is_named(mien: Mien, album: Path, tmp_path: Path) -> None:

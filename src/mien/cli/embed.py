@@ -37,24 +37,18 @@ def embed(
     """Turn the face of every photo into a vector; a second run computes only what is new."""
     from dataclasses import replace
 
-    from mien.collect import DataOptions, open_data, photos
-    from mien.errors import DataError
+    from mien.collect import DataOptions, open_data
     from mien.flows.chain import chain
     from mien.flows.embed import embed as flow
 
     show = Output(json, quiet)
-    form = form or {".parquet": "parquet", ".npz": "npz"}.get(out.suffix, "openface-csv")
     way = chain(detector, embedder, faces, "all" if all_faces else "largest", min_face)
     way = replace(way, mirror=not plain, normalise=not plain)
-    try:
-        data = open_data(src, DataOptions(images=images))
-        refs, root = data.refs, str(images or src)
-        show.notes(data.notes)
-    except DataError:
-        if not src.is_dir():
-            raise
-        refs, root = photos([src]), "."  # a folder of photos without labels
-    done = flow(refs, root, out, form, way, show.drive(workers, keep_going=keep_going, no_cache=no_cache))
+    data = open_data(src, DataOptions(images=images, loose=True))
+    show.notes(data.notes)
+    root = images or (src if src.is_dir() else src.parent)
+    drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
+    done = flow(data.refs, root, out, form, way, drive)
     show.rejections(done.rejected)
     rate = done.photos / max(done.seconds, 1e-9)
     fields = {

@@ -16,6 +16,14 @@ from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.types import Embedding, PhotoRef, Rejected
 
+_FORMAT_OF = {".npz": "npz", ".parquet": "parquet"}
+_TABLES = (".csv", ".tsv", ".txt")
+_PLACE_OF = {
+    "openface-csv": "it is two files, reps.csv and labels.csv, so give a folder",
+    "npz": "give a folder, or a file that ends in .npz",
+    "parquet": "give a folder, or a file that ends in .parquet",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -28,26 +36,28 @@ class Embedded:
     files: Sequence[Path]
 
 
-def embed(refs: Sequence[PhotoRef], root: str, out: Path, form: str, chain: Chain, drive: Drive) -> Embedded:
-    """Photos -> vectors in a file (`out` ends in .npz or .parquet) or in a folder, with the ledger beside them.
+def embed(refs: Sequence[PhotoRef], root: Path, out: Path, form: str | None, chain: Chain, drive: Drive) -> Embedded:
+    """Photos below `root` -> vectors in the file `out` (.npz, .parquet) or in a folder, with the ledger beside them.
 
     Raises:
         UnknownName: no such format. WeightsError: weights are missing.
-        DataError: `out` is no place for it, or cannot be written.
+        DataError: `out` is no place for that format, or cannot be written.
     """
+    single = _FORMAT_OF.get(out.suffix)
+    form = form or single or "openface-csv"
     write = format_of(form)
-    if out.suffix in (".csv", ".tsv", ".txt"):
-        raise DataError(f"{out} is one file, and OpenFace's form is two, reps.csv and labels.csv: give a folder")
+    if out.suffix in _TABLES or (single is not None and single != form):
+        raise DataError(f"{out} is no place for {form}: {_PLACE_OF[form]}")
+    atomic.writable(out if single else out / "rejected.csv")
     start = time.perf_counter()
     vectors: list[Embedding] = []
     rejected: list[Rejected] = []
     for result in drive.vectors(chain, refs):
         rejected.append(result) if isinstance(result, Rejected) else vectors.append(result)
-    files = write(vectors, root)
-    single = out.suffix in (".npz", ".parquet")
-    places = {(out if single else out / name): data for name, data in files.items()}
-    if not single:
-        places[out / "rejected.csv"] = ledger(rejected)
+    places = {(out if single else out / name): data for name, data in write(vectors, str(root)).items()}
+    book = out.with_suffix(".rejected.csv") if single else out / "rejected.csv"
+    if rejected or not single or book.exists():  # a single file gets company only where there is something to say
+        places[book] = ledger(rejected)
     for path, data in places.items():
         atomic.write(path, data)
     return Embedded(len(refs), len(vectors), rejected, time.perf_counter() - start, list(places))
