@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
 from mien.errors import MienError
+from mien.words import printable
 
 
 def main() -> None:
     """The program `mien`: every foreseen failure is one sentence on stderr and exit code 1.
 
-    Wrong usage (2), Ctrl-C (130) and a reader that has gone away are Typer's to answer.
+    So is what the system refuses and nobody foresaw, such as a path that cannot be. Wrong usage (2), Ctrl-C (130) and
+    a reader that has gone away are Typer's to answer.
     """
     from mien.cli.app import app
 
     try:
         app()
     except MienError as error:
-        typer.echo(f"mien: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        _fail(f"{where}{error.strerror or error}; check that it is the path you mean and that you may use it")
+
+
+def _fail(why: str) -> NoReturn:
+    typer.echo(f"mien: {printable(why)}", err=True)
+    sys.exit(1)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from mien.words import printable
+
 if TYPE_CHECKING:
     from mien.flows.drive import Drive
     from mien.types import Rejected
@@ -29,21 +31,26 @@ class Output:
     quiet: bool = False
 
     def record(self, fields: dict[str, Any], text: str | None = None) -> None:
-        """One result: the fields as JSON, or `text` for a person (nothing where it is None)."""
+        """One result: the fields as JSON, or `text` for a person (nothing where it is None).
+
+        Names in the fields and in the text may hold anything: what a terminal would act on is spelt out.
+        """
         if self.json:
-            typer.echo(json.dumps(fields, ensure_ascii=False, allow_nan=False))
+            typer.echo(_line(fields))
         elif text is not None:
-            typer.echo(text)
+            for name in _texts(fields):  # a line break of the text's own is meant, and one inside of a name is not
+                text = text.replace(name, printable(name)) if "\n" in name else text
+            typer.echo(_encodable(_lines(text)))
 
     def note(self, text: str) -> None:
-        """A word to the user that is no result."""
+        """A word to the user that is no result, of one line or several."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            typer.echo(_lines(text), err=True)
 
     def notes(self, texts: Iterable[str]) -> None:
-        """Several of them."""
+        """Several words of one line each."""
         for text in texts:
-            self.note(f"note: {text}")
+            self.note(f"note: {printable(text)}")
 
     def rejections(self, rejected: Sequence[Rejected]) -> None:
         """A table of what went no further and why, with the first few of each kind."""
@@ -53,7 +60,7 @@ class Output:
         self.note(f"{len(rejected)} rejected:")
         for (stage, reason), count in counts.most_common():
             some = [item for item in rejected if (item.stage, item.reason) == (stage, reason)][:3]
-            names = ", ".join(item.key for item in some) + (", ..." if count > len(some) else "")
+            names = ", ".join(printable(item.key) for item in some) + (", ..." if count > len(some) else "")
             self.note(f"  {count:>6}  {reason} at {stage}: {reason.meaning}  ({names})")
 
     def track(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
@@ -65,6 +72,33 @@ class Output:
         from mien.flows.drive import Drive
 
         return Drive(workers, keep_going=keep_going, cache=not no_cache, track=self.track)
+
+
+def _line(fields: dict[str, Any]) -> str:
+    """One line of JSON: readable where that is safe to print, else with everything but ASCII escaped."""
+    line = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+    return line if _encodable(printable(line)) == line else json.dumps(fields, allow_nan=False)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
+def _encodable(text: str) -> str:
+    """The text as far as stdout has letters for it, and the others spelt out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from (*_texts(name), *_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:

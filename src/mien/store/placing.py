@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = 1 << 20
+_GONE = (FileNotFoundError, NotADirectoryError)  # the second: a file lies where a folder would have to
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -52,7 +53,7 @@ def is_stamped(path: Path, known: Stamp) -> bool:
         if not stat.S_ISREG(info.st_mode) or (info.st_size, info.st_mtime_ns) != (known.size, known.mtime_ns):
             return False
         return known.sha256 is None or digest(path) == known.sha256
-    except FileNotFoundError:
+    except _GONE:
         return False
 
 
@@ -68,7 +69,7 @@ def is_doubled(name: Path, other: Path) -> bool:
         if os.path.samestat(mine, theirs):
             return mine.st_nlink > 1
         return mine.st_size == theirs.st_size and digest(name) == digest(other)
-    except FileNotFoundError:
+    except _GONE:
         return False
 
 
@@ -76,7 +77,7 @@ def is_same_file(name: Path, other: Path) -> bool:
     """Whether two names hold one and the same file; a symbolic link is a file of its own."""
     try:
         return os.path.samestat(name.lstat(), other.lstat())
-    except FileNotFoundError:
+    except _GONE:
         return False
 
 
@@ -84,7 +85,7 @@ def is_reservation(name: Path, full: Path) -> bool:
     """Whether a name holds an empty file as it reserves a name, while the bytes still lie under the other name."""
     try:
         mine, theirs = name.lstat(), full.stat()
-    except FileNotFoundError:
+    except _GONE:
         return False
     return mine.st_size == 0 and stat.S_ISREG(mine.st_mode) and not os.path.samestat(mine, theirs)
 
