@@ -171,7 +171,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a face was taken for: `top` holds (label, probability), best first, all labels.
+    """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most.
 
     `label` is the best one, or `UNKNOWN` where `familiarity` lies below the bundle's threshold.
     """

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.classify import Classify
+from mien.classify import TOP, Classify
 from mien.models.head import Head
 from mien.stage import Stage, apply
 from mien.types import UNKNOWN, Embedding, Face, Origin, Prediction
@@ -51,6 +51,16 @@ def test_without_a_threshold_nobody_is_unknown() -> None:
     assert made.label != UNKNOWN
 
 
+def test_of_many_labels_the_ten_best_are_kept() -> None:
+    k = 844
+    centres = np.eye(k, dtype=np.float32)
+    head = Head("centres", tuple(map(str, range(k))), centres, np.arange(k, dtype=np.float32), centres, 1.0, 0.0)
+    (made,) = Classify(head)([an_embedding("a.jpg", *centres[3])])
+    assert TOP == 10
+    assert [name for name, _ in made.top] == [str(i) for i in range(843, 833, -1)]
+    assert made.top[0][1] == head.probabilities(centres[3:4]).max()
+
+
 def test_equal_probabilities_keep_the_order_of_the_head() -> None:
     (made,) = Classify(a_head(-1.0))([an_embedding("a.jpg", 0, 0, 0, 1)])
     assert [name for name, _ in made.top] == ["Ada", "Bo", "Cy"]
@@ -89,4 +99,4 @@ def test_it_is_a_stage_that_runs_anywhere() -> None:
     stage: Stage[Embedding, Prediction] = pickle.loads(pickle.dumps(Classify(a_head())))
     (made,) = apply(stage, [an_embedding("a.jpg", 1, 0, 0, 0)])
     assert made.key == "a.jpg"
-    assert (stage.name, stage.batch_size, stage.needs.cpus) == ("classify", 64, 1.0)
+    assert (stage.name, stage.batch_size, stage.needs.cpus) == ("classify", 8, 1.0)

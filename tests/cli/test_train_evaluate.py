@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from mien.store import bundle as bundles
 from tests.conftest import Mien
 
 
@@ -61,6 +65,39 @@ def test_photos_without_faces_are_refused_as_a_data_set(mien: Mien, album: Path,
     assert "no face" in ran.err
 
 
+def test_a_class_none_of_whose_photos_can_be_used_is_refused_by_name(mien: Mien, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "photos", tmp_path / "photos")
+    (tmp_path / "photos" / "Faceless").mkdir()
+    for name in ("coffee.png", "chelsea.png"):
+        shutil.copy(album / "inbox" / name, tmp_path / "photos" / "Faceless")
+    ran = mien("train", tmp_path / "photos", "--out", tmp_path / "x.mien", "--quiet")
+    assert ran.code == 1
+    assert "none of the photos of Faceless can be used" in ran.err
+    assert "take the class out of the data" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_copies_of_one_photo_are_not_measured_as_if_they_were_many(mien: Mien, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "photos" / "Eileen Collins", tmp_path / "photos" / "Eileen Collins")
+    (tmp_path / "photos" / "Grace Hopper").mkdir()
+    for i in range(6):
+        shutil.copy(album / "photos" / "Grace Hopper" / "00.jpg", tmp_path / "photos" / "Grace Hopper" / f"{i}.jpg")
+    ran = mien("train", tmp_path / "photos", "--out", tmp_path / "x.mien", "--json")
+    assert ran.last["validation"]["n"] == 12
+    assert "Grace Hopper belong together, as one group or copies of one photo" in ran.err
+    assert json.loads((tmp_path / "x.mien" / "bundle.json").read_text())["training"]["folds"]["copies"] >= 5
+
+
+def test_the_folder_in_which_one_sits_has_a_name(
+    mien: Mien, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(album / "photos")
+    mien("train", ".", "--out", tmp_path / "x.mien", "--quiet")
+    assert json.loads((tmp_path / "x.mien" / "bundle.json").read_text())["training"]["data"] == "photos"
+    mien("evaluate", tmp_path / "x.mien", ".", "--report", tmp_path / "report.html", "--quiet")
+    assert "<dd><bdi>photos</bdi></dd>" in (tmp_path / "report.html").read_text()
+
+
 def test_a_folder_that_is_no_bundle_is_not_overwritten(mien: Mien, album: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "dear.txt").write_text("keep")
@@ -76,6 +113,60 @@ def test_evaluating_prints_every_figure(mien: Mien, people: Path, album: Path, t
     assert set(fields) <= ran.last.keys()
     assert (ran.last["n"], ran.last["accuracy"], ran.last["accuracy_all"]) == (12, 1.0, 1.0)
     assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_photos_that_were_trained_on_are_noticed(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "held-out", tmp_path / "data")
+    assert mien("evaluate", people, tmp_path / "data", "--json").last["trained_on"] == 0
+    for i in range(5):
+        shutil.copy(
+            album / "photos" / "Grace Hopper" / f"0{i}.jpg", tmp_path / "data" / "Grace Hopper" / f"copy {i}.jpg"
+        )
+    ran = mien("evaluate", people, tmp_path / "data", "--json", "--report", tmp_path / "report.html")
+    assert ran.last["trained_on"] == 5
+    sentence = "5 of 17 photos were trained on, so that the figures flatter"
+    assert f"note: {sentence}\n" in ran.err
+    assert f"{sentence}." in (tmp_path / "report.html").read_text()
+
+
+def test_bundles_from_before_digests_were_kept_still_load(
+    mien: Mien, people: Path, album: Path, tmp_path: Path
+) -> None:
+    old = _with_arrays(people, tmp_path / "old.mien", trained_on=None)
+    ran = mien("evaluate", old, album / "photos", "--json")
+    assert (ran.last["trained_on"], ran.last["accuracy"]) == (None, 1.0)
+    assert "trained on" not in ran.err
+
+
+def test_digests_that_are_none_are_a_damage(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:
+    odd = _with_arrays(people, tmp_path / "odd.mien", trained_on=np.zeros((2, 2)))
+    ran = mien("evaluate", odd, album / "held-out", "--quiet")
+    assert ran.code == 1
+    assert "odd.mien is damaged" in ran.err
+
+
+def _with_arrays(people: Path, to: Path, trained_on: npt.NDArray[Any] | None) -> Path:
+    made = bundles.load(people)
+    arrays = {name: array for name, array in made.arrays.items() if name != "trained_on"}
+    bundles.save(to, made.manifest, arrays if trained_on is None else {**arrays, "trained_on": trained_on}, {})
+    return to
+
+
+def test_known_photos_that_are_called_unknown_are_told_without_any_stranger(
+    mien: Mien, people: Path, album: Path, tmp_path: Path
+) -> None:
+    strict = _with_threshold(people, tmp_path / "strict.mien", 0.9999)
+    assert "known named   0.0%   rightly, and not called unknown" in mien("evaluate", strict, album / "held-out").out
+    open_to_all = _with_threshold(people, tmp_path / "open.mien", None)
+    assert "known named" not in mien("evaluate", open_to_all, album / "held-out").out
+
+
+def _with_threshold(people: Path, to: Path, threshold: float | None) -> Path:
+    shutil.copytree(people, to)
+    manifest = json.loads((to / "bundle.json").read_text())
+    manifest["head"]["threshold"] = threshold
+    (to / "bundle.json").write_text(json.dumps(manifest))
+    return to
 
 
 def test_a_photo_without_a_face_counts_as_an_error(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:
@@ -114,10 +205,7 @@ def test_top_limits_the_labels_shown(mien: Mien, people: Path, album: Path) -> N
 
 
 def test_below_the_threshold_the_label_is_unknown(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:
-    strict = Path(shutil.copytree(people, tmp_path / "strict.mien"))
-    manifest = json.loads((strict / "bundle.json").read_text())
-    manifest["head"]["threshold"] = 0.9999
-    (strict / "bundle.json").write_text(json.dumps(manifest))
+    strict = _with_threshold(people, tmp_path / "strict.mien", 0.9999)
     line = mien("classify", strict, album / "originals", "--json").lines[0]
     assert line["label"] == "unknown"
     assert line["top"][0]["label"] == "Eileen Collins"

@@ -166,3 +166,11 @@ def test_relative_folders_become_absolute(photos: Path, monkeypatch: pytest.Monk
     (act,) = plan([seen("b.jpg", "Ana")], Path, Path("out"), "copy").acts
     assert (act.source, act.target) == (photos / "b.jpg", photos / "out/Ana/b.jpg")
     assert os.fspath(act.target) == str(act.target)
+
+
+def test_a_folder_is_named_with_regard_to_people_who_are_not_seen(photos: Path, tmp_path: Path) -> None:
+    face = Face(0, (0.0, 0.0, 9.0, 9.0), 0.9)
+    only = Prediction(Origin("a.jpg"), face, "Ana?", (("Ana?", 0.9),), 1.0)
+    alone = plan([only], lambda uri: photos / uri, tmp_path, "copy")
+    beside = plan([only], lambda uri: photos / uri, tmp_path, "copy", known=["Ana*", "Ana?"])
+    assert alone.acts[0].target.parent.name != beside.acts[0].target.parent.name

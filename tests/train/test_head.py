@@ -112,15 +112,24 @@ def test_classes_without_a_circle_of_their_own_get_no_threshold() -> None:
     assert any("no face will be called unknown" in note for note in fitted.notes)
 
 
-def test_strangers_may_be_labelled_or_given_apart() -> None:
+def test_rows_labelled_unknown_set_the_threshold_and_are_no_class() -> None:
     vectors, labels, strangers = world(6, 50, photos=20, seed=9, spread=0.6)
-    marked = fit_head(np.concatenate([vectors, strangers[:500]]), labels + [UNKNOWN] * 500)
-    given = fit_head(vectors, labels, strangers=strangers[:500])
-    assert same(marked, given)
-    assert marked.unknown.strangers == 500
-    assert UNKNOWN not in marked.head.labels
-    accepted = (marked.head.familiarity(strangers[500:]) >= marked.head.threshold).mean()
+    fitted = fit_head(np.concatenate([vectors, strangers[:500]]), labels + [UNKNOWN] * 500)
+    assert fitted.unknown.strangers == 500
+    assert UNKNOWN not in fitted.head.labels
+    accepted = (fitted.head.familiarity(strangers[500:]) >= fitted.head.threshold).mean()
     assert accepted == pytest.approx(0.01, abs=0.015)
+    assert sorted(fitted.seen) == list(range(len(labels) + 500))
+    assert max(fitted.held_out.rows) < len(labels), "those that set the threshold cannot measure it"
+
+
+def test_strangers_of_a_held_out_split_are_measured() -> None:
+    vectors, labels, strangers = world(4, 10, photos=12, seed=9, spread=0.6)
+    splits = [*(("train", "train", "test")[i % 3] for i in range(48)), *["test"] * 30]
+    fitted = fit_head(np.concatenate([vectors, strangers[:30]]), labels + [UNKNOWN] * 30, splits=splits)
+    assert sorted(fitted.held_out.rows) == [i for i, split in enumerate(splits) if split == "test"]
+    assert sorted(fitted.seen) == [i for i, split in enumerate(splits) if split == "train"]
+    assert same(fitted, fit_head(vectors, labels, splits=splits[:48]))
 
 
 def test_the_same_seed_gives_the_same_head_in_any_order_of_rows() -> None:
@@ -178,6 +187,30 @@ def test_groups_across_folds_do_not_flatter_the_validation() -> None:
     without = fit_head(vectors, labels)
     assert held_out_accuracy(without, labels) > 0.9
     assert held_out_accuracy(with_groups, labels) < 0.6
+
+
+def test_expressions_of_two_subjects_are_learnt_with_a_word_that_the_figures_flatter() -> None:
+    vectors, _ = clusters([6])
+    subjects = ["s1"] * 3 + ["s2"] * 3
+    fitted = fit_head(vectors, ["happy", "sad", "sad", "happy", "fear", "fear"], groups=subjects)
+    assert len(fitted.held_out.rows) == 6
+    assert any("groups leave no photo to test on" in note and "flatter" in note for note in fitted.notes)
+
+
+def test_a_class_of_copies_of_one_photo_is_named_and_not_counted_right() -> None:
+    vectors, labels = clusters([6, 8])
+    vectors[:6] = vectors[0]
+    fitted = fit_head(vectors, labels)
+    assert fitted.folds.copies == 5
+    assert sorted(fitted.held_out.rows) == list(range(6, 14))
+    assert any("person 00" in note and "copies of one photo" in note for note in fitted.notes)
+
+
+def test_a_sample_to_compare_on_that_leaves_no_test_gives_way_to_all_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.train.head._COMPARE_ON", 4)
+    vectors, labels = clusters([12, 12])
+    fitted = fit_head(vectors, labels, groups=[str(i // 6) for i in range(24)])
+    assert len(fitted.held_out.rows) == 24
 
 
 def test_an_official_validation_split_is_what_is_measured_on() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mien.errors import DataError
 from mien.models.head import unit
 from mien.train.samples import Samples
-from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units, hold_out
+from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units, leaves_a_test, units_to_test
 from mien.types import Floats, Ints
 from tests.train.clusters import clusters
 
@@ -20,11 +20,10 @@ def samples(
     vectors: Floats,
     labels: list[str],
     groups: Sequence[str | None] | None = None,
-    hashes: Sequence[str | None] | None = None,
 ) -> Samples:
     names = tuple(sorted(set(labels)))
     y = np.array([names.index(label) for label in labels], dtype=np.int64)
-    return Samples(unit(vectors), y, names, groups, hashes)
+    return Samples(unit(vectors), y, names, groups)
 
 
 def folds_of(values: Sequence[str | None], fold: Ints) -> dict[str, set[int]]:
@@ -106,14 +105,24 @@ def test_the_bound_for_copies_follows_the_spread_of_the_data(scale: float) -> No
     assert find_units(data).copies == 5
 
 
-def test_equal_hashes_stay_together_even_across_labels() -> None:
+def test_equal_vectors_stay_together_even_across_labels() -> None:
     vectors, labels = clusters([10, 10])
-    hashes: list[str | None] = [None] * 20
-    hashes[3] = hashes[15] = "same bytes"
-    units = find_units(samples(vectors, labels, hashes=hashes))
+    vectors[15] = vectors[3]
+    units = find_units(samples(vectors, labels))
     assert units.of[3] == units.of[15]
     assert units.number == 19
     assert units.copies == 1
+
+
+def test_a_class_of_copies_of_one_photo_is_not_tested_on_itself() -> None:
+    vectors, labels = clusters([6, 8])
+    vectors[:6] = vectors[0]
+    data = samples(vectors, labels)
+    units = find_units(data)
+    assert (units.number, units.copies) == (9, 5)
+    fold = deal_folds(data.y, units, 5, 0)
+    assert (fold[:6] == TRAIN_ONLY).all()
+    assert (fold[6:] != TRAIN_ONLY).all()
 
 
 def test_where_the_group_is_the_class_itself_photos_are_split() -> None:
@@ -132,30 +141,64 @@ def test_a_class_that_is_one_group_is_trained_on_only() -> None:
     assert (fold[10:] != TRAIN_ONLY).all()
 
 
-def test_a_class_whose_photos_are_all_alike_is_still_split() -> None:
+def test_a_class_whose_photos_are_all_alike_is_still_split_and_named() -> None:
     tight, _ = clusters([12], seed=1, spread=0.01)
     loose, _ = clusters([12, 12], seed=2)
-    data = samples(np.concatenate([tight, loose]), ["a"] * 12 + ["b"] * 12 + ["c"] * 12)
-    assert find_units(data).number == 36
+    units = find_units(samples(np.concatenate([tight, loose]), ["a"] * 12 + ["b"] * 12 + ["c"] * 12))
+    assert units.number == 36
+    assert units.notes == ("all photos of a are nearly alike: if they are copies of one, the figures flatter",)
+
+
+def test_copies_among_photos_that_are_all_alike_stay_together() -> None:
+    tight, _ = clusters([12], seed=1, spread=0.01)
+    tight[6:] = tight[0]
+    loose, _ = clusters([12], seed=2)
+    units = find_units(samples(np.concatenate([tight, loose]), ["a"] * 12 + ["b"] * 12))
+    assert (units.number, units.copies) == (18, 6)
+    assert len(set(units.of[6:12].tolist())) == 1
 
 
 def test_nothing_but_copies_is_refused() -> None:
     vectors, labels = clusters([3, 3])
-    hashes = ["x"] * 3 + ["y"] * 3
+    vectors[:3], vectors[3:] = vectors[0], vectors[3]
     with pytest.raises(DataError, match="copies of one photo"):
-        find_units(samples(vectors, labels, hashes=hashes))
+        find_units(samples(vectors, labels))
+    with pytest.raises(DataError, match="copies of one photo"):
+        find_units(samples(np.ones((8, 4), dtype=np.float32), ["a", "b"] * 4))
 
 
-def test_identical_vectors_do_not_break_anything() -> None:
-    data = samples(np.ones((8, 4), dtype=np.float32), ["a", "b"] * 4)
-    assert find_units(data).number >= 2
+def test_groups_that_leave_nothing_to_test_on_are_set_aside_and_that_is_said() -> None:
+    vectors, _ = clusters([6])
+    data = samples(vectors, ["happy", "sad", "sad", "happy", "fear", "fear"], ["s1"] * 3 + ["s2"] * 3)
+    assert not leaves_a_test(deal_folds(data.y, find_units(data), 5, 0))
+    units = units_to_test(data, 5, (0, 1))
+    assert units.number == 6
+    assert any("the groups leave no photo to test on" in note for note in units.notes)
+    assert all(leaves_a_test(deal_folds(data.y, units, 5, seed)) for seed in (0, 1))
 
 
-def test_hold_out_takes_about_its_share_of_each_class() -> None:
-    vectors, labels = clusters([50, 20])
-    data = samples(vectors, labels)
-    kept = hold_out(data.y, find_units(data), 0.2, 0)
-    assert [int(kept[data.y == j].sum()) for j in range(2)] == [10, 4]
+def test_groups_that_leave_something_to_test_on_are_kept() -> None:
+    vectors, _ = clusters([24])
+    data = samples(vectors, ["happy", "sad", "fear"] * 8, [f"s{i // 6}" for i in range(24)])
+    assert units_to_test(data, 5, (0, 1)).notes == ()
+    assert units_to_test(data, 5, (0, 1)).number == 4
+
+
+def test_where_too_little_differs_for_any_test_it_is_refused() -> None:
+    vectors, _ = clusters([2])
+    data = samples(vectors[[0, 1, 1, 1]], ["a", "a", "b", "b"])
+    with pytest.raises(DataError, match="add different photos"):
+        units_to_test(data, 5, (0, 1))
+
+
+@given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 6))
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_groups_each_deal_leaves_a_test(seed: int, k: int, families: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors, labels = clusters([4] * k, seed=seed)
+    data = samples(vectors, labels, [f"s{i}" for i in rng.integers(0, families, 4 * k)])
+    units = units_to_test(data, 5, (seed, seed + 1))
+    assert all(leaves_a_test(deal_folds(data.y, units, 5, s)) for s in (seed, seed + 1))
 
 
 def test_thousands_of_copies_fit_into_time_and_memory() -> None:

@@ -1,5 +1,5 @@
 """Naming faces by their vectors; knows neither pictures nor how a head was trained."""
 
-from mien.classify.stage import Classify
+from mien.classify.stage import TOP, Classify, predicted
 
-__all__ = ["Classify"]
+__all__ = ["TOP", "Classify", "predicted"]

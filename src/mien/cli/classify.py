@@ -13,7 +13,7 @@ from mien.cli.output import Output
 def classify(
     bundle: options.BundleArgument,
     images: options.Photos,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show.")] = 3,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show, 10 at most.")] = 3,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,

@@ -45,10 +45,12 @@ def evaluate(
         given = given.only(split)
         show.note(f"note: measured on the split {split} of {data}; --split all measures on everything")
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(bundle, given, data.name, report, drive)
+    done = flow(bundle, given, data.resolve().name, report, drive)
     show.rejections(done.evaluation.rejections)
+    show.notes([done.note] if done.note else [])
     where = f"\nreport: {done.report}" if done.report else ""
-    show.record({**done.evaluation.as_json(), "detector": done.detector}, _text(done.evaluation) + where)
+    fields = {**done.evaluation.as_json(), "detector": done.detector, "trained_on": done.trained_on}
+    show.record(fields, _text(done.evaluation) + where)
 
 
 def _text(found: Evaluation) -> str:
@@ -61,9 +63,8 @@ def _text(found: Evaluation) -> str:
         f"macro-F1      {share(found.macro_f1.value)}   calibration error {share(found.ece)}",
     ]
     unknown = found.unknown.as_json()
+    if unknown["threshold"] is not None and unknown["known"]:
+        lines.append(f"known named   {share(unknown['known_named'])}   rightly, and not called unknown")
     if unknown["strangers"]:
-        lines.append(
-            f"strangers     {share(unknown['false_accepts'])} taken for somebody known;"
-            f" {share(unknown['known_named'])} of the known still named"
-        )
+        lines.append(f"strangers     {share(unknown['false_accepts'])} taken for somebody known")
     return "\n".join(lines)

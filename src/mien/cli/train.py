@@ -43,7 +43,7 @@ def train(
     show.notes(given.notes)
     way = chain(detector, embedder, faces, min_face=min_face)
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(given, data.name, out, way, TrainOptions(recipe, seed, false_accepts), drive)
+    done = flow(given, data.resolve().name, out, way, TrainOptions(recipe, seed, false_accepts), drive)
     show.rejections(done.rejected)
     show.notes(done.fit.notes)
     measured = done.evaluation
@@ -56,7 +56,7 @@ def train(
         "validation": {
             "accuracy": measured.accuracy.value,
             "macro_f1": measured.macro_f1.value,
-            "n": len(done.fit.held_out.rows),
+            "n": measured.accuracy.of,
             "accuracy_all": measured.accuracy_all.value,
             "ece": measured.ece,
             "interval": measured.accuracy.interval,

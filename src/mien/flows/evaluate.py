@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from mien import atomic
+from mien.classify import Classify
 from mien.collect import DataSet
+from mien.errors import BundleError
 from mien.evaluate import Evaluation
 from mien.evaluate import evaluate as measure
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
 from mien.flows.report import report
+from mien.run.local import stream
+from mien.store.bundle import Bundle
+from mien.train.seen import SEEN, digests
+from mien.types import Embedding, Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The figures, and where the report lies if one was asked for."""
+    """The figures, and where the report lies if one was asked for.
+
+    `trained_on` tells how many of the photos the bundle was trained on; None where it does not say.
+    """
 
     evaluation: Evaluation
     detector: str
     report: Path | None
+    trained_on: int | None
+
+    @property
+    def note(self) -> str:
+        """What a person should know before believing the figures; "" where there is nothing."""
+        if not self.trained_on:
+            return ""
+        return f"{self.trained_on} of {self.evaluation.photos} photos were trained on, so that the figures flatter"
 
 
 def evaluate(bundle: Path, data: DataSet, name: str, to: Path | None, drive: Drive) -> Evaluated:
@@ -32,9 +52,34 @@ def evaluate(bundle: Path, data: DataSet, name: str, to: Path | None, drive: Dri
         BundleError, WeightsError: the bundle cannot be used. DataError: nothing is labelled, or `to` not writable.
     """
     recogniser = recognise(bundle)
-    head = recogniser.head
-    evaluation = measure(recogniser.predictions(data.refs, drive), head.labels, head.threshold)
+    head, chain = recogniser.head, recogniser.chain
+    seen = _Seen(_digests(recogniser.bundle))
+    results = stream([Classify(head)], seen.watch(drive.vectors(chain, data.refs)), drive.keep_going)
+    evaluation = measure(results, head.labels, head.threshold)
+    trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
+    done = Evaluated(evaluation, chain.detector, to, trained_on)
     if to is not None:
-        page = report(evaluation, recogniser.bundle.name, data, name, recogniser.chain)
-        atomic.write(to, page.encode())
-    return Evaluated(evaluation, recogniser.chain.detector, to)
+        note = f"{done.note}." if done.note else ""
+        atomic.write(to, report(evaluation, recogniser.bundle.name, data, name, chain, note).encode())
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Looks at vectors on their way, and keeps the keys of photos whose digest is among `known`."""
+
+    known: frozenset[int]
+    keys: set[str] = field(default_factory=set)
+
+    def watch(self, results: Iterable[Embedding | Rejected]) -> Iterator[Embedding | Rejected]:
+        for result in results:
+            if isinstance(result, Embedding) and int(digests(result.vector[None])[0]) in self.known:
+                self.keys.add(result.key)
+            yield result
+
+
+def _digests(bundle: Bundle) -> frozenset[int]:
+    known = bundle.arrays.get(SEEN, np.empty(0, dtype=np.uint64))
+    if known.ndim != 1 or known.dtype != np.uint64:
+        raise BundleError(f"{bundle.path} is damaged (its {SEEN!r} are no digests): restore it or train it anew")
+    return frozenset(known.tolist())

@@ -48,7 +48,7 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
     rejected: list[Rejected] = []
     results = _watched(recogniser.predictions(refs, drive), rejected)
-    plan = filing.plan(results, paths.__getitem__, dst, action, filing.earlier(dst))
+    plan = filing.plan(results, paths.__getitem__, dst, action, filing.earlier(dst), recogniser.head.labels)
     if dry_run or not plan.acts:
         return Sorted(plan, rejected, Outcome(), None, settled)
     path = filing.new_journal(dst)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mien import __version__
+from mien.classify import predicted
 from mien.collect import DataSet
 from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, render_card
@@ -20,7 +21,11 @@ from mien.flows.report import licences, report, today
 from mien.store import bundle as bundles
 from mien.train import RECIPES
 from mien.train.head import HeadFit, HeadOptions
-from mien.types import UNKNOWN, Embedding, Prediction, Rejected
+from mien.train.samples import listed
+from mien.train.seen import SEEN, digests
+from mien.types import UNKNOWN, Embedding, Origin, Prediction, Rejected
+
+_LEARNT = (None, "train")  # the splits of photos that are learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +63,24 @@ def train(data: DataSet, name: str, out: Path, chain: Chain, options: TrainOptio
     fit_head = RECIPES.load(options.recipe)
     start = time.perf_counter()
     found, rejected = _vectors(data, chain, drive)
-    labels = [embedding.origin.label or UNKNOWN for embedding in found]
+    vectors = np.stack([embedding.vector for embedding in found])
     fit: HeadFit = fit_head(
-        np.stack([embedding.vector for embedding in found]),
-        labels,
+        vectors,
+        [embedding.origin.label or UNKNOWN for embedding in found],
         groups=[embedding.origin.group for embedding in found],
         splits=[embedding.origin.split for embedding in found],
         options=HeadOptions(options.seed, options.false_accept_rate),
     )
-    evaluation = evaluate([*_held_out(fit, found), *_counted(rejected, fit)], fit.head.labels, fit.head.threshold)
+    evaluation = evaluate(
+        [*_held_out(fit, found), *_counted(rejected, fit, found)], fit.head.labels, fit.head.threshold
+    )
     manifest = _manifest(name, chain, options, fit, evaluation, len(rejected))
     note = f"Measured while training, on photos that the head had not seen ({fit.held_out.method})."
     pages = {
         "report.html": report(evaluation, out.name.removesuffix(bundles.SUFFIX), data, name, chain, note),
         "card.md": render_card(_facts(out, chain, options, fit, evaluation)),
     }
-    bundles.save(out, manifest, fit.head.to_arrays(), pages)
+    bundles.save(out, manifest, {**fit.head.to_arrays(), SEEN: np.sort(digests(vectors[fit.seen]))}, pages)
     return Trained(out, options.recipe, rejected, fit, evaluation, time.perf_counter() - start)
 
 
@@ -90,26 +97,36 @@ def _vectors(data: DataSet, chain: Chain, drive: Drive) -> tuple[list[Embedding]
             f"none of the {len(data.origins)} photos can be learnt from: in {len(rejected)} no face was found or the"
             " picture could not be read, and the others have no label"
         )
+    if empty := sorted(_to_learn(data.origins) - _to_learn(embedding.origin for embedding in found)):
+        raise DataError(
+            f"none of the photos of {listed(empty)} can be used (no face was found, or the picture could not be read):"
+            " add others, or take the class out of the data"
+        )
     return found, rejected
 
 
-def _held_out(fit: HeadFit, found: Sequence[Embedding]) -> list[Prediction]:
+def _to_learn(origins: Iterable[Origin]) -> set[str]:
+    """The classes among the photos that may be learnt from."""
+    return {o.label for o in origins if o.label not in (None, UNKNOWN) and o.split in _LEARNT}
+
+
+def _held_out(fit: HeadFit, found: Sequence[Embedding]) -> Iterator[Prediction]:
     """The answers for photos that the head had not seen when it gave them."""
-    predictions = []
-    labels, held = fit.head.labels, fit.held_out
+    held = fit.held_out
     for row, probabilities, familiarity in zip(held.rows, held.probabilities, held.familiarity, strict=True):
-        embedding = found[row]
-        top = tuple((labels[i], float(probabilities[i])) for i in np.argsort(-probabilities, kind="stable"))
-        label = top[0][0] if familiarity >= fit.head.threshold else UNKNOWN
-        predictions.append(Prediction(embedding.origin, embedding.face, label, top, float(familiarity)))
-    return predictions
+        yield predicted(found[row], fit.head, probabilities, float(familiarity))
 
 
-def _counted(rejected: Sequence[Rejected], fit: HeadFit) -> list[Rejected]:
-    """The rejected photos that count as errors: all of them, or those of the held-out split where there is one."""
+def _counted(rejected: Sequence[Rejected], fit: HeadFit, found: Sequence[Embedding]) -> list[Rejected]:
+    """The rejected among the photos that are measured on: of labels that were tested, and of the split that was.
+
+    Out of fold, strangers are not measured, for those that were found have set the threshold.
+    """
     if fit.held_out.method == "out-of-fold":
-        return list(rejected)
-    return [item for item in rejected if item.origin.split == fit.held_out.method]
+        tested = {found[row].origin.label for row in fit.held_out.rows}
+        return [item for item in rejected if item.origin.label in tested and item.origin.split in _LEARNT]
+    tested = {*fit.head.labels, UNKNOWN}
+    return [item for item in rejected if item.origin.label in tested and item.origin.split == fit.held_out.method]
 
 
 def _manifest(
@@ -146,7 +163,7 @@ def _facts(out: Path, chain: Chain, options: TrainOptions, fit: HeadFit, evaluat
     if fit.unknown.threshold is not None:
         unknown = {
             "threshold": fit.unknown.threshold,
-            "false_accept_rate": options.false_accept_rate,
+            "false_accept_rate": fit.unknown.rate,
             "estimated": fit.unknown.method,
         }
     detector = chain.detector if chain.faces == "find" else "none: each picture is a face already cut"

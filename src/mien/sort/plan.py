@@ -61,15 +61,17 @@ def plan(
     root: Path,
     mode: Action,
     earlier: Earlier | None = None,
+    known: Iterable[str] = (),
 ) -> Plan:
     """Results -> the plan that files each photo once: under its main face's label, in `unknown` or in `rejected`.
 
     `path_of` tells the file of a photo from its uri. Folders are named after the labels, as far as these can be
-    names; nothing is filed twice that `earlier` runs filed, or that lies in its folder already.
+    names, with regard to all that are `known`, so that a folder's name does not hang on who is seen. Nothing is filed
+    twice that `earlier` runs filed, or that lies in its folder already.
     """
     earlier, root = earlier or Earlier(), _absolute(root)
     faces, rejected, labels = _verdicts(results)
-    folders = folder_names(labels - {UNKNOWN}, reserved=(UNKNOWN, REJECTED)) | {UNKNOWN: UNKNOWN}
+    folders = folder_names({*labels, *known} - {UNKNOWN}, reserved=(UNKNOWN, REJECTED)) | {UNKNOWN: UNKNOWN}
     found: dict[str, tuple[str | None, Reason | None]] = {uri: (None, reason) for uri, reason in rejected.items()}
     found |= {uri: (label, None) for uri, (_, label) in faces.items()}
     names, filings, elsewhere = Names(), [], 0

@@ -15,8 +15,8 @@ from mien.errors import DataError
 from mien.models.head import Doubles, Head, softmax
 from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
-from mien.train.samples import Clues, Prepared, Samples, listed, prepare
-from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units
+from mien.train.samples import Prepared, Samples, listed, prepare
+from mien.train.split import TRAIN_ONLY, Units, deal_folds, leaves_a_test, units_to_test
 from mien.train.unknown import Evidence, Unknown, describe, leave_classes_out, set_threshold
 from mien.types import Floats, Ints
 
@@ -68,8 +68,8 @@ class HeldOut:
     """Answers for photos that the head which gave them had not seen: what its quality is measured by.
 
     `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others), or
-    "val" or "test", the split of that name. `rows` (m,) are numbers of the rows that came; `probabilities` (m, k);
-    `familiarity` (m,).
+    "val" or "test", the split of that name, with its strangers. `rows` (m,) are numbers of the rows that came;
+    `probabilities` (m, k); `familiarity` (m,).
     """
 
     method: str
@@ -80,10 +80,15 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadFit:
-    """A head, and all that is known about how good it is; `counts` are the photos of each label trained on."""
+    """A head, and all that is known about how good it is.
+
+    `counts` are the photos of each label trained on; `seen` (n,) are numbers of the rows that came which it was made
+    from, the strangers that set its threshold among them.
+    """
 
     head: Head
     counts: Mapping[str, int]
+    seen: Ints
     held_out: HeldOut
     compared: tuple[Compared, ...]
     unknown: Unknown
@@ -107,25 +112,23 @@ def fit_head(
     *,
     groups: Sequence[str | None] | None = None,
     splits: Sequence[str | None] | None = None,
-    hashes: Sequence[str | None] | None = None,
-    strangers: Floats | None = None,
     options: HeadOptions | None = None,
 ) -> HeadFit:
     """Vectors (n, d) and a label each -> the head that does best in cross-validation, calibrated, with a threshold.
 
     Class centres, logistic regression and linear support vector machines are compared by macro-F1 over folds that keep
-    groups, equal hashes and near-duplicates together; of those within one photo of the best the simplest is taken. The
-    same rows and seed give the same head, in whatever order they come.
+    groups, copies and near-duplicates together; of those within one photo of the best the simplest is taken. The same
+    rows and seed give the same head, in whatever order they come.
 
-    Rows labelled `UNKNOWN` and `strangers` (m, d) are nobody's photos: they only help to set the threshold.
+    Rows labelled `UNKNOWN` are nobody's photos: they only help to set the threshold, or to measure it.
 
     Raises:
-        DataError: no photos, one class, a class with a single photo, vectors that are not finite.
+        DataError: no photos, one class, a class with a single photo, nothing but copies, vectors that are not finite.
         ValueError: the arguments do not belong together.
     """
     options = options or HeadOptions()
-    data = prepare(vectors, labels, Clues(groups, splits, hashes), strangers)
-    units = find_units(data.train)
+    data = prepare(vectors, labels, groups, splits)
+    units = units_to_test(data.train, options.folds, (options.seed, options.seed + 1))
     compared = _compare(data.train, units, options)
     best = _choose(compared, len(data.train))
     fold = deal_folds(data.train.y, units, options.folds, options.seed + 1)
@@ -141,12 +144,13 @@ def fit_head(
         probabilities = cross_fitted(logits[tested], data.train.y[tested], fold[tested])
         held_out = HeldOut("out-of-fold", data.train_rows[tested], probabilities, familiarity[tested])
     else:
-        probabilities = softmax(linear.logits(data.held.vectors) / temperature)
-        known = (data.held.vectors @ centres.T).max(axis=1)
+        probabilities = softmax(linear.logits(data.held) / temperature)
+        known = (data.held @ centres.T).max(axis=1)
         held_out = HeldOut(str(data.held_name), data.held_rows, probabilities, known)
     return HeadFit(
         head=_head(best.kind, data.train.labels, linear, centres, temperature, unknown),
         counts=dict(zip(data.train.labels, np.bincount(data.train.y, minlength=k).tolist(), strict=True)),
+        seen=np.concatenate([data.train_rows, data.stranger_rows]),
         held_out=held_out,
         compared=compared,
         unknown=unknown,
@@ -156,16 +160,21 @@ def fit_head(
 
 
 def _compare(samples: Samples, units: Units, options: HeadOptions) -> tuple[Compared, ...]:
-    rows = _sample(samples.y, options.seed)
-    part = Samples(samples.vectors[rows], samples.y[rows], samples.labels)
-    of = np.unique(units.of[rows], return_inverse=True)[1].astype(np.int64)
-    fold = deal_folds(part.y, Units(of, int(of.max()) + 1, 0), options.folds, options.seed)
+    part, fold = _deal_sample(samples, units, options, _sample(samples.y, options.seed))
+    if not leaves_a_test(fold):
+        part, fold = _deal_sample(samples, units, options, np.arange(len(samples)))
     compared = []
     for candidate in CANDIDATES:
         guessed = _out_of_fold(candidate, part, fold, options.seed)[0].argmax(axis=1)
         scores = [_macro_f1(part.y[fold == f], guessed[fold == f]) for f in np.unique(fold[fold != TRAIN_ONLY])]
         compared.append(Compared(candidate.kind, candidate.c, float(np.mean(scores)), float(np.std(scores))))
     return tuple(compared)
+
+
+def _deal_sample(samples: Samples, units: Units, options: HeadOptions, rows: Ints) -> tuple[Samples, Ints]:
+    part = Samples(samples.vectors[rows], samples.y[rows], samples.labels)
+    of = np.unique(units.of[rows], return_inverse=True)[1].astype(np.int64)
+    return part, deal_folds(part.y, Units(of, int(of.max()) + 1, 0), options.folds, options.seed)
 
 
 def _sample(y: Ints, seed: int) -> Ints:
@@ -230,5 +239,6 @@ def _told(samples: Samples, units: Units, fold: Ints) -> list[str]:
         notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
     whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
     if whole:
-        notes.append(f"all photos of {listed(whole)} belong together: they were trained on and not tested")
+        why = "belong together, as one group or copies of one photo"
+        notes.append(f"all photos of {listed(whole)} {why}: they were trained on and not tested")
     return notes

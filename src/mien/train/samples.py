@@ -15,25 +15,18 @@ from mien.types import UNKNOWN, Floats, Ints
 FEW = 20
 """A class with fewer photos is warned about."""
 
-_SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """Vectors (n, d) of length 1, the numbers of their labels (n,), and what must stay on one side of a split.
 
-    `groups` and `hashes` hold one name or None per row, or are None altogether.
+    `groups` holds one name or None per row, or is None altogether.
     """
 
     vectors: Doubles
     y: Ints
     labels: tuple[str, ...]
     groups: Sequence[str | None] | None = None
-    hashes: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -41,30 +34,28 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """What to train on, what to validate on where the data names it (`held_name`: "val" or "test"), and strangers.
+    """What to train on, strangers, and what to validate on where the data names it (`held_name`: "val" or "test").
 
-    `train_rows` and `held_rows` tell which of the rows that came each of theirs was.
+    `held` (m, d) are of length 1, and strangers are among them. `train_rows`, `stranger_rows` and `held_rows` tell
+    which of the rows that came each of theirs was.
     """
 
     train: Samples
     train_rows: Ints
-    held: Samples | None
+    strangers: Doubles
+    stranger_rows: Ints
+    held: Doubles | None
     held_rows: Ints
     held_name: str | None
-    strangers: Doubles
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Clues:
-    """What is known of each row beside its label: a group, a split, a content hash; None where nothing is."""
-
-    groups: Sequence[str | None] | None = None
-    splits: Sequence[str | None] | None = None
-    hashes: Sequence[str | None] | None = None
-
-
-def prepare(vectors: Floats, labels: Sequence[str], clues: Clues, strangers: Floats | None) -> Prepared:
+def prepare(
+    vectors: Floats,
+    labels: Sequence[str],
+    groups: Sequence[str | None] | None = None,
+    splits: Sequence[str | None] | None = None,
+) -> Prepared:
     """Rows as they came -> rows to train on, in an order of their own, so that the order they came in changes nothing.
 
     Rows labelled `UNKNOWN` are strangers. Where the data names splits, "train" and unnamed rows are trained on, "val"
@@ -73,68 +64,55 @@ def prepare(vectors: Floats, labels: Sequence[str], clues: Clues, strangers: Flo
     Raises:
         DataError: there is nothing to train on; the sentence says why and what to do.
     """
-    _check(vectors, labels, clues)
-    unfamiliar = vectors[:0] if strangers is None else strangers
-    _check_vectors(unfamiliar, vectors.shape[1])
-    roles = [_role(split) for split in clues.splits] if clues.splits is not None else ["train"] * len(labels)
-    train = [i for i in _order(vectors, labels, clues) if roles[i] == "train"]
+    _check(vectors, labels, groups, splits)
+    roles = [split or "train" for split in splits or [None] * len(labels)]
+    train = [i for i in _order(vectors, labels, groups) if roles[i] == "train"]
     if not train:
         raise DataError("no photo belongs to the training split: name some 'train' in the data, or drop the splits")
     named = [i for i in train if labels[i] != UNKNOWN]
+    strangers = [i for i in train if labels[i] == UNKNOWN]
     names = _classes([labels[i] for i in named])
     held_name = next((name for name in ("val", "test") if name in roles), None)
-    held = [i for i, role in enumerate(roles) if role == held_name and labels[i] in names]
-    extra = vectors[[i for i in train if labels[i] == UNKNOWN]]
-    others = {labels[i] for i, role in enumerate(roles) if role == held_name} - set(names) - {UNKNOWN}
+    kept_back = [i for i, role in enumerate(roles) if role == held_name]
+    others = {labels[i] for i in kept_back} - {*names, UNKNOWN}
+    held = [i for i in kept_back if labels[i] not in others]
+    if all(labels[i] == UNKNOWN for i in held):
+        held = []
     return Prepared(
-        train=_take(named, vectors, labels, names, clues),
+        train=_take(named, vectors, labels, names, groups),
         train_rows=np.array(named, dtype=np.int64),
-        held=_take(held, vectors, labels, names, clues) if held else None,
+        strangers=unit(vectors[strangers]),
+        stranger_rows=np.array(strangers, dtype=np.int64),
+        held=unit(vectors[held]) if held else None,
         held_rows=np.array(held, dtype=np.int64),
         held_name=held_name if held else None,
-        strangers=unit(_rows_in_order(np.concatenate([extra, unfamiliar]))),
         notes=(*_few([labels[i] for i in named]), *_untrained(others, held_name)),
     )
 
 
-def _check(vectors: Floats, labels: Sequence[str], clues: Clues) -> None:
+def _check(
+    vectors: Floats,
+    labels: Sequence[str],
+    groups: Sequence[str | None] | None,
+    splits: Sequence[str | None] | None,
+) -> None:
     if len(labels) == 0:
         raise DataError("there is no photo with a face to train on: check the folder, or look at what was rejected")
-    for what, rows in (
-        ("labels", labels),
-        ("groups", clues.groups),
-        ("splits", clues.splits),
-        ("hashes", clues.hashes),
-    ):
+    if vectors.ndim != 2:
+        raise ValueError(f"vectors of shape (n, d) are needed, not {vectors.shape}")
+    for what, rows in (("labels", labels), ("groups", groups), ("splits", splits)):
         if rows is not None and len(rows) != len(vectors):
             raise ValueError(f"{len(vectors)} vectors, but {len(rows)} {what}")
-    _check_vectors(vectors, None)
-
-
-def _check_vectors(vectors: Floats, dimension: int | None) -> None:
-    if vectors.ndim != 2 or vectors.shape[1] != (dimension or vectors.shape[1]):
-        raise ValueError(f"vectors of shape (n, {dimension or 'd'}) are needed, not {vectors.shape}")
     broken = int((~np.isfinite(vectors)).any(axis=1).sum())
     if broken:
         raise DataError(f"{broken} of {len(vectors)} vectors hold values that are not finite: embed the photos anew")
 
 
-def _role(split: str | None) -> str:
-    plain = (split or "train").strip().lower()
-    return next((role for role, words in _SPLITS.items() if plain in words), plain)
-
-
-def _order(vectors: Floats, labels: Sequence[str], clues: Clues) -> list[int]:
-    def key(i: int) -> tuple[str, bytes, str, str]:
-        group = clues.groups[i] if clues.groups is not None else None
-        content = clues.hashes[i] if clues.hashes is not None else None
-        return labels[i], vectors[i].tobytes(), group or "", content or ""
+def _order(vectors: Floats, labels: Sequence[str], groups: Sequence[str | None] | None) -> list[int]:
+    def key(i: int) -> tuple[str, bytes, str]:
+        return labels[i], vectors[i].tobytes(), (groups[i] if groups is not None else None) or ""
 
     return sorted(range(len(labels)), key=key)
-
-
-def _rows_in_order(vectors: Floats) -> Floats:
-    return vectors[sorted(range(len(vectors)), key=lambda i: vectors[i].tobytes())]
 
 
 def _classes(labels: Sequence[str]) -> tuple[str, ...]:
@@ -150,14 +128,16 @@ def _classes(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(counts))
 
 
-def _take(rows: list[int], vectors: Floats, labels: Sequence[str], names: tuple[str, ...], clues: Clues) -> Samples:
+def _take(
+    rows: list[int],
+    vectors: Floats,
+    labels: Sequence[str],
+    names: tuple[str, ...],
+    groups: Sequence[str | None] | None,
+) -> Samples:
     number = {name: i for i, name in enumerate(names)}
-
-    def pick(values: Sequence[str | None] | None) -> list[str | None] | None:
-        return None if values is None else [values[i] for i in rows]
-
     y = np.array([number[labels[i]] for i in rows], dtype=np.int64)
-    return Samples(unit(vectors[rows]), y, names, pick(clues.groups), pick(clues.hashes))
+    return Samples(unit(vectors[rows]), y, names, None if groups is None else [groups[i] for i in rows])
 
 
 def _few(labels: Sequence[str]) -> list[str]:

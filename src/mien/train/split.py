@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from mien.errors import DataError
 from mien.models.head import Doubles
-from mien.train.samples import Samples
+from mien.train.samples import Samples, listed
 from mien.types import Ints
 
 NEAR = 0.2
@@ -45,29 +45,59 @@ class Units:
 
 
 def find_units(samples: Samples) -> Units:
-    """Samples -> what stays together: rows of one group, rows of one content hash, and near-duplicate vectors.
+    """Samples -> what stays together: rows of one group, equal vectors, and near-duplicate vectors.
 
     Groups are set aside where every class is a single one, as when the group is the person to be recognised; likeness
-    is set aside within a class whose photos are all alike, for they could not be told from copies.
+    is set aside within a class whose photos are all alike, for they could not be told from copies. Equal vectors are
+    copies for certain, and always stay together.
 
     Raises:
         DataError: each class holds copies of one photo only, so that nothing can be held back for a test.
     """
     n, k = len(samples), len(samples.labels)
-    same = _equal_rows(samples.hashes)
+    same = _equal_rows([vector.tobytes() for vector in samples.vectors])
     grouped = _join(n, [same, _equal_rows(samples.groups)])
     notes = []
     if samples.groups is not None and (_units_per_class(grouped, samples.y, k) < 2).all():
         notes.append("every class is one group, so groups were not kept together")
         grouped = _join(n, [same])
-    if (_units_per_class(grouped, samples.y, k) < 2).all():
+    several = _units_per_class(grouped, samples.y, k) >= 2
+    if not several.any():
         raise DataError("each class holds copies of one photo only: add different photos")
     joined = _join_near(grouped, samples.vectors, np.zeros(n, dtype=bool))
     alike = _units_per_class(joined, samples.y, k) < 2
     if alike.any():
         joined = _join_near(grouped, samples.vectors, alike[samples.y])
+    if suspects := [samples.labels[j] for j in np.flatnonzero(alike & several)]:
+        notes.append(
+            f"all photos of {listed(suspects)} are nearly alike: if they are copies of one, the figures flatter"
+        )
     copies = n - _number(_join(n, [same])) + _number(grouped) - _number(joined)
     return Units(joined, _number(joined), copies, tuple(notes))
+
+
+def units_to_test(samples: Samples, folds: int, seeds: Sequence[int]) -> Units:
+    """Samples -> units which, dealt by each of these seeds, leave photos in two folds at least to test on.
+
+    Groups are set aside where they leave none, as when each class was seen in one group only.
+
+    Raises:
+        DataError: no photo can be held back for a test, with groups or without.
+    """
+    units = find_units(samples)
+    if _all_testable(samples, units, folds, seeds):
+        return units
+    if samples.groups is not None:
+        units = find_units(replace(samples, groups=None))
+        note = "kept together, the groups leave no photo to test on: they were split, and the figures flatter"
+        if _all_testable(samples, units, folds, seeds):
+            return replace(units, notes=(note, *units.notes))
+    raise DataError("too few photos differ from each other for any to be held back for a test: add different photos")
+
+
+def leaves_a_test(fold: Ints) -> bool:
+    """Whether a deal left photos in two folds at least to test on."""
+    return len(np.unique(fold[fold != TRAIN_ONLY])) >= 2
 
 
 def deal_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
@@ -93,9 +123,8 @@ def deal_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
     return _keep_every_class(y, units, fold[units.of])
 
 
-def hold_out(y: Ints, units: Units, share: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Class numbers (n,) and units -> True (n,) for about `share` of the rows, to be kept from training."""
-    return np.asarray(deal_folds(y, units, max(2, round(1 / share)), seed) == 0)
+def _all_testable(samples: Samples, units: Units, folds: int, seeds: Sequence[int]) -> bool:
+    return all(leaves_a_test(deal_folds(samples.y, units, folds, seed)) for seed in seeds)
 
 
 def _keep_every_class(y: Ints, units: Units, fold: Ints) -> Ints:

@@ -1,0 +1,127 @@
+"""What training counts and keeps, on vectors made up so that every photo's part in it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.collect import DataSet
+from mien.errors import DataError
+from mien.flows.chain import Chain, chain
+from mien.flows.drive import Drive
+from mien.flows.train import Trained, TrainOptions, train
+from mien.models.head import Head
+from mien.store import bundle as bundles
+from mien.train.seen import digests
+from mien.types import UNKNOWN, Embedding, Face, Origin, PhotoRef, Reason, Rejected
+from tests.train.clusters import clusters
+
+pytestmark = pytest.mark.usefixtures("models_home")
+
+FACE = Face(0, (0.0, 0.0, 9.0, 9.0), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp(Drive):
+    """A drive that finds a vector of the label's own in each photo, and no face where the name says so."""
+
+    made: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = field(default_factory=dict)
+
+    def vectors(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
+        labels = sorted({ref.origin.label or "" for ref in refs})
+        vectors, _ = clusters([len(refs)] * len(labels), spread=0.4)
+        for i, ref in enumerate(refs):
+            if "faceless" in ref.key:
+                yield Rejected(ref.origin, "detect", Reason.NO_FACE)
+                continue
+            at = labels.index(ref.origin.label or "") * len(refs) + i
+            self.made[ref.key] = vectors[at]
+            yield Embedding(ref.origin, FACE, vectors[at])
+
+
+def photos(label: str | None, count: int, faceless: int = 0, split: str | None = None) -> list[PhotoRef]:
+    names = [f"{split}/{label}/{i}" for i in range(count)] + [f"{split}/{label}/faceless {i}" for i in range(faceless)]
+    return [PhotoRef(Origin(name, label, split)) for name in names]
+
+
+def trained(refs: list[PhotoRef], tmp_path: Path, drive: Drive | None = None) -> Trained:
+    data = DataSet.of(refs, [])
+    return train(data, "made up", tmp_path / "x.mien", chain("mtcnn"), TrainOptions(), drive or MadeUp(1))
+
+
+def card(tmp_path: Path) -> str:
+    return (tmp_path / "x.mien" / "card.md").read_text("utf-8").replace("\u00a0", " ")
+
+
+def test_a_labelled_photo_without_a_face_is_an_error_of_its_class(tmp_path: Path) -> None:
+    found = trained(photos("ann", 12) + photos("bob", 10, faceless=2), tmp_path).evaluation
+    assert (found.n, found.accuracy.of, found.accuracy_all.of, found.strangers) == (24, 22, 24, 0)
+    assert found.per_class["bob"].rejected == 2
+
+
+def test_a_class_without_any_face_is_refused_by_name(tmp_path: Path) -> None:
+    refs = photos("ann", 12) + photos("bob", 12) + photos("cy", 0, faceless=3) + photos("dee", 0, faceless=1)
+    with pytest.raises(DataError, match="none of the photos of cy, dee can be used"):
+        trained(refs, tmp_path)
+    assert not (tmp_path / "x.mien").exists()
+
+
+def test_a_class_of_the_test_split_need_not_be_learnt(tmp_path: Path) -> None:
+    known = [*photos("ann", 12, split="train"), *photos("bob", 12, split="train"), *photos("ann", 4, split="test")]
+    found = trained([*known, *photos("cy", 1, faceless=2, split="test")], tmp_path).evaluation
+    assert (found.n, found.strangers, found.rejected) == (4, 0, 0), "cy is left out, whether found or not"
+
+
+def test_strangers_that_set_the_threshold_are_not_half_counted(tmp_path: Path) -> None:
+    refs = photos("ann", 15) + photos("bob", 15) + photos(UNKNOWN, 24, faceless=4)
+    found = trained(refs, tmp_path)
+    assert (found.evaluation.n, found.evaluation.strangers, found.evaluation.rejected) == (30, 0, 0)
+    assert len(found.rejected) == 4
+    assert "from 24 photos of strangers in the data" in card(tmp_path)
+    assert "There were no other faces of strangers to measure it on" in card(tmp_path)
+
+
+def test_strangers_of_the_held_out_split_are_measured_with_those_rejected(tmp_path: Path) -> None:
+    refs = [
+        ref
+        for split, n in (("train", 14), ("test", 5))
+        for ref in [
+            *photos("ann", n, split=split),
+            *photos("bob", n, faceless=1, split=split),
+            *photos(UNKNOWN, 2 * n, faceless=3, split=split),
+        ]
+    ]
+    found = trained(refs, tmp_path).evaluation
+    assert (found.n, found.strangers, found.rejected) == (11, 13, 4)
+    assert found.unknown.false_accepts.of == 10
+    assert "Measured on 10 faces of strangers" in card(tmp_path)
+
+
+def test_rejected_photos_count_only_for_classes_that_were_tested(tmp_path: Path) -> None:
+    burst = [PhotoRef(Origin(ref.key, "cy", group="burst")) for ref in photos("cy", 10, faceless=4)]
+    found = trained([*photos("ann", 12, faceless=1), *photos("bob", 12), *burst], tmp_path)
+    assert found.fit.folds.training_only == 10
+    assert (found.evaluation.n, found.evaluation.accuracy.of) == (25, 24)
+    assert "cy" not in {r.origin.label for r in found.evaluation.rejections}
+
+
+def test_the_bundle_knows_what_it_was_made_from_and_its_head_does_not_mind(tmp_path: Path) -> None:
+    drive = MadeUp(1)
+    splits = [*photos("ann", 8, split="train"), *photos("bob", 8, split="train"), *photos("bob", 3, split="test")]
+    trained([*splits, *photos(UNKNOWN, 2, split="train"), *photos(None, 2)], tmp_path, drive)
+    made = bundles.load(tmp_path / "x.mien")
+    wanted = [vector for key, vector in drive.made.items() if key.startswith("train/")]
+    assert made.arrays["trained_on"].tolist() == sorted(digests(np.stack(wanted)).tolist())
+    assert len(wanted) == 18
+    assert Head.load(made.manifest["head"], made.arrays).labels == ("ann", "bob")
+
+
+def test_a_threshold_from_two_classes_is_a_guess_on_the_card_as_well(tmp_path: Path) -> None:
+    found = trained(photos("ann", 12) + photos("bob", 12), tmp_path)
+    assert found.fit.unknown.rate is None
+    assert "The threshold is a guess" in card(tmp_path)
+    assert "aims at" not in card(tmp_path)
