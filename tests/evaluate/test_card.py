@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -58,11 +59,28 @@ def test_weights_that_may_not_be_sold_are_named() -> None:
 
 def test_what_was_not_measured_is_said_and_not_invented() -> None:
     alone = evaluate([predicted("1", "ann", "ann")], LABELS, 0.5).as_json()
-    text = render_card(facts(measured=alone, unknown=None))
-    assert "never answers" in text
-    assert "no faces of strangers" in text
+    text = render_card(facts(measured=alone))
+    assert "no other faces of strangers" in text
     assert "nan" not in text.lower()
     assert "None" not in text
+
+
+def test_without_a_threshold_nothing_is_said_to_be_measured_at_it() -> None:
+    results = evaluate(RESULTS, NAMES, -math.inf).as_json()
+    alone = evaluate([predicted("1", "ann", "ann")], LABELS, -math.inf).as_json()
+    for measured in (results, alone):
+        text = render_card(facts(measured=measured, unknown=None))
+        assert 'never answers "unknown"' in text
+        assert "at the threshold" not in text
+        assert "let in" not in text
+        assert "inf" not in text.split("## Unknown")[1]
+
+
+def test_a_threshold_that_is_a_guess_states_no_rate() -> None:
+    guess = {"threshold": 0.5, "false_accept_rate": None, "estimated": "midway between known and strangers"}
+    text = render_card(facts(unknown=guess))
+    assert "The threshold is a guess, midway between known and strangers." in text
+    assert "aims at" not in text
 
 
 def test_many_labels_are_summed_up() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -155,6 +156,16 @@ def test_results_may_come_from_a_generator() -> None:
         yield from SMALL
 
     assert evaluate(stream(), LABELS, 0.5).n == 5
+
+
+def test_of_many_labels_only_the_answer_is_kept() -> None:
+    labels = [f"person {i}" for i in range(400)]
+    stream = (predicted(str(i), labels[i % 7], labels[i % 5], labels=labels) for i in range(500))
+    tracemalloc.start()
+    evaluate(stream, labels, 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6, "all probabilities of these photos would take 18 MB"
 
 
 @st.composite

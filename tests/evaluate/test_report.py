@@ -139,6 +139,26 @@ def test_little_to_show_still_makes_a_page(results: list[Prediction | Rejected])
     assert ">None<" not in html
 
 
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param(crowd(classes=3, photos=60, strangers=20)[0], id="known and strangers"),
+        pytest.param([predicted("1", "person 0", "person 0", labels=["person 0", "person 1"])], id="known only"),
+        pytest.param([predicted("1", "zoe", "person 0", labels=["person 0", "person 1"])], id="strangers only"),
+    ],
+)
+def test_a_bundle_without_a_threshold_shows_no_figure_at_it(results: list[Prediction | Rejected]) -> None:
+    html = render_report(evaluate(results, [f"person {i}" for i in range(3)], -np.inf), ABOUT)
+    outlined(html)
+    text = re.sub(r"<style>.*</style>", "", html, flags=re.DOTALL)
+    assert "friends.mien has no threshold for “unknown”: a stranger" in text
+    assert "At the threshold" not in text
+    assert "at the threshold" not in text
+    assert "above the threshold" not in text
+    assert "threshold in force" not in text
+    assert "inf," not in text
+
+
 def text_of(html: str, start: str, end: str) -> str:
     return html.split(start, 1)[1].split(end, 1)[0]
 

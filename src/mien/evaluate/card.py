@@ -20,7 +20,8 @@ def render_card(facts: Mapping[str, Any]) -> str:
     `weights` (mappings with `name`, `licence`, `commercial`: yes, no or unknown), `measured` (what
     `Evaluation.as_json` gives) and `how` it was measured (a text that follows "Measured").
     May be there: `purpose`, `version`, `seed`, `head`, `notes` (texts, in the order in which they matter), and
-    `unknown` with `threshold`, `false_accept_rate` (the rate aimed at) and `estimated` (how, in words).
+    `unknown` with `threshold`, `false_accept_rate` (the rate aimed at; None where that is a guess) and `estimated`
+    (how, in words).
 
     Raises:
         KeyError, jinja2.UndefinedError: a needed fact is missing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -104,7 +104,7 @@ def stranger_chart(unknown: OpenSet, reach: float) -> Chart:
     fars = [p.far for p in unknown.roc]
     far, named = unknown.false_accepts.value, unknown.known_named.value
     dots: tuple[Dot, ...] = ()
-    if far is not None and named is not None and far <= reach:
+    if far is not None and named is not None and far <= reach and isfinite(unknown.threshold):
         title = f"at the threshold: {percent(far)} of strangers let in, {percent(named)} of the known named rightly"
         dots = (Dot(_x(far / reach), _y(named), 5, title),)
     return Chart(

@@ -33,8 +33,8 @@ def evaluate(results: Iterable[Prediction | Rejected], labels: Sequence[str], th
     known, strangers = sorted_out.known, sorted_out.strangers
     index = {label: i for i, label in enumerate(known_labels)}
     matrix = _confusion(known, index)
-    right = np.array([p.top[0][0] == p.origin.label for p in known], dtype=bool)
-    bins = reliability(np.array([_probability(p) for p in known], dtype=np.float64), right)
+    right = np.array([a.label == a.truth for a in known], dtype=bool)
+    bins = reliability(np.array([a.probability for a in known], dtype=np.float64), right)
     missed = Counter(label for r in sorted_out.rejected if (label := r.origin.label) in index)
     hits, faces, n = int(right.sum()), len(known), len(known) + missed.total()
     return Evaluation(
@@ -55,32 +55,44 @@ def evaluate(results: Iterable[Prediction | Rejected], labels: Sequence[str], th
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is kept of a prediction: of a thousand labels to each of ten thousand photos only the best one counts."""
+
+    uri: str
+    truth: str | None
+    label: str
+    probability: float
+    familiarity: float
+
+
 @dataclass(slots=True)
 class _SortedOut:
     """Photos by what they can say: the known and strangers with a face, all rejected ones, and the unlabelled."""
 
     photos: int = 0
     unlabelled: int = 0
-    known: list[Prediction] = field(default_factory=list)
-    strangers: list[Prediction] = field(default_factory=list)
+    known: list[_Answer] = field(default_factory=list)
+    strangers: list[_Answer] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
 
 def _sort_out(results: Iterable[Prediction | Rejected], labels: frozenset[str]) -> _SortedOut:
-    first: dict[str, Prediction | Rejected] = {}
+    first: dict[str, _Answer | Rejected] = {}
     for result in results:
         # One face of a photo may fail where another passes: then the photo has a result.
         if result.key not in first or (isinstance(first[result.key], Rejected) and isinstance(result, Prediction)):
-            first[result.key] = result
+            first[result.key] = result if isinstance(result, Rejected) else _answer(result)
     out = _SortedOut(photos=len(first))
-    for result in first.values():
-        out.unlabelled += result.origin.label is None
-        if isinstance(result, Rejected):
-            out.rejected.append(result)
-        elif result.origin.label in labels:
-            out.known.append(result)
-        elif result.origin.label is not None:
-            out.strangers.append(result)
+    for kept in first.values():
+        truth = kept.origin.label if isinstance(kept, Rejected) else kept.truth
+        out.unlabelled += truth is None
+        if isinstance(kept, Rejected):
+            out.rejected.append(kept)
+        elif truth in labels:
+            out.known.append(kept)
+        elif truth is not None:
+            out.strangers.append(kept)
     if not out.photos:
         raise DataError("there is no photo to evaluate: the data named none")
     if out.unlabelled == out.photos:
@@ -91,22 +103,22 @@ def _sort_out(results: Iterable[Prediction | Rejected], labels: frozenset[str]) 
     return out
 
 
-def _probability(prediction: Prediction) -> float:
-    value = prediction.top[0][1]
-    return value if isfinite(value) else 0.0
+def _answer(prediction: Prediction) -> _Answer:
+    label, probability = prediction.top[0]
+    sure = probability if isfinite(probability) else 0.0
+    return _Answer(prediction.key, prediction.origin.label, label, sure, prediction.familiarity)
 
 
-def _familiarities(predictions: list[Prediction]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.array([p.familiarity for p in predictions], dtype=np.float64)
+def _familiarities(answers: list[_Answer]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([a.familiarity for a in answers], dtype=np.float64)
 
 
-def _confusion(known: list[Prediction], index: dict[str, int]) -> Ints:
+def _confusion(known: list[_Answer], index: dict[str, int]) -> Ints:
     matrix = np.zeros((len(index), len(index)), dtype=np.int64)
-    for p in known:
-        truth, answer = p.origin.label, p.top[0][0]
-        if answer not in index:
-            raise ValueError(f"the answer {answer!r} for {p.key} is not among the labels")
-        matrix[index[truth or ""], index[answer]] += 1
+    for a in known:
+        if a.label not in index:
+            raise ValueError(f"the answer {a.label!r} for {a.uri} is not among the labels")
+        matrix[index[a.truth or ""], index[a.label]] += 1
     return matrix
 
 
@@ -140,8 +152,8 @@ def _macro_f1(matrix: Ints) -> Sampled:
     return Sampled(score(cells), None if flawless else bootstrap(cells, score, _SEED))
 
 
-def _mistakes(known: list[Prediction], strangers: list[Prediction], threshold: float) -> tuple[Mistake, ...]:
-    wrong = [(p, False) for p in known if p.top[0][0] != p.origin.label]
-    wrong += [(p, True) for p in strangers if p.familiarity >= threshold]
-    mistakes = [Mistake(p.key, p.origin.label or "", p.top[0][0], _probability(p), stranger) for p, stranger in wrong]
+def _mistakes(known: list[_Answer], strangers: list[_Answer], threshold: float) -> tuple[Mistake, ...]:
+    wrong = [(a, False) for a in known if a.label != a.truth]
+    wrong += [(a, True) for a in strangers if a.familiarity >= threshold]
+    mistakes = [Mistake(a.uri, a.truth or "", a.label, a.probability, stranger) for a, stranger in wrong]
     return tuple(sorted(mistakes, key=lambda m: (-m.probability, m.uri)))

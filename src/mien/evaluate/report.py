@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -68,6 +69,7 @@ def render_report(
         "confused": _most_confused(occurring),
         "weakest": classes[:_OPEN_ROWS],
         "others": classes[_OPEN_ROWS:],
+        "threshold": unknown.threshold if isfinite(unknown.threshold) else None,
         "reliability": reliability_chart(evaluation.bins),
         "curves": [stranger_chart(unknown, reach) for reach in (0.1, 1.0)] if unknown.roc else [],
         "mistakes": list(_shown(evaluation, thumbnail, most_mistakes)),
