@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from mien.words import printable
+from mien.words import counted, listed, printable
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,10 @@ def test_the_outcome_is_one_line_that_any_unicode_terminal_takes(text: str) -> N
     assert len(shown.splitlines()) <= 1
     assert shown.encode("utf-8").decode("utf-8") == shown
     assert printable(shown) == shown
+
+
+def test_notes_name_the_first_few_and_count_the_rest() -> None:
+    assert listed([1, 2, 3, 4, 5]) == "1, 2, 3, 4, 5"
+    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert listed(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
+    assert (counted(1, "photo"), counted(0, "photo"), counted(5, "row")) == ("1 photo", "0 photos", "5 rows")

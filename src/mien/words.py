@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unicodedata import category
 
 _JOINERS = "\u200c\u200d"  # Persian, Hindi and others are spelt with them
@@ -23,3 +24,14 @@ def _spelt(c: str) -> str:
     if "\udc80" <= c <= "\udcff":  # how Python keeps a byte that is not UTF-8
         return f"\\x{ord(c) - 0xDC00:02x}"
     return c.encode("unicode_escape").decode("ascii")
+
+
+def listed(things: Sequence[object], most: int = 5) -> str:
+    """The first few of many: `a, b, c and 4 more`."""
+    shown = ", ".join(str(thing) for thing in things[:most])
+    return shown if len(things) <= most else f"{shown} and {len(things) - most} more"
+
+
+def counted(n: int, one: str) -> str:
+    """A number and its noun: `1 photo`, `2 photos`."""
+    return f"{n} {one if n == 1 else one + 's'}"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mien.collect import READERS, DataOptions, open_data, photos
-from mien.collect.notes import counted, listed
 from mien.errors import DataError
 
 Lay = Callable[..., Path]
@@ -87,9 +86,3 @@ def test_real_folders_of_photos(data: Path) -> None:
     refs = photos([data / "identity" / "orl", data / "identity" / "celeb5"])
     assert len(refs) == 318
     assert len({ref.key for ref in refs}) == 318
-
-
-def test_notes_name_the_first_few_and_count_the_rest() -> None:
-    assert listed([1, 2, 3]) == "1, 2, 3"
-    assert listed(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
-    assert (counted(1, "photo"), counted(0, "photo"), counted(5, "row")) == ("1 photo", "0 photos", "5 rows")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.train.samples import listed, prepare
+from mien.train.samples import prepare
 from mien.types import UNKNOWN
 from tests.train.clusters import clusters
 
@@ -115,8 +115,3 @@ def test_a_split_of_strangers_alone_measures_nothing() -> None:
     labels[10:] = [UNKNOWN] * 5
     made = prepare(vectors, labels, splits=["train"] * 10 + ["test"] * 5)
     assert (made.held, made.held_name, len(made.held_rows)) == (None, None, 0)
-
-
-def test_long_lists_are_cut_at_five() -> None:
-    assert listed(list("abcde")) == "a, b, c, d, e"
-    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, many, seconds
+from mien.cli.output import Output, seconds
+from mien.words import counted
 
 
 def embed(
@@ -61,5 +62,5 @@ def embed(
         "embedder": way.embedder,
     }
     written = ", ".join(str(path) for path in done.files)
-    found = f"{many(done.faces, 'face')} of {many(done.photos, 'photo')}"
+    found = f"{counted(done.faces, 'face')} of {counted(done.photos, 'photo')}"
     show.record(fields, f"{found} in {done.seconds:.1f} s: {written}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, many
+from mien.cli.output import Output
+from mien.words import counted
 
 if TYPE_CHECKING:
     from mien.flows.look import Seen
@@ -43,7 +44,7 @@ def look(
         else:
             faces += len(result.faces)
             out.record(_fields(result, way.detector), _text(result))
-    out.note(f"{many(faces, 'face')}, {many(len(rejected), 'photo')} without a result")
+    out.note(f"{counted(faces, 'face')}, {counted(len(rejected), 'photo')} without a result")
     if not faces and all(item.reason is Reason.MISSING for item in rejected):
         raise typer.Exit(1)
 
@@ -64,7 +65,7 @@ def _fields(seen: Seen, detector: str) -> dict[str, Any]:
 
 
 def _text(seen: Seen) -> str:
-    lines = [f"{seen.key}: {seen.width} x {seen.height}, {many(len(seen.faces), 'face')}"]
+    lines = [f"{seen.key}: {seen.width} x {seen.height}, {counted(len(seen.faces), 'face')}"]
     for face, quality in seen.faces:
         box = " ".join(f"{value:.0f}" for value in face.box)
         lines.append(

@@ -119,11 +119,6 @@ def _tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         bar.stop()
 
 
-def many(count: int, one: str) -> str:
-    """A number with its word: 1 face, 2 faces."""
-    return f"{count} {one}" + "s" * (count != 1)
-
-
 def seconds(value: float) -> float:
     """Rounded for a record: milliseconds are enough."""
     return round(value, 3)

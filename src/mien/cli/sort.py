@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, many
+from mien.cli.output import Output
+from mien.words import counted, printable
 
 if TYPE_CHECKING:
     from mien.flows.sort import Sorted
@@ -40,10 +41,10 @@ def sort(
             out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
     out.rejections(done.rejected)
     if done.plan.elsewhere:
-        where = f"{many(done.plan.elsewhere, 'photo')} filed before under another label than now"
+        where = f"{counted(done.plan.elsewhere, 'photo')} filed before under another label than now"
         out.note(f"note: {where}: undo that run first to have them filed anew")
     for act, reason in done.outcome.failed:
-        out.note(f"left alone: {act.source}: {reason}")
+        out.note(f"left alone: {printable(str(act.source))}: {reason}")
     plan = done.plan
     fields = {
         "planned": len(plan.acts),
@@ -67,6 +68,6 @@ def _text(done: Sorted, dst: Path, dry_run: bool) -> str:
         return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
     what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
-        return f"{many(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
+        return f"{counted(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
     undo = f"; take it back with: mien undo {done.path}"
-    return f"{len(done.outcome.done)} of {many(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"
+    return f"{len(done.outcome.done)} of {counted(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"

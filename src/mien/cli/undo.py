@@ -9,6 +9,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
+from mien.words import printable
 
 
 def undo(
@@ -22,7 +23,7 @@ def undo(
     out = Output(json, quiet)
     outcome = step(journal)
     for act, reason in outcome.failed:
-        out.note(f"left alone: {act.target}: {reason}")
+        out.note(f"left alone: {printable(str(act.target))}: {reason}")
     fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
     out.record(fields, f"{len(outcome.done)} files put back, {len(outcome.failed)} left alone")
     if outcome.failed:

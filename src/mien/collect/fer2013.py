@@ -12,10 +12,10 @@ import numpy as np
 
 from mien.collect.columns import first_of, split_named
 from mien.collect.dataset import DataOptions, DataSet
-from mien.collect.notes import counted, listed
 from mien.collect.tables import rows
 from mien.errors import DataError
 from mien.types import Origin, PhotoRef
+from mien.words import counted, listed
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIDE = 48

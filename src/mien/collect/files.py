@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from mien.collect.notes import counted, listed
 from mien.collect.walk import PICTURES, readable
+from mien.words import counted, listed
 
 
 class Files:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mien.collect.columns import split_named
 from mien.collect.dataset import DataOptions, DataSet
-from mien.collect.notes import counted, listed
 from mien.collect.walk import Found, Walk, walk
 from mien.errors import DataError
 from mien.types import Origin, PhotoRef
+from mien.words import counted, listed
 
 
 def read(data: Path, options: DataOptions) -> DataSet:

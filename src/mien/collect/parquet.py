@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 
 from mien.collect.columns import Columns, choose, doubts, first_of, split_named
 from mien.collect.dataset import DataOptions, DataSet
-from mien.collect.notes import counted, listed
 from mien.collect.walk import folder_at, walk
 from mien.errors import DataError
 from mien.types import Origin, PhotoRef
+from mien.words import counted, listed
 
 _BATCH = 32
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from mien.collect.columns import FILES, Columns, choose, doubts, first_of, split_named
 from mien.collect.dataset import DataOptions, DataSet
 from mien.collect.files import Files
-from mien.collect.notes import counted, listed
 from mien.collect.walk import PICTURES, folder_at, walk
 from mien.errors import DataError
 from mien.types import Origin, PhotoRef
+from mien.words import counted, listed
 
 DELIMITERS = ",;\t"
 

@@ -51,7 +51,9 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
         MissingExtra: scikit-image, which carries the photos, is not installed.
         DataError: `folder` holds something already, or cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file: name a folder")
+    if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty: the demo writes into a folder of its own, name another or remove it")
     album(folder)
     say(

@@ -21,9 +21,9 @@ from mien.flows.report import licences, report, today
 from mien.store import bundle as bundles
 from mien.train import RECIPES
 from mien.train.head import HeadFit, HeadOptions
-from mien.train.samples import listed
 from mien.train.seen import SEEN, digests
 from mien.types import UNKNOWN, Embedding, Origin, Prediction, Rejected
+from mien.words import listed
 
 _LEARNT = (None, "train")  # the splits of photos that are learnt from
 

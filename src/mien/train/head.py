@@ -15,10 +15,11 @@ from mien.errors import DataError
 from mien.models.head import Doubles, Head, softmax
 from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
-from mien.train.samples import Prepared, Samples, listed, prepare
+from mien.train.samples import Prepared, Samples, prepare
 from mien.train.split import TRAIN_ONLY, Units, deal_folds, leaves_a_test, units_to_test
 from mien.train.unknown import Evidence, Unknown, describe, leave_classes_out, set_threshold
 from mien.types import Floats, Ints
+from mien.words import listed
 
 _COMPARE_ON = 4000
 """The candidates are compared on so many photos at most; the best is then fitted to all."""

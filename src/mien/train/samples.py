@@ -11,6 +11,7 @@ import numpy as np
 from mien.errors import DataError
 from mien.models.head import Doubles, unit
 from mien.types import UNKNOWN, Floats, Ints
+from mien.words import listed
 
 FEW = 20
 """A class with fewer photos is warned about."""
@@ -153,9 +154,3 @@ def _untrained(others: set[str], held_name: str | None) -> list[str]:
     if not others:
         return []
     return [f"the {held_name} split also holds {listed(sorted(others))}, not in training: left out of the validation"]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Up to five names, and how many more there are."""
-    shown = ", ".join(names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from mien.errors import DataError
 from mien.models.head import Doubles
-from mien.train.samples import Samples, listed
+from mien.train.samples import Samples
 from mien.types import Ints
+from mien.words import listed
 
 NEAR = 0.2
 """Two vectors nearer than this share of the data's root-mean-square distance are taken for copies of one photo.
