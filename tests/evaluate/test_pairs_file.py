@@ -97,3 +97,11 @@ def test_the_real_list_of_pairs_is_read(data: Path) -> None:
     assert sum(p.same for p in pairs) == 600
     assert {p.fold for p in pairs} == {1, 2}
     assert all((data / "identity" / "lfw" / p.a).is_file() for p in pairs[:50])
+
+
+def test_a_heading_that_ends_in_a_tab_is_no_accident(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("1\t\nAnna\t1\t2\nAnna\t1\tBert\t1\n")
+    assert [pair.same for pair in read_pairs(tmp_path / "pairs.txt")] == [True, False]
+    (tmp_path / "pairs.txt").write_text("0\t")
+    with pytest.raises(DataError):
+        read_pairs(tmp_path / "pairs.txt")

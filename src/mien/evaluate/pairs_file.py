@@ -84,7 +84,7 @@ def _lfw(path: Path, lines: Sequence[str]) -> list[Pair]:
     rows = [(i, line.split("\t") if "\t" in line else line.split()) for i, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         return []
-    head, body = [int(part) for part in rows[0][1]], rows[1:]
+    head, body = [int(part) for part in rows[0][1] if part.strip()], rows[1:]
     folds, size = (head[0], head[1]) if len(head) == 2 else (1, head[0])
     expected = 2 * folds * size
     if len(body) != expected or not size:
