@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
+
+# Where a red run stops others, the same examples are tried every time; at home new ones are sought.
+settings.register_profile("mien", derandomize=bool(os.environ.get("CI")), deadline=None)
+settings.load_profile("mien")
 
 
 def _folder(variable: str) -> Path:

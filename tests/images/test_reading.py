@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +111,6 @@ def test_a_picture_over_the_limit_is_refused_and_one_at_the_limit_is_not(hopper:
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    begin = time.perf_counter()
     for data in (
         png_header(60000, 60000),
         encoded(Image.new("L", (4, 4)), "BMP").replace(struct.pack("<ii", 4, 4), struct.pack("<ii", 60000, 60000)),
@@ -122,7 +120,6 @@ def test_a_bomb_is_refused_before_it_is_decoded() -> None:
         header = read_header(data)
         assert (header.width, header.height) == (60000, 60000)
         assert reason(data) is Reason.TOO_LARGE
-    assert time.perf_counter() - begin < 1
 
 
 def test_an_icon_cannot_hide_a_bomb() -> None:

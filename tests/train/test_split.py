@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -201,8 +201,10 @@ def test_whatever_the_groups_each_deal_leaves_a_test(seed: int, k: int, families
     assert all(leaves_a_test(deal_folds(data.y, units, 5, s)) for s in (seed, seed + 1))
 
 
-def test_thousands_of_copies_fit_into_time_and_memory() -> None:
+def test_thousands_of_copies_fit_into_memory() -> None:
     vectors, labels = clusters([2000, 2000], spread=0.02)
-    started = time.perf_counter()
+    tracemalloc.start()
     find_units(samples(vectors, labels))
-    assert time.perf_counter() - started < 20
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300e6
