@@ -72,8 +72,11 @@ def test_the_short_side_does_not_matter() -> None:
     assert result.pixels.shape[1] == pytest.approx(1600 * result.scale)
 
 
-def test_only_jpegs_are_decoded_small(astronaut: bytes) -> None:
-    assert decode(astronaut, longest=100, max_megapixels=1).scale == 1
+def test_other_formats_are_averaged_down_after_decoding(astronaut: bytes) -> None:
+    small = decode(astronaut, longest=100, max_megapixels=1)
+    assert (small.scale, small.pixels.shape, small.width) == (0.25, (128, 128, 3), 512)
+    full = decode(astronaut, max_megapixels=1).pixels
+    assert np.abs(full.reshape(128, 4, 128, 4, 3).mean(axis=(1, 3)) - small.pixels).max() <= 1
 
 
 @pytest.mark.parametrize(

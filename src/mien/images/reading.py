@@ -40,8 +40,9 @@ def read_header(data: bytes) -> Header:
 def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) -> Decoded:
     """Bytes -> pixels (h, w, 3) RGB, upright.
 
-    A JPEG is decoded at 1/2, 1/4 or 1/8 as long as the longest side keeps `longest` pixels; other formats and
-    `longest` None give full size. More than `max_megapixels` at full size are refused before anything is decoded.
+    Pixels come at 1/2, 1/4 or 1/8 as long as the longest side keeps `longest` pixels: a JPEG is decoded so, others are
+    averaged afterwards; `longest` None gives full size. More than `max_megapixels` at full size are refused before
+    anything is decoded.
 
     Raises:
         ImageError: empty, unreadable (truncated too) or too large.
@@ -94,6 +95,10 @@ def _load(data: bytes, image: ImageFile.ImageFile, header: Header, divisor: int)
     rgb = flatten(image)
     if ends_early(image, rgb, data, divisor):
         raise ImageError(Reason.UNREADABLE, "the file ends before the picture does")
+    if scale == 1 and divisor > 1:
+        width = rgb.width
+        rgb = rgb.reduce(divisor)
+        scale = rgb.width / width
     rgb = upright(rgb, _turn_left(image, header.orientation))
     return Decoded(pixels_of(rgb), header.width, header.height, scale)
 

@@ -22,14 +22,14 @@ _BYTES_FOR_THE_REST: Final = 1 << 26
 class Decode:
     """PhotoRef -> Photo, upright RGB.
 
-    longest: large JPEGs are decoded smaller, as long as the longest side keeps this many pixels; None: never.
+    longest: large photos come smaller, as long as the longest side keeps this many pixels; None: never.
     max_megapixels: photos above are rejected before they are decoded.
     """
 
     longest: int | None
     max_megapixels: float
     name: ClassVar[str] = "decode"
-    batch_size: ClassVar[int] = 1
+    batch_size: ClassVar[int] = 8
     needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Photo | Rejected]:
