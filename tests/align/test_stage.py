@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mien import models
-from mien.align import Align, view
 from mien.align.landmarks import DlibLandmarks
-from mien.align.views import OPENFACE_LANDMARKS, ViewOptions
+from mien.align.stage import Align
+from mien.align.views import OPENFACE_LANDMARKS, ViewOptions, view
 from mien.images import decode, reading
 from mien.images import stage as images_stage
 from mien.types import Box, Crop, Faces, Origin, Photo, Pixels, Reason, Rejected

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien import atomic
-from mien.align import view
+from mien.align.views import view
 from mien.collect import photos
 from mien.errors import DataError, MienError
 from mien.flows.align import Aligned, align

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.align import view
+from mien.align.views import view
 from mien.errors import BundleError, DataError, UnknownName
 from mien.flows.chain import Chain, chain
 

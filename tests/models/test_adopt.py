@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from mien.errors import UnknownName, WeightsError
-from mien.models import add, ensure, identity, present, session, terms_of
-from mien.models.adopt import MAX_BYTES
+from mien.models import ensure, identity, present, session, terms_of
+from mien.models.adopt import MAX_BYTES, add
 from mien.models.cards import card
 from mien.models.graph import Graph
 

@@ -13,9 +13,9 @@ from types import MappingProxyType
 import pytest
 
 from mien.errors import UnknownName, WeightsError
-from mien.models import CARDS, cards, ensure, identity, present, pull, terms_of
+from mien.models import CARDS, cards, ensure, identity, present, terms_of
 from mien.models.cards import Download, Known
-from mien.models.fetch import fetch
+from mien.models.fetch import fetch, pull
 
 NETWORK = bytes(range(256)) * 600
 

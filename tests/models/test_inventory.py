@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 import pytest
 
-from mien.models import CARDS, add, cache, ensure, holdings, inventory, verify, weights
+from mien.models import CARDS, cache, ensure, inventory, weights
+from mien.models.adopt import add
 from mien.models.cards import Converted, PackageFile
-from mien.models.inventory import State, Where
+from mien.models.inventory import State, Where, holdings, verify
 
 
 def places() -> dict[str, Where]:

@@ -1,6 +1,24 @@
 """From faces in a photo to upright crops; knows views and landmarks, and nothing of what a crop is used for."""
 
-from mien.align.stage import Align
-from mien.align.views import VIEWS, View, view
+from __future__ import annotations
 
-__all__ = ["VIEWS", "Align", "View", "view"]
+from typing import Protocol
+
+from mien.registry import Registry
+from mien.types import Box, Floats, Pixels
+
+
+class LandmarkModel(Protocol):
+    """Pixels (h, w, 3) RGB and the box of a face in them -> (n, 2) points, float32."""
+
+    def __call__(self, pixels: Pixels, box: Box) -> Floats: ...
+
+
+class LandmarkModelFactory(Protocol):
+    """Makes the model of a name; opens nothing yet."""
+
+    def __call__(self, name: str, /) -> LandmarkModel: ...
+
+
+_DLIB = "mien.align.landmarks:DlibLandmarks"
+LANDMARKS: Registry[LandmarkModelFactory] = Registry("landmark model", {"dlib-5": _DLIB, "dlib-68": _DLIB})

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from mien.align import warp
-from mien.align.landmarks import DlibLandmarks
+from mien.align import LANDMARKS, warp
 from mien.align.views import STAND_IN, View
 from mien.images import ImageError, sharper
 from mien.stage import Needs
@@ -77,11 +76,11 @@ class Align:
             return warp.square(box, self.view.size, self.view.margin)
         target = np.array(self.view.template, np.float32) * self.view.size
         if self.view.points != "detector":
-            source = DlibLandmarks(self.view.points)(pixels, box)[list(self.view.indices)]
+            source = LANDMARKS.load(self.view.points)(self.view.points)(pixels, box)[list(self.view.indices)]
         elif face.landmarks is not None:
             source = face.landmarks[list(self.view.indices)] * scale
         else:
             # A detector without landmarks: the middles of the eyes from dlib's corners, which fix a similarity.
-            corners = DlibLandmarks(STAND_IN)(pixels, box)
+            corners = LANDMARKS.load(STAND_IN)(STAND_IN)(pixels, box)
             source, target = np.stack([corners[2:4].mean(axis=0), corners[0:2].mean(axis=0)]), target[:2]
         return warp.affine(source, target) if self.view.fit == "affine" else warp.similarity(source, target)

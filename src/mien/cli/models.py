@@ -23,7 +23,7 @@ app = typer.Typer(help="Weights: list them, download them, add files, check them
 @app.command("list")
 def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Every set of weights: its licence, whether commercial use is allowed, and where it is."""
-    from mien.models import holdings
+    from mien.models.inventory import holdings
 
     show, rows = Output(json, quiet), [("name", "kind", "commercial", "where", "size", "licence")]
     for held in holdings():
@@ -45,7 +45,7 @@ def pull(
 ) -> None:
     """Download weights from their owner, and check them."""
     from mien.models import card, terms_of
-    from mien.models import pull as download
+    from mien.models.fetch import pull as download
 
     with _bar(name, shown=not (json or quiet) and sys.stderr.isatty()) as progress:
         path = download(name, progress)
@@ -63,7 +63,7 @@ def add(
     quiet: options.Quiet = False,
 ) -> None:
     """Take a file of weights that you have."""
-    from mien.models import add as adopt
+    from mien.models.adopt import add as adopt
 
     added = adopt(file, name)
     how = "known by its checksum" if added.known else "not known by its checksum, but of the right shape"
@@ -75,7 +75,7 @@ def add(
 def verify(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Read every file of weights again and compare it with its checksum."""
     from mien.errors import WeightsError
-    from mien.models import verify as check
+    from mien.models.inventory import verify as check
 
     show, checks = Output(json, quiet), check()
     if json:

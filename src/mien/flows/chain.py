@@ -9,7 +9,8 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from mien import models
-from mien.align import Align, View, view
+from mien.align.stage import Align
+from mien.align.views import View, view
 from mien.config import settings
 from mien.detect import resolve
 from mien.detect.stage import Detect, Whole

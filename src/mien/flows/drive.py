@@ -91,23 +91,25 @@ class Remember:
 
         A file may have been replaced since it was looked up: what is remembered must be what was decoded.
         """
+        limit = settings().max_megapixels
         for ref in refs:
             sums.pop(ref.key, None)
-            data = _content(ref)
+            data = _content(ref, limit)
             if data is not None:
                 sums[ref.key] = digest(data)
             yield replace(ref, data=data)
 
 
 def _digests(refs: Sequence[PhotoRef]) -> dict[str, bytes]:
-    contents = ((ref.key, _content(ref)) for ref in refs)
+    limit = settings().max_megapixels
+    contents = ((ref.key, _content(ref, limit)) for ref in refs)
     return {key: digest(data) for key, data in contents if data is not None}
 
 
-def _content(ref: PhotoRef) -> bytes | None:
+def _content(ref: PhotoRef, max_megapixels: float) -> bytes | None:
     """A photo's bytes; None where they cannot be had, and the decoder will say why."""
     try:
-        return read(ref, settings().max_megapixels)
+        return read(ref, max_megapixels)
     except ImageError:
         return None
 

@@ -21,7 +21,7 @@ class Threads:
     """Runs chunks of items on `workers` threads.
 
     A chunk is as large as the largest batch that a stage asks for, and each worker streams its chunk through all
-    stages, so that photos are decoded and let go one by one. One chunk a worker waits beside the one in work.
+    stages, so that photos are decoded and let go a few at a time. One chunk a worker waits beside the one in work.
     """
 
     workers: int
