@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from mien.collect import fer2013, tables
@@ -12,7 +13,7 @@ from mien.errors import DataError
 from mien.registry import Registry
 from mien.types import Origin, PhotoRef
 
-__all__ = ["READERS", "DataOptions", "DataSet", "open_data", "photos"]
+__all__ = ["READERS", "DataOptions", "DataSet", "open_data", "outside", "photos"]
 
 READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
     "reader",
@@ -66,6 +67,14 @@ def photos(paths: Sequence[Path]) -> list[PhotoRef]:
     if not refs:
         raise DataError(f"there are no photos in {', '.join(str(path) for path in paths) or 'nothing'}")
     return list(refs.values())
+
+
+def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
+    """The photos that do not lie below `dst`, links followed; all of them where `src` lies there itself."""
+    real, target = cache(Path.resolve), dst.resolve()
+    if src.resolve().is_relative_to(target):
+        return list(refs)
+    return [ref for ref in refs if ref.path is None or not real(ref.path.parent).is_relative_to(target)]
 
 
 def _form(data: Path, options: DataOptions) -> str:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from mien import atomic
 from mien.align.places import crop_name, folded
 from mien.align.plan import Plan, Wanted, crops_of, lying, plan
 from mien.align.record import Entry, Record
+from mien.collect import outside
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
@@ -89,14 +89,6 @@ def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: st
         counts = _counts(record, _lying(dst, record, {}))
     atomic.write(dst / "rejected.csv", ledger(rejected))
     return Aligned(len(refs), crops, there, rejected, counts, time.perf_counter() - start)
-
-
-def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
-    """The photos that do not lie below `dst`, links followed; all of them where `src` lies there itself."""
-    real, target = cache(Path.resolve), dst.resolve()
-    if src.resolve().is_relative_to(target):
-        return list(refs)
-    return [ref for ref in refs if ref.path is None or not real(ref.path.parent).is_relative_to(target)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from mien import sort as filing
-from mien.collect import photos
+from mien.collect import outside, photos
 from mien.errors import DataError
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
@@ -44,7 +44,7 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
     recogniser = recognise(bundle)
     settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
-    refs = [ref for ref in _photos(src) if not _inside(ref, dst, src)]
+    refs = outside(_photos(src), src, dst)
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
     rejected: list[Rejected] = []
     results = _watched(recogniser.predictions(refs, drive), rejected)
@@ -72,10 +72,3 @@ def _watched(results: Iterable[Prediction | Rejected], rejected: list[Rejected])
         if isinstance(result, Rejected):
             rejected.append(result)
         yield result
-
-
-def _inside(ref: PhotoRef, dst: Path, src: Path) -> bool:
-    """Whether a photo lies in the target already, where that is a folder inside of the source."""
-    if ref.path is None or src.resolve() == dst.resolve():
-        return False
-    return ref.path.resolve().is_relative_to(dst.resolve()) and dst.resolve().is_relative_to(src.resolve())
