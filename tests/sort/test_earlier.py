@@ -7,9 +7,8 @@ import pytest
 
 from mien.errors import DataError
 from mien.sort import Earlier, earlier, new_journal, settle
-from mien.store import journal
+from mien.store import journal, record
 from mien.store.journal import Act
-from mien.store.record import Log
 from tests.store.trees import harvest, in_child, plant
 
 
@@ -73,7 +72,7 @@ def test_what_was_undone_or_taken_away_does_not_count(photos: Path, tmp_path: Pa
 
 def test_a_run_that_is_still_going_on_is_not_disturbed(photos: Path, tmp_path: Path) -> None:
     path = new_journal(tmp_path / "out")
-    with Log.create(path, tmp_path / "out"), pytest.raises(DataError, match="in use by another run"):
+    with record.create(path, tmp_path / "out"), pytest.raises(DataError, match="in use by another run"):
         settle(tmp_path / "out")
 
 

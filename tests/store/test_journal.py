@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from mien.errors import DataError
-from mien.store import journal
+from mien.store import journal, record
 from mien.store.journal import Act, Action
-from mien.store.record import Log
 from tests.store.trees import contents, folders, harvest, no_links, parts, plant
 
 ACTIONS: list[Action] = ["copy", "link", "move"]
@@ -313,7 +312,7 @@ def test_two_runs_do_not_share_a_journal(photos: Path, tmp_path: Path) -> None:
     journal.execute([], tmp_path / "j", root=tmp_path / "out")
     with pytest.raises(DataError, match="is there already"):
         journal.execute([], tmp_path / "j", root=tmp_path / "out")
-    with Log.reopen(tmp_path / "j"):
+    with record.reopen(tmp_path / "j"):
         for call in (journal.undo, journal.resume):
             with pytest.raises(DataError, match="in use by another run"):
                 call(tmp_path / "j")

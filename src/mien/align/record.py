@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, Self
 
 from mien.atomic import unwritable
 from mien.errors import DataError
-from mien.store.placing import Stamp, sync_folder, write_all
+from mien.store.lines import Lines
+from mien.store.placing import Stamp, sync_folder
 
 _NAME = Path(".mien", "align.jsonl")
 
@@ -40,9 +40,8 @@ class Entry:
 class Record:
     """The record of one folder, open for adding to; only one run has it open at a time."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
         self.entries: dict[str, Entry] = {}
 
     @classmethod
@@ -55,12 +54,13 @@ class Record:
         path = folder / _NAME
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            record = cls(path, os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644))
+            record = cls(Lines(path, os.O_CREAT))
+        except BlockingIOError as error:
+            raise DataError(f"another run of mien is cutting crops into {folder}: wait until it is done") from error
         except OSError as error:
             raise unwritable(path, error) from error
         try:
-            record._lock()
-            record._load(path.read_bytes())
+            record._load(record._lines.whole())
             sync_folder(path.parent)
         except OSError as error:
             record.close()
@@ -90,7 +90,7 @@ class Record:
 
     def close(self) -> None:
         """Let others open it."""
-        os.close(self._descriptor)
+        self._lines.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,25 +103,18 @@ class Record:
         self.entries[source] = replace(self.entries.get(source, Entry(place)), place=place, begun=True)
 
     def _append(self, lines: Iterable[Mapping[str, Any]], *, durable: bool = False) -> None:
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-        end = os.fstat(self._descriptor).st_size
         try:
-            write_all(self._descriptor, data)
-            if durable:
-                os.fsync(self._descriptor)
+            self._lines.append(lines, durable=durable)
         except OSError as error:
-            os.ftruncate(self._descriptor, end)
-            raise unwritable(self._path, error) from error
+            raise unwritable(self._lines.path, error) from error
 
     def _load(self, data: bytes) -> None:
-        whole = data.rfind(b"\n") + 1
-        os.ftruncate(self._descriptor, whole)
-        for number, text in enumerate(data[:whole].splitlines(), 1):
+        for number, text in enumerate(data.splitlines(), 1):
             try:
                 self._take(json.loads(text))
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(
-                    f"line {number} of {self._path} is damaged, so that it is not known what was cut: "
+                    f"line {number} of {self._lines.path} is damaged, so that it is not known what was cut: "
                     "choose another folder, or empty this one"
                 ) from error
 
@@ -136,17 +129,3 @@ class Record:
             self.entries[line["source"]] = Entry(place, False, stamp, tuple(line["crops"]), missed)
         else:
             raise ValueError(line["kind"])
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl  # not there on Windows
-
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(
-                f"another run of mien is cutting crops into {self._path.parent.parent}: wait until it is done"
-            ) from error
-        except OSError:  # a file system without locks
-            return

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from mien.errors import DataError
 from mien.store import record
+from mien.store.lines import Lines
 from mien.store.names import Names
 from mien.store.placing import ChangedMeanwhileError, Stamp, copy, is_same_file, move, stamp
-from mien.store.record import Act, Action, Entry, Log, Record
+from mien.store.record import Act, Action, Entry, Record
 from mien.store.settle import Left, settle, take_back
 
 __all__ = ["Act", "Action", "Outcome", "execute", "filed", "is_finished", "resume", "undo"]
@@ -54,7 +55,7 @@ def execute(acts: Sequence[Act], journal: Path, *, root: Path, on_done: Callable
     acts = [Act(_absolute(act.source), _checked(act.target, root), act.action) for act in acts]
     if root.exists() and not root.is_dir():
         raise DataError(f"{root} is a file: choose a folder")
-    with Log.create(journal, root) as log:
+    with record.create(journal, root) as log:
         run = _Run(log, record.read(journal), on_done)
         try:
             for start in range(0, len(acts), _GROUP):
@@ -78,7 +79,7 @@ def resume(journal: Path) -> Outcome:
     Raises:
         DataError: it is no journal, or another run has it open.
     """
-    with Log.reopen(journal) as log:
+    with record.reopen(journal) as log:
         found = record.read(journal)
         if found.ended:
             return Outcome()
@@ -94,7 +95,7 @@ def undo(journal: Path) -> Outcome:
     Raises:
         DataError: it is no journal, or another run has it open.
     """
-    with Log.reopen(journal) as log:
+    with record.reopen(journal) as log:
         found = record.read(journal)
         return _undo(log, found) if found.begun else Outcome()
 
@@ -126,7 +127,7 @@ class _Tally:
 
 @dataclass(slots=True)
 class _Run:
-    log: Log
+    log: Lines
     record: Record
     on_done: Callable[[Act], None] | None
     names: Names = field(default_factory=Names)
@@ -237,7 +238,7 @@ class _Run:
         return (copy if act.action == "copy" else move)(act.source, act.target, part, reserving)
 
 
-def _undo(log: Log, found: Record) -> Outcome:
+def _undo(log: Lines, found: Record) -> Outcome:
     tally = _Tally()
     _settle_all(log, found)
     _note(log, record.UNDO_LINE)
@@ -257,7 +258,7 @@ def _undo(log: Log, found: Record) -> Outcome:
     return tally.outcome()
 
 
-def _settle_all(log: Log, found: Record) -> Outcome:
+def _settle_all(log: Lines, found: Record) -> Outcome:
     tally = _Tally()
     for entry in found.in_doubt():
         try:
@@ -274,13 +275,13 @@ def _settle_all(log: Log, found: Record) -> Outcome:
     return tally.outcome()
 
 
-def _note(log: Log, line: record.Line) -> None:
+def _note(log: Lines, line: record.Line) -> None:
     """Add a line that only repeats what the disk shows; a full disk must not keep anything from being undone."""
     with suppress(OSError):
         log.append([line])
 
 
-def _reserving(log: Log, found: Record) -> Callable[[], None]:
+def _reserving(log: Lines, found: Record) -> Callable[[], None]:
     def reserving() -> None:
         if not found.reserves:
             log.append([record.RESERVE_LINE], durable=True)

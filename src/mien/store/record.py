@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from mien import __version__
 from mien.errors import DataError
-from mien.store.placing import Stamp, sync_folder, write_all
+from mien.store.lines import Lines
+from mien.store.placing import Stamp, sync_folder
 
 SCHEMA = 1
 Action = Literal["copy", "link", "move"]
@@ -79,103 +78,57 @@ class Record:
         return folder / f".mien-{self.token}-{entry.number}.part"
 
 
-class Log:
-    """A journal open for adding to; only one process has it open at a time."""
+def create(path: Path, root: Path) -> Lines:
+    """Begin a journal where no file is.
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self._descriptor = descriptor
-        self._turn = Lock()
+    Raises:
+        DataError: there is one, or it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = Lines(path, os.O_CREAT | os.O_EXCL)
+    except FileExistsError as error:
+        raise DataError(f"the journal {path} is there already: choose another name") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        log.append([_head(root)], durable=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        log.close()
+        with suppress(OSError):
+            path.unlink()
+        raise _unwritable(path, error) from error
+    return log
 
-    @classmethod
-    def create(cls, path: Path, root: Path) -> Self:
-        """Begin a journal where no file is.
 
-        Raises:
-            DataError: there is one, or it cannot be written.
-        """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o666)
-        except FileExistsError as error:
-            raise DataError(f"the journal {path} is there already: choose another name") from error
-        except OSError as error:
-            raise DataError(f"the journal {path} cannot be written: {error.strerror}; nothing was done") from error
-        log = cls(path, descriptor)
-        try:
-            log._lock()
-            log.append([_head(root)], durable=True)
-            sync_folder(path.parent)
-        except OSError as error:
-            log.close()
-            with suppress(OSError):
-                path.unlink()
-            raise DataError(f"the journal {path} cannot be written: {error.strerror}; nothing was done") from error
-        return log
+def reopen(path: Path) -> Lines:
+    """Open a journal to add to it, and cut off a line that a kill tore.
 
-    @classmethod
-    def reopen(cls, path: Path) -> Self:
-        """Open a journal to add to it, and cut off a line that a kill tore.
+    Raises:
+        DataError: there is none, it cannot be written, or another process has it open.
+    """
+    try:
+        log = Lines(path)
+    except BlockingIOError as error:
+        raise DataError(f"the journal {path} is in use by another run of mien: wait until it is done") from error
+    except OSError as error:
+        raise DataError(f"the journal {path} cannot be opened: {error.strerror}") from error
+    try:
+        if not _may_be_journal(path.read_bytes()):
+            raise _foreign(path)
+        log.whole()
+    except OSError as error:
+        log.close()
+        raise DataError(f"the journal {path} cannot be written: {error.strerror}") from error
+    except DataError:
+        log.close()
+        raise
+    return log
 
-        Raises:
-            DataError: there is none, it cannot be written, or another process has it open.
-        """
-        try:
-            log = cls(path, os.open(path, os.O_RDWR | os.O_APPEND))
-        except OSError as error:
-            raise DataError(f"the journal {path} cannot be opened: {error.strerror}") from error
-        try:
-            log._lock()
-            data = path.read_bytes()
-            if not _may_be_journal(data):
-                raise _foreign(path)
-            os.ftruncate(log._descriptor, data.rfind(b"\n") + 1)
-        except OSError as error:
-            log.close()
-            raise DataError(f"the journal {path} cannot be written: {error.strerror}") from error
-        except DataError:
-            log.close()
-            raise
-        return log
 
-    def append(self, lines: Iterable[Line], *, durable: bool = False) -> None:
-        """Add lines, and with `durable` return only when they are on the disk.
-
-        Raises:
-            OSError: not all of it could be written; then none of it was.
-        """
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-        with self._turn:
-            end = os.fstat(self._descriptor).st_size
-            try:
-                write_all(self._descriptor, data)
-            except OSError:
-                os.ftruncate(self._descriptor, end)
-                raise
-        if durable:
-            os.fsync(self._descriptor)
-
-    def close(self) -> None:
-        """Let others open it."""
-        os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        import fcntl  # not there on Windows
-
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataError(
-                f"the journal {self.path} is in use by another run of mien: wait until it is done"
-            ) from error
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"the journal {path} cannot be written: {error.strerror}; nothing was done")
 
 
 def read(path: Path) -> Record:
