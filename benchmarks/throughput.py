@@ -213,7 +213,7 @@ def floors(paths: list[Path]) -> dict[str, float]:
 
 
 def main() -> None:
-    data = Path(os.environ["MIEN_DATA"])
+    data = Path(os.environ.get("MIEN_DATA") or sys.exit("MIEN_DATA is not set: it names the folder of photos"))
     cv2.setNumThreads(1)
     console = Console(width=110)
     with tempfile.TemporaryDirectory() as temporary:

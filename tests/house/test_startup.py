@@ -34,7 +34,7 @@ ROOMS = {
     "kornia": {"augment", "train"},
     "lz4": {"models"},
     "markupsafe": {"evaluate"},
-    "matplotlib": {"evaluate"},
+    "matplotlib": set[str](),
     "mtcnn": set[str](),
     "face_recognition_models": set[str](),
     "onnx": {"models"},

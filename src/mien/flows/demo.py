@@ -124,5 +124,5 @@ def _photo(package: str, path: str) -> Pixels:
 def _file(package: str, path: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise MissingExtra("the demo's photographs come with scikit-image: pip install 'mien[demo]'")
+        raise MissingExtra(f"the demo's photographs come with other packages ({package}): pip install 'mien[demo]'")
     return Path(spec.origin).parent / path
