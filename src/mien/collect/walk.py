@@ -13,9 +13,9 @@ from mien.words import counted, listed
 
 PICTURES = (
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
-    *(".tif", ".tiff", ".webp", ".heic", ".heif"),
+    *(".tif", ".tiff", ".webp", ".ico", ".heic", ".heif", ".jp2", ".jxl", ".p7", ".pam"),
 )
-"""What a picture's name ends in. HEIC is among them so that it is told as rejected, and not passed over."""
+"""What a picture's name ends in. The last six cannot be read: they are told as rejected, and not passed over."""
 
 _NOT_DATA = ("__macosx", "thumbs.db", "desktop.ini")
 
