@@ -152,3 +152,28 @@ def test_a_killed_move_loses_nothing_and_the_next_run_or_undo_finishes(
         assert mien("undo", journal, "--quiet").code == 0
     assert _contents(inbox) == before
     assert _contents(target) == {}
+
+
+def test_several_journals_are_taken_back_the_newest_first(
+    mien: Mien, people: Path, inbox: Path, album: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "sorted"
+    mien("sort", people, inbox, target, "--quiet")
+    shutil.copy(album / "photos" / "Grace Hopper" / "00.jpg", inbox / "late.jpg")
+    mien("sort", people, inbox, target, "--quiet")
+    journals = sorted((target / ".mien").glob("*.jsonl"))
+    ran = mien("undo", *journals, "--json")
+    assert ran.code == 0
+    assert [line["undone"] for line in ran.lines] == [1, 15]
+    assert _contents(target) == {}
+    assert [path.name for path in target.iterdir()] == [".mien"]
+
+
+def test_what_is_left_alone_is_named_even_when_quiet(mien: Mien, people: Path, inbox: Path, tmp_path: Path) -> None:
+    journal = mien("sort", people, inbox, tmp_path / "sorted", "--json").last["journal"]
+    changed = next(path for path in (tmp_path / "sorted").rglob("coffee.png"))
+    changed.write_bytes(b"edited")
+    ran = mien("undo", journal, "--quiet")
+    assert ran.code == 1
+    assert "left alone" in ran.err
+    assert changed.read_bytes() == b"edited"

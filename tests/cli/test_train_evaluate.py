@@ -252,3 +252,20 @@ def test_pairs_without_their_photos_ask_for_the_folder(mien: Mien, tmp_path: Pat
     ran = mien("benchmark", "pairs", tmp_path / "pairs.csv", "--images", tmp_path)
     assert ran.code == 1
     assert "--images" in ran.err
+
+
+def test_verify_takes_photos_and_not_folders(mien: Mien, album: Path) -> None:
+    ran = mien("verify", album / "originals", album / "originals" / "Grace Hopper.jpg")
+    assert ran.code == 1
+    assert "is a folder" in ran.err
+
+
+def test_training_tells_both_shares_where_photos_were_missed(mien: Mien, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "photos", tmp_path / "photos")
+    shutil.copy(album / "inbox" / "coffee.png", tmp_path / "photos" / "Grace Hopper")
+    assert "% of all photos" in mien("train", tmp_path / "photos", "--out", tmp_path / "x.mien").out
+
+
+def test_labels_that_the_bundle_does_not_know_are_told(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:
+    shutil.copytree(album / "photos" / "Grace Hopper", tmp_path / "data" / "G. Hopper")
+    assert "the bundle knows none of these labels" in mien("evaluate", people, tmp_path / "data").err

@@ -246,3 +246,10 @@ def test_where_no_bundle_can_be_written_is_said_before_the_work(tmp_path: Path) 
             bundles.writable(odd)
     bundles.writable(tmp_path / "deep" / "x.mien")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_bundle_with_something_of_the_users_in_it_is_not_replaced(path: Path) -> None:
+    (path / "notes.txt").write_text("dear")
+    with pytest.raises(DataError, match=r"holds notes\.txt, no part of a bundle"):
+        bundles.save(path, {}, _ARRAYS, {})
+    assert (path / "notes.txt").read_text() == "dear"

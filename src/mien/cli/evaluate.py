@@ -47,6 +47,8 @@ def evaluate(
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
     done = flow(bundle, given, data.resolve().name, report, drive)
     show.rejections(done.evaluation.rejections)
+    if done.evaluation.strangers and not done.evaluation.n:
+        show.note("note: the bundle knows none of these labels, so that every photo counts as a stranger's")
     show.notes([done.note] if done.note else [])
     where = f"\nreport: {done.report}" if done.report else ""
     fields = {**done.evaluation.as_json(), "detector": done.detector, "trained_on": done.trained_on}

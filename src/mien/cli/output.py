@@ -47,6 +47,10 @@ class Output:
         if not self.quiet:
             typer.echo(_lines(text), err=True)
 
+    def warn(self, text: str) -> None:
+        """What went wrong with a part of the work, which is said even where notes are not wanted."""
+        typer.echo(_lines(text), err=True)
+
     def notes(self, texts: Iterable[str]) -> None:
         """Several words of one line each."""
         for text in texts:

@@ -44,7 +44,7 @@ def sort(
         where = f"{counted(done.plan.elsewhere, 'photo')} filed before under another label than now"
         out.note(f"note: {where}: undo that run first to have them filed anew")
     for act, reason in done.outcome.failed:
-        out.note(f"left alone: {printable(str(act.source))}: {reason}")
+        out.warn(f"left alone: {printable(str(act.source))}: {reason}")
     plan = done.plan
     fields = {
         "planned": len(plan.acts),
@@ -66,8 +66,9 @@ def _text(done: Sorted, dst: Path, dry_run: bool) -> str:
     plan = done.plan
     if not plan.acts:
         return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
+    filed = len(done.outcome.done)
     what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
         return f"{counted(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
-    undo = f"; take it back with: mien undo {done.path}"
-    return f"{len(done.outcome.done)} of {counted(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"
+    undo = f"; take it back with: mien undo {done.path}" if filed else ""
+    return f"{filed} of {counted(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"

@@ -69,9 +69,11 @@ def train(
     }
     right = "-" if measured.accuracy.value is None else f"{measured.accuracy.value:.1%}"
     low, high = measured.accuracy.interval or (0.0, 1.0)
+    whole = measured.accuracy_all
+    missed = "" if whole.value is None or whole.of == measured.accuracy.of else f", {whole.value:.1%} of all photos"
     text = (
         f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({way.detector},"
         f" {way.embedder}, {done.fit.head.kind}; {done.seconds:.1f} s): {right} right on photos not seen in training"
-        f" (95 % interval {low:.1%} to {high:.1%})\n{done.bundle}: open report.html in it"
+        f" (95 % interval {low:.1%} to {high:.1%}){missed}\n{done.bundle}: open report.html in it"
     )
     show.record(fields, text)

@@ -1,4 +1,4 @@
-"""`mien undo`: take back what a journal says was done."""
+"""`mien undo`: take back what journals say was done."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import printable
+from mien.words import counted, printable
 
 
 def undo(
-    journal: Annotated[Path, typer.Argument(help="The journal that 'mien sort' named.")],
+    journals: Annotated[
+        list[Path], typer.Argument(metavar="JOURNAL...", help="Journals that 'mien sort' named; the newest goes first.")
+    ],
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -21,10 +23,14 @@ def undo(
     from mien.store.journal import undo as step
 
     out = Output(json, quiet)
-    outcome = step(journal)
-    for act, reason in outcome.failed:
-        out.note(f"left alone: {printable(str(act.target))}: {reason}")
-    fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
-    out.record(fields, f"{len(outcome.done)} files put back, {len(outcome.failed)} left alone")
-    if outcome.failed:
+    failed = 0
+    # Their names hold the time: what was done last is taken back first.
+    for journal in sorted(set(journals), key=lambda path: (path.parent, path.name), reverse=True):
+        outcome = step(journal)
+        for act, reason in outcome.failed:
+            out.warn(f"left alone: {printable(str(act.target))}: {reason}")
+        fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
+        out.record(fields, f"{counted(len(outcome.done), 'file')} put back, {len(outcome.failed)} left alone")
+        failed += len(outcome.failed)
+    if failed:
         raise typer.Exit(1)

@@ -42,6 +42,8 @@ def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None
         raise DataError(f"the embedder {chain.embedder!r} states no threshold: give one with --threshold")
     vectors = []
     for path in (a, b):
+        if path.is_dir():
+            raise DataError(f"{path} is a folder: give one photo")
         # One by one, because both may be the same file.
         result = next(iter(drive.vectors(chain, photos([path]))))
         if not isinstance(result, Embedding):

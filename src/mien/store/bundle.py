@@ -22,10 +22,12 @@ import numpy.typing as npt
 
 from mien import atomic
 from mien.errors import BundleError, DataError
+from mien.words import listed
 
 SCHEMA = 1
 SUFFIX = ".mien"
 _MANIFEST, _ARRAYS = "bundle.json", "head.npz"
+_PARTS = frozenset({_MANIFEST, _ARRAYS, "report.html", "card.md"})
 # A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
 _LARGEST_JSON = 16 * 2**20
 _LARGEST = 512 * 2**20
@@ -75,6 +77,8 @@ def writable(path: Path) -> None:
     atomic.writable(Path(os.path.realpath(path)))
     if path.exists() and not (path / _MANIFEST).is_file():
         raise DataError(f"{path} is there already and is not a bundle: choose another --out")
+    if foreign := sorted(file.name for file in path.glob("*") if file.name not in _PARTS):
+        raise DataError(f"{path} holds {listed(foreign)}, no part of a bundle: move that, or choose another --out")
 
 
 def load(path: Path) -> Bundle:
