@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,22 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     if dry_run or not plan.acts:
         return Sorted(plan, rejected, Outcome(), None, settled)
     path = filing.new_journal(dst)
-    outcome = journal.execute(plan.acts, path, root=dst)
+    outcome = _file(plan, path, dst, drive)
     return Sorted(plan, rejected, outcome, path, settled)
+
+
+def _file(plan: Plan, path: Path, dst: Path, drive: Drive) -> Outcome:
+    """Carry the plan out, with progress."""
+    bar = iter(drive.track(plan.acts, len(plan.acts), "files"))
+    next(bar, None)
+
+    def advance(_: journal.Act) -> None:
+        next(bar, None)
+
+    try:
+        return journal.execute(plan.acts, path, root=dst, on_done=advance)
+    finally:
+        deque(bar, maxlen=0)  # what failed did not advance it: run it to its end, so that it is taken down
 
 
 def _photos(src: Path) -> list[PhotoRef]:
