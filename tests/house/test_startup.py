@@ -20,8 +20,11 @@ HEAVY = {
     "pandas",
     "PIL",
     "pyarrow",
+    "kornia",
+    "safetensors",
     "scipy",
     "sklearn",
+    "tensorboard",
     "torch",
 }
 
@@ -45,9 +48,11 @@ ROOMS = {
     "pyarrow": {"collect", "embed"},
     "ray": {"run"},
     "rich": {"cli"},
+    "safetensors": {"train"},
     "scipy": {"train"},
     "skimage": set[str](),
     "sklearn": {"evaluate", "train"},
+    "tensorboard": {"train"},
     "tensorflow": set[str](),
     "torch": {"augment", "train"},
     "typer": {"cli"},
