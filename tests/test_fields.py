@@ -28,6 +28,7 @@ class Shape:
     corner: Corner
     counts: tuple[int, ...] = ()
     places: tuple[tuple[float, float], ...] = ()
+    limit: int | None = None
 
 
 _SHAPE = Shape("square", "blue", 4, True, Corner(0.5, 1.0), (1, 2), ((0.0, 1.0), (2.0, 3.0)))
@@ -36,6 +37,11 @@ _FIELDS = json.loads(json.dumps(asdict(_SHAPE)))
 
 def test_what_was_written_is_read_back() -> None:
     assert read(Shape, _FIELDS) == _SHAPE
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_a_field_may_be_a_number_or_nothing(limit: int | None) -> None:
+    assert read(Shape, {**_FIELDS, "limit": limit}).limit == limit
 
 
 def test_a_whole_number_is_a_number_with_a_fraction_too() -> None:
@@ -52,6 +58,8 @@ def test_a_whole_number_is_a_number_with_a_fraction_too() -> None:
         ("colour", "green"),
         ("colour", []),
         ("colour", None),
+        ("limit", "3"),
+        ("limit", 3.5),
         ("sides", 4.0),
         ("sides", True),
         ("sides", "4"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from types import EllipsisType
+from types import EllipsisType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ T = TypeVar("T")
 def read(kind: type[T], fields: object) -> T:
     """A JSON object -> the dataclass `kind`, whose annotations say what each field must hold.
 
-    They may be str, bool, int, float (finite), Literal, tuples of these, and dataclasses.
+    They may be str, bool, int, float (finite), Literal, one of these or None, tuples of these, and dataclasses.
 
     Raises:
         ValueError: a field is missing, unknown, or holds something else; the message names it.
@@ -31,6 +31,9 @@ def read(kind: type[T], fields: object) -> T:
 def _value(hint: Any, value: object, name: str) -> Any:
     if hasattr(hint, "__dataclass_fields__"):
         return read(hint, value)
+    if get_origin(hint) is UnionType:
+        one = next(each for each in get_args(hint) if each is not NoneType)
+        return None if value is None else _value(one, value, name)
     if get_origin(hint) is tuple and isinstance(value, list | tuple):
         hints = _of_each(get_args(hint), len(value))
         if len(hints) == len(value):
