@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from mien.evaluate.compare import ALPHA, compare, holm, sign_flip
+from mien.evaluate.trials import Trial
+from mien.types import Ints
+from tests.evaluate.trialled import alone, answered, trials_of
+
+STUDIES = 300
+"""Enough that a rate of 5 % is seen as 1.8 to 8.2 % with 99 % confidence."""
+
+
+def chance_of(p: list[float]) -> float:
+    return float(np.mean(np.array(p) < ALPHA))
+
+
+@pytest.mark.parametrize("photos", [10, 60, 600])
+def test_equal_classifiers_are_told_apart_in_about_one_study_of_twenty(photos: int) -> None:
+    found = []
+    for study in range(STUDIES):
+        rng = np.random.default_rng(study)
+        a, b = rng.random((2, 3, photos)) < 0.7
+        found.append(sign_flip((a.mean(axis=0) - b.mean(axis=0)).astype(np.float64)))
+    assert 0.0 <= chance_of(found) <= 0.082
+    if photos > 10:  # few photos have few ways to differ, and the test errs on the safe side
+        assert chance_of(found) >= 0.018
+
+
+def test_copies_that_err_together_do_not_make_a_difference_of_chance_real() -> None:
+    """Twenty units of ten copies each: counted one by one they would be called different much too often."""
+    units = np.repeat(np.arange(20), 10)
+    together, singly = [], []
+    for study in range(STUDIES):
+        rng = np.random.default_rng(study)
+        difference = np.repeat(rng.integers(-1, 2, size=20), 10).astype(np.float64)
+        together.append(sign_flip(np.bincount(units, difference)))
+        singly.append(sign_flip(difference))
+    assert chance_of(together) <= 0.082
+    assert chance_of(singly) > 0.3
+
+
+def test_planted_differences_are_found_and_their_size_lies_in_most_intervals() -> None:
+    y: Ints = np.zeros(900, dtype=np.int64)
+    found = []
+    for study in range(40):
+        made = {"good": answered(y, 0.85, seed=2 * study), "poor": answered(y, 0.72, seed=2 * study + 1)}
+        found += compare(made, y, alone(y))
+    assert sum((pair.a, pair.real) == ("good", True) for pair in found) >= 36
+    assert sum(pair.interval[0] <= 0.13 <= pair.interval[1] for pair in found) >= 35
+
+
+def test_a_difference_that_one_seed_contradicts_is_not_called_real() -> None:
+    """Two lucky trainings and an unlucky one: many photos make p small, and the next training may say the contrary."""
+    y: Ints = np.zeros(3000, dtype=np.int64)
+    share = {0: 0.9, 1: 0.9, 2: 0.7}
+    lucky = [trial for seed in share for trial in answered(y, share[seed], seed=seed) if trial.seed == seed]
+    (pair,) = compare({"lucky": lucky, "steady": answered(y, 0.75, seed=9)}, y, alone(y))
+    assert pair.a == "lucky"
+    assert pair.p < ALPHA
+    assert not pair.real
+
+
+def test_the_better_one_comes_first_whichever_was_named_first() -> None:
+    y: Ints = np.zeros(300, dtype=np.int64)
+    made = {"poor": answered(y, 0.5, seed=1), "good": answered(y, 0.9, seed=2)}
+    (pair,) = compare(made, y, alone(y))
+    assert (pair.a, pair.difference > 0) == ("good", True)
+    assert compare(dict(reversed(made.items())), y, alone(y)) == (pair,)
+
+
+def test_every_pair_is_compared_and_one_variant_with_none() -> None:
+    y: Ints = np.zeros(60, dtype=np.int64)
+    made = {name: answered(y, 0.7, seed=i) for i, name in enumerate("abcd")}
+    assert len(compare(made, y, alone(y))) == 6
+    assert compare({"a": made["a"]}, y, alone(y)) == ()
+
+
+def test_a_variant_against_itself_is_no_difference() -> None:
+    y: Ints = np.zeros(60, dtype=np.int64)
+    made = answered(y, 0.7)
+    (pair,) = compare({"a": made, "b": made}, y, alone(y))
+    assert (pair.difference, pair.p, pair.real, pair.interval) == (0.0, 1.0, False, (0.0, 0.0))
+
+
+def test_few_differences_are_tested_exactly() -> None:
+    differences = np.array([0.5, -0.25, 1.0, 0.0, 0.5, 0.5])
+    kept = differences[differences != 0]
+    sums = [abs(sum(s * d for s, d in zip(signs, np.abs(kept), strict=True))) for signs in product((1, -1), repeat=5)]
+    wanted = np.mean(np.array(sums) >= abs(differences.sum()) - 1e-12)
+    assert sign_flip(differences) == pytest.approx(wanted)
+
+
+def test_five_photos_in_favour_and_none_against_are_not_enough_and_six_are() -> None:
+    assert sign_flip(np.ones(5)) == 2 / 2**5
+    assert sign_flip(np.ones(6)) == 2 / 2**6
+
+
+def test_drawn_and_exact_p_values_meet() -> None:
+    """14 signs are drawn; the exact value is the binomial's: 2 * (1 + 14 + 91) / 2**14."""
+    differences = np.array([1.0] * 12 + [-1.0] * 2)
+    assert sign_flip(differences) == pytest.approx(2 * 106 / 2**14, abs=0.005)
+
+
+def test_p_is_never_nought_and_the_same_twice() -> None:
+    differences = np.ones(500)
+    assert 0 < sign_flip(differences) == sign_flip(differences) < 0.001
+
+
+def test_holm_gives_the_adjusted_values_of_the_procedure() -> None:
+    # Worked by hand: 0.01 * 4, 0.02 * 3, then 0.03 * 2 and 0.04 * 1, which may not fall below those before them.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_many_equal_variants_seldom_give_any_real_difference() -> None:
+    y: Ints = np.zeros(200, dtype=np.int64)
+    wrong = 0
+    for study in range(40):
+        made = {str(i): answered(y, 0.7, seed=10 * study + i) for i in range(5)}
+        wrong += any(pair.real for pair in compare(made, y, alone(y)))
+    assert wrong <= 6
+
+
+def test_variants_that_were_not_tested_alike_are_refused() -> None:
+    y: Ints = np.zeros(60, dtype=np.int64)
+    part = [Trial(0, 0, np.arange(10), y[:10], 1.0, 1.0)]
+    with pytest.raises(ValueError, match="a and b were not tested on the same photos"):
+        compare({"a": part, "b": trials_of(y, y)}, y, alone(y))
