@@ -1,0 +1,186 @@
+"""A tree over labels, as a person writes it down in TOML; knows no photo and no classifier."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mien.errors import DataError
+from mien.types import UNKNOWN
+from mien.words import listed
+
+_DEEPEST = 16
+_PLANS = files("mien.train") / "plans"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A question of the tree: which of its children is it?
+
+    path: the names from the root's child down to this node; () is the root. children: each child's name, and the labels
+    that lie below it; a label's own is itself.
+    """
+
+    path: tuple[str, ...]
+    children: Mapping[str, tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """What to call it: `male/plain`; the root is `root`."""
+        return "/".join(self.path) or "root"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels below the node."""
+        return tuple(label for labels in self.children.values() for label in labels)
+
+    def child_of(self) -> dict[str, str]:
+        """Each label below the node -> the child that it lies below."""
+        return {label: child for child, labels in self.children.items() for label in labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The questions of a tree, each before those below it; `name` says where it was written."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """The labels, sorted."""
+        return tuple(sorted(self.nodes[0].labels))
+
+    def steps(self, label: str) -> list[tuple[int, int]]:
+        """A label -> the way to it from the root: numbers of a node and of the child to take there."""
+        asked = ((i, node, node.child_of()) for i, node in enumerate(self.nodes))
+        return [(i, list(node.children).index(child[label])) for i, node, child in asked if label in child]
+
+    def check(self, labels: Sequence[str]) -> None:
+        """See that the data has the tree's labels, and no others; strangers need no place in it.
+
+        Raises:
+            DataError: it has not; the message names those missing, on either side.
+        """
+        there = set(labels) - {UNKNOWN}
+        lacking, unused = sorted(there - {*self.leaves}), sorted({*self.leaves} - there)
+        sides = []
+        if lacking:
+            sides.append(f"the tree lacks {listed(lacking)}, which the data has")
+        if unused:
+            sides.append(f"the data lacks {listed(unused)}, which the tree has")
+        if sides:
+            raise DataError(f"{self.name} does not fit the data: {', and '.join(sides)}")
+
+    def as_json(self) -> list[Any]:
+        """The tree as strict JSON: a list of labels and of `{name: [...]}` for branches."""
+        return _nested({node.path: node for node in self.nodes}, ())
+
+
+def plans() -> tuple[str, ...]:
+    """The names of the trees that are shipped."""
+    return tuple(sorted(file.name.removesuffix(".toml") for file in _PLANS.iterdir() if file.name.endswith(".toml")))
+
+
+def open_tree(what: str | Path) -> Tree:
+    """A file, or the name of a shipped plan -> the tree.
+
+    Raises:
+        DataError: there is neither, or what is there is no tree over labels; the message says where and why.
+    """
+    name = str(what)
+    if name in plans():
+        return parse((_PLANS / f"{name}.toml").read_bytes(), f"the plan {name}")
+    try:
+        data = Path(what).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(f"there is no file {name}, and no such plan (there are: {', '.join(plans())})") from error
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+    return parse(data, name)
+
+
+def parse(data: bytes, name: str) -> Tree:
+    """The bytes of a TOML file called `name` -> the tree in its table or list `tree`.
+
+    A table's keys are names of branches; a list holds labels, and tables of further branches.
+
+    Raises:
+        DataError: it is not TOML, or is no tree over labels; the message says where and why.
+    """
+    try:
+        content = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} is not TOML: {error}") from error
+    if list(content) != ["tree"]:
+        there = f"has {listed(sorted(map(repr, content)))}" if content else "is empty"
+        raise DataError(f"{name} {there}, and should have one table, [tree], and nothing else")
+    try:
+        nodes = _walk(content["tree"], ())
+        _check_names(nodes)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}") from error
+    return Tree(name, tuple(nodes))
+
+
+def _walk(branch: object, path: tuple[str, ...]) -> list[Node]:
+    children: dict[str, tuple[str, ...]] = {}
+    nodes: list[Node] = []
+    for name, inner in _children(branch, path):
+        below = [] if inner is None else _walk(inner, (*path, name))
+        children[name] = below[0].labels if below else (name,)
+        nodes += below
+    return [Node(path, MappingProxyType(children)), *nodes]
+
+
+def _children(branch: object, path: tuple[str, ...]) -> list[tuple[str, object]]:
+    """A branch as it was written -> its children, each with what lies below it; None for a label."""
+    where = ".".join(("tree", *path))
+    found: list[tuple[str, object]] = []
+    for item in branch if isinstance(branch, list) else [branch]:
+        if isinstance(item, dict):
+            found += item.items()
+        elif isinstance(item, str) and isinstance(branch, list):
+            found.append((item, None))
+        else:
+            advice = "labels stand in quotes, in a list of at least two, and further branches in a table"
+            raise ValueError(f"{where} holds {item!r:.40}: {advice}")
+    _check_children([name for name, _ in found], where)
+    if len(path) > _DEEPEST:
+        raise ValueError(f"{where} lies deeper than {_DEEPEST} branches")
+    return found
+
+
+def _check_children(names: list[str], where: str) -> None:
+    if not names:
+        raise ValueError(f"{where} is empty: give it at least two labels or branches")
+    if len(names) == 1:
+        raise ValueError(f"{where} has one child, {names[0]!r}, and so nothing to tell apart: give it another")
+    if twice := [name for name, n in Counter(names).items() if n > 1]:
+        raise ValueError(f"{where} names {listed(list(map(repr, twice)))} twice")
+    for name in names:
+        if not name.strip() or name == UNKNOWN:
+            why = "strangers have no place in a tree" if name.strip() else "a name must not be empty"
+            raise ValueError(f"{where} has a child called {name!r}: {why}")
+
+
+def _check_names(nodes: Sequence[Node]) -> None:
+    labels = Counter(nodes[0].labels)
+    if twice := [label for label, n in labels.items() if n > 1]:
+        raise ValueError(f"{listed(list(map(repr, twice)))} stands in the tree twice: a label has one place")
+    if both := sorted({node.path[-1] for node in nodes[1:]} & labels.keys()):
+        raise ValueError(f"{listed(list(map(repr, both)))} is both a branch and a label: give the branch another name")
+
+
+def _nested(nodes: Mapping[tuple[str, ...], Node], path: tuple[str, ...]) -> list[Any]:
+    made: list[Any] = []
+    for child in nodes[path].children:
+        below = (*path, child)
+        made.append({child: _nested(nodes, below)} if below in nodes else child)
+    return made
