@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,23 @@ def softmax(logits: Doubles) -> Doubles:
     """Logits (n, k) -> probabilities (n, k); each row sums to 1."""
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+class Scorer(Protocol):
+    """What names faces, be it a head or a network: (n, ...) in, probabilities (n, k) and familiarity (n,) out.
+
+    Below `threshold` a face's familiarity makes it a stranger.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    def probabilities(self, inputs: npt.NDArray[Any], /) -> Floats: ...
+
+    def familiarity(self, inputs: npt.NDArray[Any], /) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +79,7 @@ class Head:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"a head's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
-        _check_labels(self.labels)
+        check_labels(self.labels)
         if np.ndim(self.weights) != 2 or self.weights.shape[1] < 1:
             raise ValueError(f"a head's weights have the shape (labels, dimensions), not {np.shape(self.weights)}")
         k, d = len(self.labels), self.weights.shape[1]
@@ -71,13 +88,9 @@ class Head:
             ("bias", self.bias, (k,)),
             ("centres", self.centres, (k, d)),
         ):
-            _check_array(name, array, shape)
-        if np.abs(np.linalg.norm(self.centres, axis=1) - 1).max() > 1e-3:
-            raise ValueError("a head's centres must have length 1")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"a head's temperature is a finite number above 0, not {self.temperature!r}")
-        if math.isnan(self.threshold) or self.threshold == math.inf:
-            raise ValueError(f"a head's threshold is a number or -inf, not {self.threshold!r}")
+            check_array(name, array, shape)
+        check_centres(self.centres)
+        check_scale(self.temperature, self.threshold)
 
     @property
     def dimension(self) -> int:
@@ -101,6 +114,14 @@ class Head:
         """
         cosines = self._directions(vectors) @ self.centres.astype(np.float64).T
         return np.asarray(cosines.max(axis=1), dtype=np.float32)
+
+    def answer(self, vectors: Floats) -> tuple[Floats, Floats]:
+        """Vectors (n, d) -> `probabilities` and `familiarity`.
+
+        Raises:
+            ValueError: the vectors have another dimension, or are not finite.
+        """
+        return self.probabilities(vectors), self.familiarity(vectors)
 
     def _directions(self, vectors: Floats) -> Doubles:
         # In double precision, so that a vector's answer does not depend on how many others share its batch.
@@ -144,12 +165,13 @@ class Head:
             weights=arrays["weights"],
             bias=arrays["bias"],
             centres=arrays["centres"],
-            temperature=_number("temperature", json["temperature"]),
-            threshold=-math.inf if json["threshold"] is None else _number("threshold", json["threshold"]),
+            temperature=number("temperature", json["temperature"]),
+            threshold=-math.inf if json["threshold"] is None else number("threshold", json["threshold"]),
         )
 
 
-def _number(name: str, value: object) -> float:
+def number(name: str, value: object) -> float:
+    """A number out of JSON that anybody may have written; raises ValueError, naming it, where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a head's {name} is a number, not {type(value).__name__}")  # noqa: TRY004
     try:
@@ -158,7 +180,8 @@ def _number(name: str, value: object) -> float:
         raise ValueError(f"a head's {name} is too large a number") from error
 
 
-def _check_labels(labels: tuple[str, ...]) -> None:
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Raise ValueError unless these are what a head's labels may be: two or more names, all different."""
     if len(labels) < 2:
         raise ValueError(f"a head needs at least two labels, not {len(labels)}")
     if not all(isinstance(label, str) and label for label in labels):
@@ -169,10 +192,25 @@ def _check_labels(labels: tuple[str, ...]) -> None:
         raise ValueError(f"a head cannot have a label {UNKNOWN!r}: it is the answer for strangers")
 
 
-def _check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
+def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
+    """Raise ValueError, naming the array, unless it is float32 of that shape and finite."""
     if not isinstance(array, np.ndarray) or array.dtype != np.float32:
         raise ValueError(f"a head's {name} are float32, not {getattr(array, 'dtype', type(array).__name__)}")
     if array.shape != shape:
         raise ValueError(f"a head's {name} must have the shape {shape}, not {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"a head's {name} hold a value that is not finite")
+
+
+def check_centres(centres: Floats) -> None:
+    """Raise ValueError unless every centre (k, d) has length 1."""
+    if np.abs(np.linalg.norm(centres, axis=1) - 1).max() > 1e-3:
+        raise ValueError("a head's centres must have length 1")
+
+
+def check_scale(temperature: float, threshold: float) -> None:
+    """Raise ValueError unless these are a head's temperature and threshold."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"a head's temperature is a finite number above 0, not {temperature!r}")
+    if math.isnan(threshold) or threshold == math.inf:
+        raise ValueError(f"a head's threshold is a number or -inf, not {threshold!r}")

@@ -43,7 +43,26 @@ def _at(path: str) -> InferenceSession:
         return _open[path]
 
 
+def from_bytes(data: bytes) -> InferenceSession:
+    """An ONNX file as bytes -> a session of the caller's own, as `session` opens them.
+
+    Raises:
+        ValueError: it is not a network that ONNX Runtime can open.
+    """
+    try:
+        return _start(data)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ValueError(f"it is not a network that ONNX Runtime can open: {error}") from error
+
+
 def _opened(path: str) -> InferenceSession:
+    try:
+        return _start(path)
+    except Exception as error:  # as above
+        raise WeightsError(f"{path} is not a network that ONNX Runtime can open: {error}") from error
+
+
+def _start(network: str | bytes) -> InferenceSession:
     import onnxruntime  # here, so that finding weights stays light
 
     options = onnxruntime.SessionOptions()
@@ -51,7 +70,4 @@ def _opened(path: str) -> InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise WeightsError(f"{path} is not a network that ONNX Runtime can open: {error}") from error
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])

@@ -12,9 +12,10 @@ import os
 import stat
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ from mien.words import listed
 SCHEMA = 1
 SUFFIX = ".mien"
 _MANIFEST, _ARRAYS = "bundle.json", "head.npz"
-_PARTS = frozenset({_MANIFEST, _ARRAYS, "report.html", "card.md"})
+NETWORK, ARCHITECTURE, WEIGHTS = "network.onnx", "network.json", "weights.safetensors"
+"""The parts of a bundle whose head is a network: what answers, what it is made of, and what training goes on from."""
+_PARTS = frozenset({_MANIFEST, _ARRAYS, NETWORK, ARCHITECTURE, WEIGHTS, "report.html", "card.md"})
 # A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
 _LARGEST_JSON = 16 * 2**20
 _LARGEST = 512 * 2**20
@@ -37,35 +40,58 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What training left: `manifest` is bundle.json, `arrays` is head.npz."""
+    """What training left: `manifest` is bundle.json, `arrays` is head.npz, `network` is network.onnx or not there."""
 
     path: Path
     manifest: Mapping[str, Any]
     arrays: Arrays
+    network: bytes | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         return self.path.name.removesuffix(SUFFIX)
 
+    def part(self, name: str) -> bytes:
+        """One of the parts that answering does not need, read now: `ARCHITECTURE` or `WEIGHTS`.
 
-def save(path: Path, manifest: Mapping[str, Any], arrays: Arrays, reports: Mapping[str, str]) -> None:
-    """Write a bundle, in place of an older one at that path.
+        Raises:
+            BundleError: it is missing, or changed since it was written.
+        """
+        try:
+            return _checked(self.path, self.manifest["files"], name)
+        except (KeyError, OSError, ValueError) as error:
+            raise _damaged(self.path, error) from error
+
+
+def save(
+    path: Path,
+    manifest: Mapping[str, Any],
+    arrays: Arrays,
+    reports: Mapping[str, str],
+    parts: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Write a bundle, in place of an older one at that path; `parts` are those of a network, by name.
 
     Raises:
+        ValueError: there is no part of that name.
         DataError: something that is not a bundle lies there, or it cannot be written.
     """
+    if unknown := parts.keys() - {NETWORK, ARCHITECTURE, WEIGHTS}:
+        raise ValueError(f"a bundle has no part {min(unknown)!r}")
     writable(path)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    data = buffer.getvalue()
+    data = {_ARRAYS: buffer.getvalue(), **parts}
     # Only what decides an answer is held to its checksum: the pages may be edited.
-    sums = {_ARRAYS: {"sha256": sha256(data).hexdigest(), "bytes": len(data)}}
+    sums = {name: _sum(each) for name, each in data.items()}
     whole = {"schema": SCHEMA, **manifest, "files": sums}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
-    if len(text) > _LARGEST_JSON or len(data) > _LARGEST:
+    if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > _LARGEST:
         raise DataError(f"{path} would be larger than a bundle may be: train on fewer labels")
+    if large := [name for name, each in parts.items() if len(each) > _LARGEST]:
+        raise DataError(f"the {listed(large)} of {path} would be larger than may be: train a smaller network")
     pages = {name: page.encode() for name, page in reports.items()}
-    atomic.write_folder(path, {_ARRAYS: data, **pages, _MANIFEST: text})
+    atomic.write_folder(path, {**data, **pages, _MANIFEST: text})
 
 
 def writable(path: Path) -> None:
@@ -84,6 +110,8 @@ def writable(path: Path) -> None:
 def load(path: Path) -> Bundle:
     """Read and check a bundle; safe with a stranger's: JSON and arrays of numbers, of bounded size, never objects.
 
+    Its network, where it has one, is read and held to its checksum; what it may be is for who opens it to say.
+
     Raises:
         BundleError: it is missing, damaged, changed since it was written, or from a later version.
     """
@@ -99,7 +127,9 @@ def load(path: Path) -> Bundle:
         raise _damaged(path, error) from error
     try:
         manifest = _manifest(path, data)
-        return Bundle(path, manifest, _arrays(_checked(path, manifest["files"], _ARRAYS)))
+        sums = manifest["files"]
+        network = _checked(path, sums, NETWORK) if NETWORK in sums else None
+        return Bundle(path, manifest, _arrays(_checked(path, sums, _ARRAYS)), network)
     except BundleError:
         raise
     except Exception as error:  # json, zipfile, zlib and numpy each have their own for what is broken or too much
@@ -142,9 +172,13 @@ def _read(path: Path, most: int) -> bytes:
 
 def _checked(path: Path, sums: Mapping[str, Mapping[str, Any]], name: str) -> bytes:
     data = _read(path / name, _LARGEST)
-    if sums[name] != {"sha256": sha256(data).hexdigest(), "bytes": len(data)}:
+    if sums[name] != _sum(data):
         raise ValueError(f"{name} does not match its checksum")
     return data
+
+
+def _sum(data: bytes) -> dict[str, str | int]:
+    return {"sha256": sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def _arrays(data: bytes) -> Arrays:
