@@ -17,7 +17,7 @@ Inputs: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 """Crops (n, s, s) grey or (n, s, s, 3) RGB, uint8; or vectors (n, d), float32."""
 
 Augment: TypeAlias = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
-"""Crops (n, c, h, w) float32 in 0..255 and a seed a row -> the same shape; a row depends on its pixels and seed only."""
+"""Crops (n, c, h, w) float32 in 0..255 and a seed a row -> the same shape; each row by itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,84 @@
+"""Where a network is trained and in which precision; knows what the machine can do, and measures nothing.
+
+The choice hangs on what the processor offers and not on a timing, so that the same command takes the same way twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device, and whether products are computed there in bfloat16 with channels last in memory."""
+
+    device: torch.device
+    half: bool
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last if self.half else torch.contiguous_format
+
+    def autocast(self) -> torch.autocast:
+        """The context that a network runs in."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+
+    def move(self, module: torch.nn.Module) -> torch.nn.Module:
+        """A module, in place, to the device and into the layout."""
+        return move(module, self.device, self.layout)
+
+    def put(self, batch: torch.Tensor) -> torch.Tensor:
+        """A batch in main memory -> float32 on the device; crops in the layout that is fastest there."""
+        if self.device.type == "cuda":
+            batch = batch.pin_memory().to(self.device, non_blocking=True)
+        if batch.ndim == 4:
+            return batch.to(dtype=torch.float32, memory_format=self.layout)
+        return batch.to(dtype=torch.float32)
+
+
+def move(module: torch.nn.Module, device: torch.device, layout: torch.memory_format) -> torch.nn.Module:
+    """A module, in place, to a device, with its filters in a layout."""
+    moved: torch.nn.Module = module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    return moved
+
+
+def place(*, crops: bool) -> Place:
+    """The best place there is: a CUDA device, or else this processor.
+
+    Networks on vectors are so small that converting costs more than bfloat16 gains, so only crops are trained in it.
+    """
+    if torch.cuda.is_available():
+        return Place(torch.device("cuda"), crops and torch.cuda.get_device_capability() >= (8, 0))
+    return Place(torch.device("cpu"), crops and _multiplies_bfloat16())
+
+
+@contextmanager
+def repeatable(where: Place, threads: int) -> Iterator[None]:
+    """Within it nothing is left to chance, and afterwards torch's seed and settings are as they were before."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    before = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    guard: Any = torch.utils.deterministic  # a property of the module, which its annotations do not show
+    filled = guard.fill_uninitialized_memory
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    guard.fill_uninitialized_memory = False  # finds bugs, and costs time
+    try:
+        with torch.random.fork_rng(devices=[0] if where.device.type == "cuda" else []):
+            yield
+    finally:
+        guard.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_num_threads(before)
+
+
+def _multiplies_bfloat16() -> bool:
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
