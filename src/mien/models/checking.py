@@ -16,10 +16,15 @@ OPERATORS = frozenset(
         *("Conv", "Gemm", "MatMul", "BatchNormalization", "LRN"),
         *("Relu", "PRelu", "Add", "Sub", "Mul", "Div", "Sqrt"),
         *("MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "Pad", "Reshape", "Flatten"),
+        *("Cast", "LpNormalization", "LogSoftmax", "Slice", "Concat"),
     }
 )
-"""What is exported, and no more: nothing that branches, repeats, reads files or makes arrays of a size of its own."""
+"""What networks are exported and joined with.
 
+Nothing among them branches, repeats, reads files or makes an array of a size of its own.
+"""
+
+MOST_STEPS = 4096
 MOST_VALUES = 2**26
 """No step may give more numbers for one row: 256 MiB as float32."""
 MOST_SIDE = 1024
@@ -67,6 +72,8 @@ def _check_parts(model: ModelProto) -> None:
     for tensor in graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ValueError("the network's weights lie in another file")
+    if len(graph.node) > MOST_STEPS:
+        raise ValueError(f"the network has more than {MOST_STEPS} steps")
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
             raise ValueError(f"the network has a step {node.op_type!r:.40}, which none in a bundle does")

@@ -116,7 +116,7 @@ class NetworkHead:
     def _logits(self, rows: Inputs) -> Doubles:
         blocks = [np.zeros((0, len(self.labels)))]
         for start in range(0, len(rows), _AT_ONCE):
-            block = _planes(rows[start : start + _AT_ONCE], self.input)
+            block = planes(rows[start : start + _AT_ONCE], self.input)
             logits = self._run(block)
             if self.mirror:
                 logits = (logits + self._run(np.ascontiguousarray(block[..., ::-1]))) / 2
@@ -185,8 +185,8 @@ class NetworkHead:
         )
 
 
-def _planes(rows: Inputs, row: tuple[int, ...]) -> Floats:
-    """Crops or vectors -> float32 (n, *row), as the network takes them; grey becomes as many channels as it has."""
+def planes(rows: Inputs, row: tuple[int, ...]) -> Floats:
+    """Crops or vectors -> float32 (n, *row), as a network takes them; grey becomes as many channels as it has."""
     if len(row) == 3:
         rows = rows.transpose(0, 3, 1, 2) if rows.ndim == 4 else np.broadcast_to(rows[:, None], (len(rows), *row))
     return np.ascontiguousarray(rows, dtype=np.float32)

@@ -39,6 +39,8 @@ from mien.types import Floats
 
 FLAT = 1.0
 """What standardising adds to the variance, in square grey levels."""
+NORM_SMALL = 1e-5
+"""What batch normalisation adds to the variance."""
 
 
 def build(architecture: Architecture) -> nn.Module:
@@ -68,7 +70,7 @@ def tensors(module: nn.Module) -> dict[str, Floats]:
     return {name: np.array(tensor.float().cpu().numpy(), order="C") for name, tensor in found.items()}
 
 
-def restore(architecture: Architecture, weights: Mapping[str, npt.NDArray[Any]]) -> nn.Module:
+def restore(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) -> nn.Module:
     """Architecture and what `tensors` gave -> the same module.
 
     Raises:
@@ -76,10 +78,10 @@ def restore(architecture: Architecture, weights: Mapping[str, npt.NDArray[Any]])
     """
     module = build(architecture)
     own = {name: tensor for name, tensor in module.state_dict().items() if tensor.is_floating_point()}
-    if other := own.keys() ^ weights.keys():
+    if other := own.keys() ^ arrays.keys():
         raise ValueError(f"the weights do not belong to the network {architecture.name}: see {min(other)!r}")
     for name, tensor in own.items():
-        given = weights[name]
+        given = arrays[name]
         if given.dtype != np.float32 or given.shape != tuple(tensor.shape) or not np.isfinite(given).all():
             raise ValueError(f"the weights {name!r} are not finite numbers of the shape {tuple(tensor.shape)}")
         with torch.no_grad():
@@ -87,23 +89,23 @@ def restore(architecture: Architecture, weights: Mapping[str, npt.NDArray[Any]])
     return module
 
 
-def save(module: nn.Module) -> bytes:
+def weights(module: nn.Module) -> bytes:
     """Module -> its weights as a safetensors file."""
     data: bytes = safetensors.numpy.save(tensors(module))
     return data
 
 
-def load(architecture: Architecture, data: bytes) -> nn.Module:
-    """Architecture and what `save` gave -> the same module.
+def loaded(architecture: Architecture, data: bytes) -> nn.Module:
+    """Architecture and what `weights` gave -> the same module.
 
     Raises:
         ValueError: it is no such file, or not of this architecture.
     """
     try:
-        weights = safetensors.numpy.load(data)
+        arrays = safetensors.numpy.load(data)
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"this is no safetensors file: {error}") from error
-    return restore(architecture, weights)
+    return restore(architecture, arrays)
 
 
 def _module(layer: Layer, shape: Shape) -> nn.Module:
@@ -117,7 +119,7 @@ def _module(layer: Layer, shape: Shape) -> nn.Module:
         case Conv(filters, size, stride, padding, bias):
             return nn.Conv2d(shape[0], filters, size, stride, padding, bias=bias)
         case BatchNorm():
-            return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+            return nn.BatchNorm2d(shape[0], NORM_SMALL) if len(shape) == 3 else nn.BatchNorm1d(shape[0], NORM_SMALL)
         case Relu():
             return nn.ReLU(inplace=True)
         case Prelu():
@@ -190,14 +192,14 @@ class _Residual(nn.Module):
     def __init__(self, channels: int, filters: int, stride: int, *, projects: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(filters)
+        self.norm1 = nn.BatchNorm2d(filters, NORM_SMALL)
         self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(filters)
+        self.norm2 = nn.BatchNorm2d(filters, NORM_SMALL)
         # At an odd edge the mean is of the pixels that there are.
         pool = nn.AvgPool2d(2, 2, ceil_mode=True, count_include_pad=False)
         self.pool = pool if stride == 2 else nn.Identity()
         self.skip = nn.Conv2d(channels, filters, 1, bias=False) if projects else nn.Identity()
-        self.norm = nn.BatchNorm2d(filters) if projects else nn.Identity()
+        self.norm = nn.BatchNorm2d(filters, NORM_SMALL) if projects else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
