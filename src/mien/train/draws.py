@@ -34,7 +34,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How rows are chosen.
+    """How rows are chosen: at most `most` of them.
 
     `balanced` gives each class the same number of draws: rows of rare ones come several times, each time varied anew,
     and of common ones a part is left out until another epoch. With `variants` a row is only ever seen in so many ways,
@@ -44,12 +44,14 @@ class Choice:
     seed: int
     balanced: bool = False
     variants: int | None = None
+    most: int | None = None
 
 
 def draw(y: Ints, train: Ints, epoch: int, choice: Choice) -> Draw:
-    """Classes of all rows (n,) and the numbers of those to learn from (m,) -> the m rows of an epoch (from 0)."""
+    """Classes of all rows (n,) and the numbers of those to learn from (m,) -> the rows of an epoch (from 0)."""
     rng = np.random.default_rng((choice.seed, epoch))
-    rows = rng.permutation(_balanced(y, train, rng) if choice.balanced else train)
+    count = min(len(train), choice.most or len(train))
+    rows = rng.permutation(_balanced(y, train, count, rng) if choice.balanced else train)[:count]
     copies = _occurrences(rows)
     turns: Ints | int = epoch
     if choice.variants is not None:
@@ -72,9 +74,9 @@ def class_weights(y: Ints, classes: int) -> Floats:
     return np.where(counts > 0, len(y) / (present * np.maximum(counts, 1)), 0.0).astype(np.float32)
 
 
-def _balanced(y: Ints, train: Ints, rng: np.random.Generator) -> Ints:
+def _balanced(y: Ints, train: Ints, count: int, rng: np.random.Generator) -> Ints:
     by_class = [train[y[train] == label] for label in np.unique(y[train])]
-    shares = np.diff(np.linspace(0, len(train), len(by_class) + 1).round().astype(np.int64))
+    shares = np.diff(np.linspace(0, count, len(by_class) + 1).round().astype(np.int64))
     drawn = []
     for rows, share in zip(by_class, shares, strict=True):
         rounds = [rng.permutation(rows) for _ in range(math.ceil(share / len(rows)))]

@@ -39,7 +39,7 @@ def fit_module(module: torch.nn.Module, rows: Rows, settings: Settings, run: Run
             training.restore(saved)
         ended = _train(training, settings, run, checkpoint)
         seconds = sum(epoch.seconds for epoch in training.curves)
-        samples = training.done * len(rows.train)
+        samples = training.done * training.rows_an_epoch
         return Fitted(
             module=training.finish(),
             curves=training.curves,

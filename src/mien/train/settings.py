@@ -18,13 +18,20 @@ BATCHES = 10
 """With little data the batch shrinks until an epoch has about so many."""
 
 
+Balance = Literal["none", "weights", "sampling"]
+
+LEAST_EPOCHS = 10
+"""With very much data an epoch takes a part of it, so that there are so many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a network is trained.
 
     architecture: its name. inputs, size, grey: what it sees, crops of `size` pixels or vectors (`size` 0).
+    embedder: what makes the vectors, where the user does not say.
     policy: the name of the variants that crops are seen in. variants: so many fixed ones of each row, or None: new ones
-    in every epoch. samples: how many rows to see in all, repeats counted. most_epochs: never more rounds than this.
+    in every epoch. samples: how many rows to see in all, repeats counted. most_epochs: never more epochs than this.
     batch: rows a step; with little data fewer. learning_rate: at that batch. weight_decay: on matrices and filters, not
     on biases and norms. warm_up: epochs in which the learning rate rises. ema: how slowly the averaged weights follow
     (0: no average). clip: the longest gradient (0: any). mirror: answers are the mean over a crop and its mirror image.
@@ -37,6 +44,7 @@ class Settings:
 
     architecture: str
     inputs: Literal["crops", "vectors"] = "crops"
+    embedder: str = "auto"
     size: int = 0
     grey: bool = False
     policy: str = "none"
@@ -56,7 +64,7 @@ class Settings:
     clip: float = 5.0
     mirror: bool = False
     patience: int = 0
-    balance: Literal["none", "weights", "sampling"] = "none"
+    balance: Balance = "none"
 
     def __post_init__(self) -> None:
         whole = {"samples": 1, "most_epochs": 1, "batch": 2, "patience": 0}
@@ -75,9 +83,13 @@ class Settings:
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{_words(name)} is {getattr(self, name)}: give a number from 0 up to, but not, 1")
 
+    def rows_of(self, n: int) -> int:
+        """How many of `n` rows an epoch takes: all, unless so few epochs would be left that none could be chosen."""
+        return min(n, math.ceil(self.samples / min(LEAST_EPOCHS, self.most_epochs)))
+
     def epochs(self, n: int) -> int:
-        """How many rounds over `n` rows."""
-        return min(self.most_epochs, math.ceil(self.samples / max(n, 1)))
+        """How many epochs `n` rows are trained for."""
+        return min(self.most_epochs, math.ceil(self.samples / max(self.rows_of(n), 1)))
 
     def batch_of(self, n: int) -> int:
         """How many rows a step takes of `n`: a power of two where the data is too small for the whole batch."""

@@ -34,7 +34,7 @@ class Training:
 
     def __init__(self, module: torch.nn.Module, rows: Rows, settings: Settings, run: Run, where: Place) -> None:
         n = len(rows.train)
-        self.epochs = settings.epochs(n)
+        self.epochs, self.rows_an_epoch = settings.epochs(n), settings.rows_of(n)
         self.curves: tuple[Epoch, ...] = ()
         self.best_epoch = 0
         self._best: State = {}
@@ -60,7 +60,7 @@ class Training:
         return self.done - self.best_epoch
 
     def epoch(self) -> Epoch:
-        """Learn from every row once, look at the stop rows, and keep the weights if they are the best yet.
+        """Learn from the epoch's rows, look at the stop rows, and keep the weights if they are the best yet.
 
         Raises:
             DataError: the loss is no number.
@@ -167,7 +167,7 @@ class Training:
 
     def _drawn(self, epoch: int) -> list[tuple[Ints, list[int]]]:
         rows, balanced = self._rows, self._settings.balance == "sampling"
-        chosen = Choice(self._seed, balanced, self._settings.variants)
+        chosen = Choice(self._seed, balanced, self._settings.variants, self.rows_an_epoch)
         return draw(rows.y, rows.train, epoch, chosen).batches(self._size)
 
     def _class_weights(self, numbers: Ints) -> torch.Tensor:
