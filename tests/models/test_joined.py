@@ -30,11 +30,10 @@ FLAT: tuple[tuple[int, ...], tuple[Steps, ...]] = (
 
 def head(k: int, seed: int, temperature: float = 0.7) -> Head:
     rng = np.random.default_rng(seed)
-    weights, bias = rng.normal(size=(k, DIMENSION)) * 9, rng.normal(size=k)
-    centres = unit(rng.normal(size=(k, DIMENSION)))
+    weights, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((k, DIMENSION), (k,)))
+    centres = unit(rng.normal(size=(k, DIMENSION))).astype(np.float32)
     labels = tuple(f"label {j}" for j in range(k))
-    weights, bias, centres = (array.astype(np.float32) for array in (weights, bias, centres))
-    return Head("logistic", labels, weights, bias, centres, temperature, -np.inf)
+    return Head("logistic", labels, 9 * weights, bias, centres, temperature, -np.inf)
 
 
 def network(k: int, seed: int, channels: int = 1) -> bytes:

@@ -57,10 +57,10 @@ class Tree:
         """The labels, sorted."""
         return tuple(sorted(self.nodes[0].labels))
 
-    def steps(self, label: str) -> list[tuple[int, int]]:
-        """A label -> the way to it from the root: numbers of a node and of the child to take there."""
-        asked = ((i, node, node.child_of()) for i, node in enumerate(self.nodes))
-        return [(i, list(node.children).index(child[label])) for i, node, child in asked if label in child]
+    def steps(self, label: str) -> list[tuple[int, str]]:
+        """A label -> the way to it from the root: numbers of nodes, and which child to take at each."""
+        asked = ((i, node.child_of()) for i, node in enumerate(self.nodes))
+        return [(i, child[label]) for i, child in asked if label in child]
 
     def check(self, labels: Sequence[str]) -> None:
         """See that the data has the tree's labels, and no others; strangers need no place in it.
@@ -150,7 +150,7 @@ def _children(branch: object, path: tuple[str, ...]) -> list[tuple[str, object]]
             found.append((item, None))
         else:
             advice = "labels stand in quotes, in a list of at least two, and further branches in a table"
-            raise ValueError(f"{where} holds {item!r:.40}: {advice}")
+            raise ValueError(f"{where} holds {item!r:.40}: {advice}")  # noqa: TRY004  (callers catch one kind of error)
     _check_children([name for name, _ in found], where)
     if len(path) > _DEEPEST:
         raise ValueError(f"{where} lies deeper than {_DEEPEST} branches")
