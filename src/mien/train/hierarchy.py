@@ -63,6 +63,7 @@ class Recipe(Protocol):
         self,
         inputs: Inputs,
         labels: Sequence[str],
+        /,
         *,
         groups: Sequence[str | None] | None,
         splits: Sequence[str | None] | None,

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from mien.errors import DataError
@@ -19,7 +18,7 @@ _DEEPEST = 16
 _PLANS = files("mien.train") / "plans"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """A question of the tree: which of its children is it?
 
@@ -45,7 +44,7 @@ class Node:
         return {label: child for child, labels in self.children.items() for label in labels}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tree:
     """The questions of a tree, each before those below it; `name` says where it was written."""
 
@@ -136,7 +135,7 @@ def _walk(branch: object, path: tuple[str, ...]) -> list[Node]:
         below = [] if inner is None else _walk(inner, (*path, name))
         children[name] = below[0].labels if below else (name,)
         nodes += below
-    return [Node(path, MappingProxyType(children)), *nodes]
+    return [Node(path, children), *nodes]
 
 
 def _children(branch: object, path: tuple[str, ...]) -> list[tuple[str, object]]:
