@@ -28,7 +28,7 @@ def test_every_row_to_learn_from_comes_once_and_no_other() -> None:
 
 @pytest.mark.parametrize("balanced", [False, True])
 def test_a_part_of_the_rows_is_another_part_in_the_next_epoch(balanced: bool) -> None:
-    drawn = [draw(Y, TRAIN, epoch, Choice(0, balanced, most=9)).rows for epoch in range(30)]
+    drawn = [draw(Y, TRAIN, epoch, Choice(0, balanced, most=9)).rows for epoch in range(300)]
     assert {len(rows) for rows in drawn} == {9}
     assert set(np.concatenate(drawn)) == set(TRAIN)
     if balanced:

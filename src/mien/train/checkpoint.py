@@ -105,7 +105,7 @@ class Checkpoint:
             return self._unsaved(f"training goes on without a checkpoint: {error}")
         finally:
             end = time.monotonic()
-            self._next = end + max(self.seconds, _SHARE * (end - start))
+            self._next = end + (max(self.seconds, _SHARE * (end - start)) if self.seconds else 0.0)
         return None
 
     def remove(self) -> None:

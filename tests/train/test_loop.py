@@ -1,0 +1,272 @@
+"""The trainer: it learns, keeps the best epoch, ends when it should, and repeats to the last bit."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mien.errors import DataError
+from mien.train.batches import tensor
+from mien.train.job import Epoch, Progress, Rows, Run
+from mien.train.loop import fit_module
+from mien.train.training import best_of
+from tests.train.tasks import dense, network, rows, same, settings, vectors
+
+
+def accuracy(module: nn.Module, task: Rows) -> float:
+    with torch.no_grad():
+        logits = module(tensor(task.inputs, task.stop).float())
+    return float((logits.argmax(1).numpy() == task.y[task.stop]).mean())
+
+
+def noise(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+    """Each row darker by its own seed."""
+    return batch - torch.tensor([seed % 50 for seed in seeds], dtype=torch.float32)[:, None, None, None]
+
+
+LONG = settings(samples=1600, most_epochs=20)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_crops_are_learnt(colour: bool) -> None:
+    task = rows(colour=colour)
+    fitted = fit_module(network(3 if colour else 1), task, LONG, Run())
+    assert accuracy(fitted.module, task) > 0.9
+    assert fitted.curves[-1].loss < fitted.curves[0].loss
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+def test_vectors_are_learnt(optimiser: str) -> None:
+    how = settings(inputs="vectors", size=0, optimiser=optimiser, samples=1600, most_epochs=20, ema=0.0)
+    task = vectors()
+    assert accuracy(fit_module(dense(), task, how, Run()).module, task) > 0.9
+
+
+def test_what_comes_out_is_ready_to_answer() -> None:
+    module = network()
+    fitted = fit_module(module, rows(), settings(), Run())
+    assert fitted.module is module
+    assert not module.training
+    assert all(t.device.type == "cpu" and t.is_contiguous() for t in module.state_dict().values())
+    assert all(t.dtype == torch.float32 for t in module.parameters())
+
+
+def test_the_record_is_complete_and_strict_json() -> None:
+    fitted = fit_module(network(), rows(), settings(), Run())
+    assert [epoch.epoch for epoch in fitted.curves] == list(range(1, fitted.epochs + 1))
+    assert fitted.epochs == 5
+    assert fitted.samples == 5 * 80
+    assert fitted.seconds == sum(epoch.seconds for epoch in fitted.curves)
+    assert fitted.images_per_second == pytest.approx(fitted.samples / fitted.seconds)
+    assert fitted.ended == "epochs"
+    assert json.loads(json.dumps([epoch.as_json() for epoch in fitted.curves], allow_nan=False))
+
+
+@pytest.mark.parametrize("balance", ["none", "weights", "sampling"])
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(balance: str) -> None:
+    how = settings(balance=balance)
+    one, two = (fit_module(network(), rows(), how, Run(seed=4, augment=noise)) for _ in range(2))
+    assert same(one.module, two.module)
+    assert [replace(e, seconds=0) for e in one.curves] == [replace(e, seconds=0) for e in two.curves]
+
+
+def test_another_seed_gives_other_weights() -> None:
+    one, two = (fit_module(network(), rows(), settings(), Run(seed=seed)) for seed in (1, 2))
+    assert not same(one.module, two.module)
+
+
+def test_what_the_caller_draws_meanwhile_changes_nothing() -> None:
+    def watch(progress: Progress) -> None:
+        if progress.ended:
+            torch.rand(progress.epoch)
+
+    alone = fit_module(network(), rows(), settings(), Run())
+    watched = fit_module(network(), rows(), settings(), Run(watch=watch))
+    assert same(alone.module, watched.module)
+
+
+def test_variants_are_seen_and_the_settings_say_how_many() -> None:
+    seen: dict[bytes, set[int]] = {}
+
+    def augment(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+        for row, seed in zip(batch, seeds, strict=True):
+            seen.setdefault(row.numpy().tobytes(), set()).add(seed)
+        return batch
+
+    fit_module(network(), rows(), settings(variants=2), Run(augment=augment))
+    assert len(seen) == 80
+    assert {len(seeds) for seeds in seen.values()} == {2}
+
+
+def test_stop_rows_are_not_learnt_from() -> None:
+    task = rows()
+    other = replace(task, inputs=task.inputs.copy())
+    other.inputs[task.stop] = 0
+    how = settings(patience=0)
+    one, two = (fit_module(network(), each, how, Run()) for each in (task, other))
+    assert [e.loss for e in one.curves] == [e.loss for e in two.curves]
+
+
+def epochs(*scores: tuple[float | None, float | None]) -> tuple[Epoch, ...]:
+    return tuple(Epoch(i, 1.0, 0.5, loss, right, 0.1, 1.0) for i, (right, loss) in enumerate(scores, 1))
+
+
+@pytest.mark.parametrize(
+    ("curves", "best"),
+    [
+        (epochs((0.5, 1.0), (0.7, 2.0), (0.6, 0.5)), 2),
+        (epochs((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.7, 0.85)), 3),
+        (epochs((0.7, 0.8), (0.7, 0.8)), 1),
+        (epochs((0.0, 0.8), (0.0, 0.7)), 2),
+        (epochs((None, None), (None, None)), 2),
+    ],
+)
+def test_the_best_epoch_has_the_highest_accuracy_and_then_the_lowest_loss(curves: tuple[Epoch, ...], best: int) -> None:
+    assert best_of(curves) == best
+
+
+def test_the_weights_of_the_best_epoch_are_kept() -> None:
+    task = rows(contrast=25)
+    how = settings(learning_rate=0.5, schedule="constant", label_smoothing=0.0, ema=0.0, samples=1200, most_epochs=15)
+    fitted = fit_module(network(), task, how, Run())
+    best = fitted.curves[fitted.best_epoch - 1]
+    assert best_of(fitted.curves) == fitted.best_epoch < fitted.epochs, "a restless training, so that there is a choice"
+    assert accuracy(fitted.module, task) == pytest.approx(best.stop_accuracy or 0, abs=0.03)
+
+
+def test_training_ends_when_it_gets_no_better() -> None:
+    how = settings(samples=80_000, most_epochs=100, patience=3, schedule="constant", learning_rate=1e-9)
+    fitted = fit_module(network(), rows(), replace(how, learning_rate=1e-9, ema=0.0), Run())
+    assert fitted.ended == "patience"
+    assert fitted.epochs == fitted.best_epoch + 3 < 100
+
+
+def test_training_ends_with_the_epoch_in_which_the_time_runs_out() -> None:
+    fitted = fit_module(network(), rows(), settings(), Run(minutes=0.0))
+    assert (fitted.ended, fitted.epochs) == ("minutes", 1)
+
+
+def test_without_stop_rows_the_last_epoch_is_taken() -> None:
+    fitted = fit_module(network(), rows(stop=0), settings(patience=2), Run())
+    assert fitted.best_epoch == fitted.epochs == 5
+    assert {(e.stop_loss, e.stop_accuracy) for e in fitted.curves} == {(None, None)}
+
+
+def uneven() -> Rows:
+    """Two classes that cannot be told apart, one of them ten times as frequent; half of the stop rows are of each."""
+    rng = np.random.default_rng(1)
+    y = np.array([0] * 100 + [1] * 10 + [0, 1] * 10)
+    return Rows(rng.integers(0, 255, (130, 12, 12)).astype(np.uint8), y, np.arange(110), np.arange(110, 130), 2)
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_a_rare_class_counts_as_much_as_a_frequent_one(balance: str) -> None:
+    def taken_for_rare(balance: str) -> float:
+        how = settings(balance=balance, samples=550, ema=0.0, learning_rate=0.02)
+        fitted = fit_module(network(classes=2), uneven(), how, Run())
+        with torch.no_grad():
+            logits = fitted.module(tensor(uneven().inputs, uneven().stop).float())
+        return float(logits.softmax(1)[:, 1].mean())
+
+    assert taken_for_rare("none") < 0.3
+    assert 0.3 < taken_for_rare(balance) < 0.7
+
+
+@pytest.mark.parametrize("n", [2, 3, 17, 33])
+def test_any_number_of_rows_can_be_learnt_from_in_spite_of_batch_norm(n: int) -> None:
+    y = np.arange(n, dtype=np.int64) % 2
+    inputs = np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32)
+    how = settings(inputs="vectors", size=0, samples=3 * n, most_epochs=3, batch=2)
+    fitted = fit_module(dense(2), Rows(inputs, y, np.arange(n), np.arange(0), 2), how, Run())
+    assert fitted.samples == 3 * n
+
+
+def test_progress_marks_the_ends_of_epochs() -> None:
+    seen: list[Progress] = []
+    fitted = fit_module(network(), rows(), settings(), Run(watch=seen.append))
+    assert tuple(told.ended for told in seen if told.ended) == fitted.curves
+    assert all(told.epochs == 5 and told.batches == 5 for told in seen)
+    assert seen[-1].seconds_left == 0
+
+
+def test_a_folder_gets_events_and_no_checkpoint_stays(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_module(network(), rows(), settings(), Run(folder=tmp_path / "new", save_seconds=0))
+    assert [path.name.split(".")[0] for path in (tmp_path / "new").iterdir()] == ["events"]
+
+
+def test_watching_and_writing_change_nothing(tmp_path: Path) -> None:
+    quiet = fit_module(network(), rows(), settings(), Run())
+    loud = fit_module(network(), rows(), settings(), Run(folder=tmp_path, watch=id, save_seconds=0))
+    assert same(quiet.module, loud.module)
+
+
+def test_a_loss_that_is_no_number_ends_training_with_advice() -> None:
+    how = settings(learning_rate=1e30, clip=0.0, warm_up=0, schedule="constant")
+    with pytest.raises(DataError, match=r"epoch 1.*--learning-rate.*data"):
+        fit_module(network(), rows(), how, Run())
+
+
+class Odd(nn.Module):
+    """A network that comes to no number in some of its calls."""
+
+    def __init__(self, *calls: int) -> None:
+        super().__init__()
+        self.inner = network()
+        self.calls = calls
+        self.called = 0
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.called += self.training
+        return self.inner(x) * (float("nan") if self.training and self.called in self.calls else 1.0)
+
+
+def test_single_steps_that_come_to_no_number_are_left_out() -> None:
+    fitted = fit_module(Odd(3, 4, 9), rows(), settings(), Run())
+    assert fitted.epochs == 5
+    assert all(np.isfinite(epoch.loss) for epoch in fitted.curves)
+
+
+def test_several_in_a_row_end_training_at_once() -> None:
+    module = Odd(*range(8, 100))
+    with pytest.raises(DataError, match="epoch 3"):
+        fit_module(module, rows(), settings(), Run())
+    assert module.called < 15
+
+
+def test_vectors_that_are_not_finite_are_refused() -> None:
+    task = vectors()
+    task.inputs[3, 2] = np.nan
+    with pytest.raises(DataError, match="1 of 120 vectors"):
+        fit_module(dense(), task, settings(inputs="vectors", size=0), Run())
+
+
+@pytest.mark.parametrize("train", [[], [0], [0, 3, 6]])
+def test_too_little_to_learn_from_is_refused(train: list[int]) -> None:
+    task = replace(rows(), train=np.array(train, dtype=np.int64))
+    with pytest.raises(DataError, match="at least two classes"):
+        fit_module(network(), task, settings(), Run())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"inputs": np.zeros((120, 12, 12), np.float32)},
+        {"inputs": np.zeros((120, 8), np.uint8)},
+        {"inputs": np.zeros((119, 12, 12), np.uint8)},
+        {"classes": 2},
+    ],
+)
+def test_rows_that_do_not_belong_together_are_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"needed|need one class"):
+        replace(rows(), **changed)
