@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +139,10 @@ def changed_pixel(task: Rows) -> Rows:
     return replace(task, inputs=inputs)
 
 
+def varied(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+    return batch
+
+
 BASE = (rows(), settings(), Run(seed=1, described="policy"))
 
 
@@ -155,7 +159,7 @@ BASE = (rows(), settings(), Run(seed=1, described="policy"))
         (BASE[0], settings(variants=2), BASE[2]),
         (BASE[0], BASE[1], Run(seed=2, described="policy")),
         (BASE[0], BASE[1], Run(seed=1, described="another policy")),
-        (BASE[0], BASE[1], Run(seed=1, described="policy", augment=torch.add)),
+        (BASE[0], BASE[1], Run(seed=1, described="policy", augment=varied)),
     ],
 )
 def test_whatever_decides_the_outcome_changes_the_digest(task: Rows, how: Settings, run: Run) -> None:

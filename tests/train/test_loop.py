@@ -207,7 +207,8 @@ def test_a_folder_gets_events_and_no_checkpoint_stays(tmp_path: Path) -> None:
 
 def test_watching_and_writing_change_nothing(tmp_path: Path) -> None:
     quiet = fit_module(network(), rows(), settings(), Run())
-    loud = fit_module(network(), rows(), settings(), Run(folder=tmp_path, watch=id, save_seconds=0))
+    seen: list[Progress] = []
+    loud = fit_module(network(), rows(), settings(), Run(folder=tmp_path, watch=seen.append, save_seconds=0))
     assert same(quiet.module, loud.module)
 
 

@@ -96,8 +96,8 @@ class Run:
     folder: for a checkpoint and TensorBoard's events (None: neither). described: what else decides the outcome and
     cannot be seen in the rows, the settings or the module (which policy `augment` is), so that a checkpoint made with
     another is not taken up. minutes: training ends with the epoch in which they are over; what an earlier call spent
-    before it was killed counts. save_seconds: no checkpoint is written sooner after the last, and later where the network is
-    large (0: after every epoch).
+    before it was killed counts. save_seconds: no checkpoint is written sooner after the last, and of a large network
+    later (0: after every epoch).
     """
 
     seed: int = 0
