@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from mien.train.head import HeadOptions, HeldOut, fit_head
 from mien.train.hierarchy import HierarchyFit, fit_hierarchy
 from mien.train.holdout import HELD_OUT
 from mien.train.tree import Tree, parse
+from mien.train.unknown import Unknown
 from mien.types import UNKNOWN, Floats, Ints, Pixels
 from tests.train.clusters import clusters
 
@@ -28,6 +29,7 @@ TWO = parse(b"[tree]\na = ['a0', 'a1', 'a2']\nb = ['b0', 'b1']\n", "two.toml")
 THREE = parse(b"tree = ['b1', { rest = ['b0', { a = ['a0', 'a1', 'a2'] }] }]", "three.toml")
 NAMES = {f"person {j:02d}": name for j, name in enumerate(("a0", "a1", "a2", "b0", "b1", "s0", "s1"))}
 SIDE = 6
+NONE = Unknown(None, None, 1.0, 0.5, 0, "none")
 
 
 def people(sizes: list[int], seed: int = 0) -> tuple[Floats, list[str]]:
@@ -46,7 +48,7 @@ def products(fit: HierarchyFit, inputs: npt.NDArray[Any]) -> Doubles:
     """By hand: each leaf's probability is the product along its path of what the nodes' own heads say."""
     made = np.ones((len(inputs), len(fit.tree.leaves)))
     for told in fit.nodes:
-        said = told.fit.head.probabilities(inputs).astype(np.float64)
+        said = told.fit.head.answer(inputs)[0].astype(np.float64)
         child = told.node.child_of()
         for j, leaf in enumerate(fit.tree.leaves):
             if leaf in child:
@@ -174,6 +176,13 @@ def test_a_label_of_two_photos_is_learnt_and_not_measured_on() -> None:
     assert "a2" not in {labels[i] for i in fit.held_out.rows}
 
 
+@pytest.mark.parametrize("photos", [4, 5, 7])
+def test_of_few_photos_each_is_learnt_from_once_or_measured_on(photos: int) -> None:
+    vectors, labels = people([photos] * 5)
+    fit = fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit_head)
+    assert sorted([*fit.seen, *fit.held_out.rows]) == list(range(5 * photos))
+
+
 def test_a_tree_over_other_labels_is_refused() -> None:
     vectors, labels = people([6] * 4)
     with pytest.raises(DataError, match=r"two.toml does not fit the data: the data lacks b1, which the tree has"):
@@ -202,7 +211,7 @@ def test_what_a_bundle_holds_says_what_each_node_is_and_is_enough_to_answer() ->
         assert node["architecture"] == "linear"
         logits = unit @ tensors[f"{number}/weights"].T + tensors[f"{number}/bias"]
         mine = softmax(logits.astype(np.float64) / node["temperature"])
-        assert np.abs(mine - told.fit.head.probabilities(vectors)).max() < 1e-5
+        assert np.abs(mine - told.fit.head.answer(vectors)[0]).max() < 1e-5
 
 
 def test_what_goes_into_the_manifest_is_strict_json() -> None:
@@ -231,8 +240,12 @@ class PixelFit:
     """What the recipe below gives."""
 
     head: NetworkHead
+    counts: dict[str, int]
+    seen: Ints
     held_out: HeldOut
-    parts: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, bytes]
+    unknown: Unknown = NONE
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {}
@@ -258,13 +271,12 @@ def fit_pixels(
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     onnx = dense(weights / 255, bias)
     head = NetworkHead(names, 0.8, -np.inf, mirror, onnx)
-    rows: Ints = test
-    held = HeldOut("test", rows, head.probabilities(inputs[test]).astype(np.float64), np.zeros(len(test)))
+    held = HeldOut("test", test, head.probabilities(inputs[test]).astype(np.float64), np.zeros(len(test)))
     parts = {
         "network.json": b'{"name": "one dense layer"}',
         "weights.safetensors": safetensors.save({"0/weights": weights.astype(np.float32)}),
     }
-    return PixelFit(head, held, parts)
+    return PixelFit(head, dict(Counter(labels)), train, held, parts)
 
 
 def fit_both_sides(inputs: npt.NDArray[Any], labels: Sequence[str], **rest: Any) -> PixelFit:

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from mien.errors import DataError
 from mien.models.head import Doubles, Head
 from mien.models.joined import Part, join, linear_part
 from mien.models.network import NetworkHead
+from mien.train.fit import Answering, Fit
 from mien.train.head import FoldsUsed, HeadFit, HeadOptions, HeldOut, fit_head
 from mien.train.holdout import Deal, deal
 from mien.train.roles import Roles, assign
@@ -37,23 +38,6 @@ class Options(Protocol):
     def seed(self) -> int: ...
     @property
     def false_accept_rate(self) -> float: ...
-
-
-class Fit(Protocol):
-    """What a hierarchy must know of what a recipe gives."""
-
-    @property
-    def head(self) -> Head | NetworkHead: ...
-    @property
-    def held_out(self) -> HeldOut: ...
-    def as_json(self) -> dict[str, Any]: ...
-
-
-class _Files(Protocol):
-    """A fit of a network: its files as well."""
-
-    @property
-    def parts(self) -> Mapping[str, bytes]: ...
 
 
 class Recipe(Protocol):
@@ -213,7 +197,7 @@ def _learnt(split: str | None) -> bool:
 def _rows(
     inputs: Inputs, labels: Sequence[str], groups: Sequence[str | None] | None, roles: Roles, dealt: Deal
 ) -> _Rows:
-    learnt, tested = np.concatenate([dealt.train, dealt.stop]), dealt.test
+    learnt, tested = np.union1d(dealt.train, dealt.stop), dealt.test
     if roles.held_name is None:
         # A node learns from two photos of a label at least, so a label with fewer left is not measured on.
         left = Counter(labels[i] for i in learnt)
@@ -254,8 +238,13 @@ def _joined(tree: Tree, nodes: Sequence[Told]) -> bytes:
     return join(parts, ways)
 
 
-def _part(head: Head | NetworkHead) -> Part:
-    return linear_part(head) if isinstance(head, Head) else Part(head.onnx, head.temperature, head.mirror)
+def _part(head: Answering) -> Part:
+    match head:
+        case Head():
+            return linear_part(head)
+        case NetworkHead():
+            return Part(head.onnx, head.temperature, head.mirror)
+    raise TypeError(f"a hierarchy joins linear heads and networks, not {type(head).__name__}")
 
 
 def _flat(rows: _Rows, options: Options) -> HeadFit:
@@ -309,7 +298,7 @@ def _parts(onnx: bytes, tree: Tree, nodes: Sequence[Told]) -> dict[str, bytes]:
             {
                 "node": told.node.name,
                 "labels": list(told.fit.head.labels),
-                "temperature": told.fit.head.temperature,
+                "temperature": told.fit.head.to_json()["temperature"],
                 "architecture": architecture,
             }
         )
@@ -321,5 +310,4 @@ def _pieces(fit: Fit) -> tuple[Any, Mapping[str, npt.NDArray[Any]]]:
     """A classifier's architecture, as JSON, and its weights by name."""
     if isinstance(fit.head, Head):
         return "linear", {"weights": fit.head.weights, "bias": fit.head.bias}
-    files = cast(_Files, fit).parts
-    return json.loads(files["network.json"]), safetensors.load(files["weights.safetensors"])
+    return json.loads(fit.parts["network.json"]), safetensors.load(fit.parts["weights.safetensors"])
