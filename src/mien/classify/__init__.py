@@ -1,5 +1,5 @@
-"""Naming faces by their vectors; knows neither pictures nor how a head was trained."""
+"""Naming faces by their vectors or pixels; knows neither photos nor how a head was trained."""
 
-from mien.classify.stage import TOP, Classify, predicted
+from mien.classify.stage import TOP, Classify, predicted, stacked
 
-__all__ = ["TOP", "Classify", "predicted"]
+__all__ = ["TOP", "Classify", "predicted", "stacked"]

@@ -1,4 +1,4 @@
-"""The stage that names faces; knows a head and no picture."""
+"""The stage that names faces; knows a head or a network, and no photo."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.models.head import Head
+from mien.models.head import Scorer
 from mien.stage import Needs
-from mien.types import UNKNOWN, Embedding, Prediction
+from mien.types import UNKNOWN, Crop, Embedding, Prediction
 
 TOP = 10
 """A prediction holds so many labels at most: all of a thousand for each of ten thousand faces would fill the memory."""
@@ -19,12 +19,12 @@ TOP = 10
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """Embedding -> Prediction: the best label, or `UNKNOWN` where the face is less familiar than the head's threshold.
+    """Embedding or Crop -> Prediction: the best label, or `UNKNOWN` below the head's threshold of familiarity.
 
     The batches are small, so that the first answers are there before many faces are.
     """
 
-    head: Head
+    head: Scorer
     batch_size: int = 8
 
     @property
@@ -35,22 +35,26 @@ class Classify:
     def needs(self) -> Needs:
         return Needs()
 
-    def __call__(self, batch: Sequence[Embedding], /) -> Iterator[Prediction]:
-        """Embeddings -> as many predictions, in the same order.
+    def __call__(self, batch: Sequence[Embedding | Crop], /) -> Iterator[Prediction]:
+        """Embeddings or crops, as the head takes them -> as many predictions, in the same order.
 
         Raises:
-            ValueError: a vector has another dimension than the head, or is not finite.
+            ValueError: a vector has another dimension than the head, or is not finite; a crop has another size.
         """
         if not batch:
             return
-        vectors = np.stack([item.vector for item in batch])
-        probabilities, familiarity = self.head.probabilities(vectors), self.head.familiarity(vectors)
+        probabilities, familiarity = self.head.answer(stacked(batch))
         for item, row, familiar in zip(batch, probabilities, familiarity, strict=True):
             yield predicted(item, self.head, row, float(familiar))
 
 
+def stacked(items: Sequence[Embedding | Crop]) -> npt.NDArray[Any]:
+    """What a head takes of each: vectors (n, d), or pixels (n, s, s) or (n, s, s, 3)."""
+    return np.stack([item.vector if isinstance(item, Embedding) else item.pixels for item in items])
+
+
 def predicted(
-    item: Embedding, head: Head, probabilities: npt.NDArray[np.floating[Any]], familiarity: float
+    item: Embedding | Crop, head: Scorer, probabilities: npt.NDArray[np.floating[Any]], familiarity: float
 ) -> Prediction:
     """A face, the probabilities (k,) of the head's labels and its familiarity -> Prediction.
 

@@ -17,6 +17,7 @@ from mien.cli import (
     look,
     models,
     sort,
+    study,
     train,
     undo,
     verify,
@@ -48,7 +49,7 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-for verb in (look, align, embed, train, evaluate, classify, sort, undo, verify):
+for verb in (look, align, embed, train, evaluate, classify, sort, undo, verify, study):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")

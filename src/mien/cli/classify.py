@@ -14,6 +14,7 @@ def classify(
     bundle: options.BundleArgument,
     images: options.Photos,
     top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show, 10 at most.")] = 3,
+    faces: options.OtherFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,
@@ -28,7 +29,7 @@ def classify(
     out = Output(json, quiet)
     drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
     missing = True
-    for result in flow(bundle, photos(images), drive):
+    for result in flow(bundle, photos(images), drive, faces):
         missing &= isinstance(result, Rejected) and result.reason is Reason.MISSING
         if isinstance(result, Rejected):
             why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")

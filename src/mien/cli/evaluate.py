@@ -27,6 +27,7 @@ def evaluate(
             "--split", help="train, val, test or all; where the data has a held-out split, that one by default."
         ),
     ] = None,
+    faces: options.OtherFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,
@@ -45,7 +46,7 @@ def evaluate(
         given = given.only(split)
         show.note(f"note: measured on the split {split} of {data}; --split all measures on everything")
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(bundle, given, data.resolve().name, report, drive)
+    done = flow(bundle, given, data.resolve().name, report, drive, faces)
     show.rejections(done.evaluation.rejections)
     if done.evaluation.strangers and not done.evaluation.n:
         show.note("note: the bundle knows none of these labels, so that every photo counts as a stranger's")

@@ -21,6 +21,10 @@ Embedder: TypeAlias = Annotated[str, typer.Option("--embedder", help="auto, or a
 Faces: TypeAlias = Annotated[
     str, typer.Option("--faces", help="find: look for the face; cut: each picture is a face already cut.")
 ]
+OtherFaces: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--faces", help="find or cut: prepare faces otherwise than the bundle's own, in training."),
+]
 AllFaces: TypeAlias = Annotated[bool, typer.Option("--all-faces", help="Every face of a photo, not the main one only.")]
 MinFace: TypeAlias = Annotated[int, typer.Option("--min-face", min=12, help="Smallest face, in pixels of the photo.")]
 Images: TypeAlias = Annotated[
@@ -33,3 +37,16 @@ Data: TypeAlias = Annotated[
 ]
 BundleArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="BUNDLE", help="What 'mien train' left.")]
 Photos: TypeAlias = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.")]
+
+
+def grey(colour: str | None) -> bool | None:
+    """What --colour says: whether crops are grey; None where nothing is said.
+
+    Raises:
+        DataError: it says something else.
+    """
+    from mien.errors import DataError
+
+    if colour not in (None, "rgb", "grey"):
+        raise DataError(f"--colour {colour}: use rgb or grey")
+    return None if colour is None else colour == "grey"

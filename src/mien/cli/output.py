@@ -56,6 +56,10 @@ class Output:
         for text in texts:
             self.note(f"note: {printable(text)}")
 
+    def tell(self, text: str) -> None:
+        """A sentence that the user should read."""
+        self.notes([text])
+
     def rejections(self, rejected: Sequence[Rejected]) -> None:
         """A table of what went no further and why, with the first few of each kind."""
         if not rejected or self.quiet:
@@ -73,9 +77,10 @@ class Output:
 
     def drive(self, workers: int | None = None, *, keep_going: bool = False, no_cache: bool = False) -> Drive:
         """How a flow is driven, showing its progress here."""
+        from mien.cli.training import Training
         from mien.flows.drive import Drive
 
-        return Drive(workers, keep_going=keep_going, cache=not no_cache, track=self.track)
+        return Drive(workers, keep_going, not no_cache, self.track, Training(self.tell, self.quiet), self.tell)
 
 
 def _line(fields: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ def sort(
     dst: Annotated[Path, typer.Argument(help="Folder in which the label folders are made.")],
     mode: Annotated[str, typer.Option("--mode", help="copy, link (hard links) or move.")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    faces: options.OtherFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,
@@ -33,7 +34,8 @@ def sort(
     from mien.flows.sort import sort as flow
 
     out = Output(json, quiet)
-    done = flow(bundle, src, dst, mode, out.drive(workers, keep_going=keep_going, no_cache=no_cache), dry_run=dry_run)
+    drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
+    done = flow(bundle, src, dst, mode, drive, faces=faces, dry_run=dry_run)
     out.notes(f"finished what a broken-off run had begun: {path}" for path in done.settled)
     if dry_run:
         for line in done.plan.as_json_lines():

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli import options
 from mien.cli.output import Output, seconds
 
+if TYPE_CHECKING:
+    from mien.flows.train import Trained
+
 
 def train(
     data: options.Data,
     out: Annotated[Path, typer.Option("--out", help="Where the bundle goes, such as people.mien.")],
-    recipe: Annotated[str, typer.Option("--recipe", help="How to learn: head.")] = "head",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            help="head, embedding-cnn, finetune, fer-cnn, resnet-small, alexnet, or auto for the best of them.",
+        ),
+    ] = "head",
     detector: options.Detector = "auto",
     embedder: options.Embedder = "auto",
     faces: options.Faces = "find",
@@ -22,6 +31,27 @@ def train(
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,
+    hierarchy: Annotated[
+        str | None,
+        typer.Option("--hierarchy", help="Tree over the labels, told apart step by step: a TOML file or plan."),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option("--augment", help="Variants that a network sees crops in: a policy's name or TOML file."),
+    ] = None,
+    size: Annotated[int | None, typer.Option("--size", help="Side of a network's crops, in pixels.")] = None,
+    colour: Annotated[str | None, typer.Option("--colour", help="Of a network's crops: rgb or grey.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Rounds over the photos, for a network.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0.0, help="End a network's training, or the trying of auto, by then."),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of a network.")] = None,
+    balance: Annotated[
+        str | None, typer.Option("--balance", help="Where labels are uneven, for a network: none, weights or sampling.")
+    ] = None,
     false_accepts: Annotated[
         float, typer.Option("--false-accepts", help="Share of strangers that may be taken for somebody known.")
     ] = 0.01,
@@ -34,22 +64,24 @@ def train(
 ) -> None:
     """Learn your own classes from labelled photos: who it is, or whatever the labels say."""
     from mien.collect import DataOptions, open_data
-    from mien.flows.chain import chain
-    from mien.flows.train import TrainOptions
+    from mien.flows.recipes import FaceOptions, TrainOptions
     from mien.flows.train import train as flow
 
     show = Output(json, quiet)
     given = open_data(data, DataOptions(images=images, target=target, labels=labels))
     show.notes(given.notes)
-    way = chain(detector, embedder, faces, min_face=min_face)
+    learning = TrainOptions(
+        recipe, seed, false_accepts, hierarchy, epochs, minutes, learning_rate, policy=augment, balance=balance
+    )
+    preparing = FaceOptions(detector, embedder, faces, min_face, size, options.grey(colour))
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(given, data.resolve().name, out, way, TrainOptions(recipe, seed, false_accepts), drive)
+    done = flow(given, data.resolve().name, out, learning, preparing, drive)
     show.rejections(done.rejected)
     show.notes(done.fit.notes)
-    measured = done.evaluation
+    measured, way = done.evaluation, done.recipe.chain
     fields = {
         "bundle": str(done.bundle),
-        "recipe": done.recipe,
+        "recipe": done.recipe.name,
         "labels": list(done.fit.head.labels),
         "counts": dict(done.fit.counts),
         "rejected": len(done.rejected),
@@ -72,8 +104,16 @@ def train(
     whole = measured.accuracy_all
     missed = "" if whole.value is None or whole.of == measured.accuracy.of else f", {whole.value:.1%} of all photos"
     text = (
-        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({way.detector},"
-        f" {way.embedder}, {done.fit.head.kind}; {done.seconds:.1f} s): {right} right on photos not seen in training"
+        f"{len(done.fit.head.labels)} labels from {sum(done.fit.counts.values())} photos ({_how(done)};"
+        f" {done.seconds:.1f} s): {right} right on photos not seen in training"
         f" (95 % interval {low:.1%} to {high:.1%}){missed}\n{done.bundle}: open report.html in it"
     )
     show.record(fields, text)
+
+
+def _how(done: Trained) -> str:
+    """What looked at the faces, for a person."""
+    way = done.recipe.chain
+    sight = [] if way.embedder == "none" else [way.embedder]
+    kind = done.fit.head.kind if done.recipe.name == "head" else done.recipe.name
+    return ", ".join([way.detector, *sight, kind])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
@@ -51,6 +51,8 @@ class Chart:
     left: float = _LEFT
     top: float = _TOP
     side: float = _SIDE
+    x_unit: str = "%"
+    y_unit: str = "%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,31 @@ def stranger_chart(unknown: OpenSet, reach: float) -> Chart:
     )
 
 
+def training_chart(name: str, curves: Mapping[str, Sequence[float | None]]) -> Chart:
+    """`name` ("loss" or "accuracy") and the curves of a training -> how it was after each epoch.
+
+    One line is of the rows learnt from, and one of those held back: `stop_` and the name, which may have no values.
+    """
+    lines = {"learnt": curves[name], "held-back": curves[f"stop_{name}"]}
+    known = [value for values in lines.values() for value in values if value is not None]
+    epochs = len(curves[name])
+    reach = 1.0 if name == "accuracy" else max([*known, 0.1])
+    scale = 100.0 if name == "accuracy" else reach
+    ends = [f"{line} {values[-1]:.3g}" for line, values in lines.items() if values and values[-1] is not None]
+    return Chart(
+        name=f"training-{name}",
+        x_label="epoch",
+        y_label=name,
+        summary=f"The {name} after each of {epochs} epochs; at the end: {', '.join(ends)}",
+        paths={line: _line(values, reach) for line, values in lines.items()},
+        dots=(),
+        x_ticks=tuple(Tick(_x(i / 4), f"{1 + (epochs - 1) * i / 4:.3g}") for i in range(5)) if epochs > 4 else (),
+        y_ticks=tuple(Tick(_y(i / 4), f"{scale * i / 4:.3g}") for i in range(5)),
+        x_unit="",
+        y_unit="%" if name == "accuracy" else "",
+    )
+
+
 def heat(confusion: Confusion, lettered_up_to: int) -> Heat:
     """A confusion matrix -> a picture of its cells that are not empty."""
     labels, matrix = confusion.labels, confusion.matrix
@@ -148,6 +175,17 @@ def _y(share: float) -> float:
 
 def _ticks(place: Callable[[float], float], reach: float) -> tuple[Tick, ...]:
     return tuple(Tick(place(i / 4), f"{100 * reach * i / 4:g}") for i in range(5))
+
+
+def _line(values: Sequence[float | None], reach: float) -> str:
+    """A line from value to value, with gaps where there is none."""
+    path, drawn = "", False
+    for i, value in enumerate(values):
+        if value is not None:
+            at = f"{_x(i / max(1, len(values) - 1))} {_y(min(1.0, max(0.0, value / reach)))}"
+            path += f"L{at}" if drawn else f"M{at}"
+        drawn = value is not None
+    return path
 
 
 def _steps(xs: Sequence[float], ys: Sequence[float], reach: float) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from mien.evaluate.charts import heat, reliability_chart, stranger_chart
+from mien.evaluate.charts import heat, reliability_chart, stranger_chart, training_chart
 from mien.evaluate.evaluation import Confusion, Evaluation
 from mien.evaluate.templating import environment, printable
 
@@ -27,7 +27,10 @@ _NAMED_REJECTIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What was evaluated, in words for the head of the page; `note` says how, where that is not plain."""
+    """What was evaluated, in words for the head of the page; `note` says how, where that is not plain.
+
+    curves: what was measured after each epoch of a training, by name: loss, stop_loss, accuracy, stop_accuracy.
+    """
 
     bundle: str
     data: str
@@ -35,6 +38,7 @@ class About:
     detector: str
     embedder: str
     note: str = ""
+    curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def render_report(
         "threshold": unknown.threshold if isfinite(unknown.threshold) else None,
         "reliability": reliability_chart(evaluation.bins),
         "curves": [stranger_chart(unknown, reach) for reach in (0.1, 1.0)] if unknown.roc else [],
+        "training": [training_chart(name, about.curves) for name in ("accuracy", "loss")] if about.curves else [],
         "mistakes": list(_shown(evaluation, thumbnail, most_mistakes)),
         "rejections": _rejections(evaluation),
     }

@@ -27,6 +27,9 @@ _VERSION = 1
 # Detection needs no more pixels than this on the longer side; crops are cut from as many as they can use.
 _DETECTION_SIDE = 1000
 
+PIXELS = "none"
+"""The embedder of a chain that ends with the crop, whose pixels are the numbers."""
+
 # What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
 _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 
@@ -35,8 +38,9 @@ _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 class Chain:
     """Photo -> vectors: everything that decides the numbers.
 
-    faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
-    all of them. min_face: side of the smallest face in pixels of the photo.
+    embedder: its name, or `PIXELS` where a network looks at the crop itself. faces: "find" looks for faces, "cut" takes
+    each picture as a face already cut. which: the main face of a photo, or all of them. min_face: side of the smallest
+    face in pixels of the photo.
     """
 
     view: View
@@ -47,6 +51,17 @@ class Chain:
     min_face: int = 20
     mirror: bool = True
     normalise: bool = True
+
+    def taking(self, faces: str) -> Chain:
+        """The same for pictures that are prepared otherwise: faces to be found, or already cut.
+
+        Raises:
+            DataError: `faces` is neither "find" nor "cut".
+        """
+        if faces == self.faces:
+            return self
+        way = replace(_view(self.embedder, faces), size=self.view.size, grey=self.view.grey)
+        return replace(self, view=way, faces="cut" if faces == "cut" else "find")
 
     def all_faces(self) -> Chain:
         """The same for every face of a photo."""
@@ -64,7 +79,9 @@ class Chain:
         return [*self.detecting(), Align(self.view)]
 
     def stages(self) -> list[AnyStage]:
-        """The stages PhotoRef -> Embedding."""
+        """The stages PhotoRef -> Embedding, or Crop where there is no embedder."""
+        if self.embedder == PIXELS:
+            return self.cutting()
         return [*self.cutting(), Embed(self.embedder, self.mirror, self.normalise)]
 
     def weights(self) -> dict[str, str]:
@@ -133,21 +150,42 @@ def chain(
         UnknownName: a detector or embedder that there is not.
         DataError: another word that has no meaning.
     """
-    if faces not in ("find", "cut"):
-        raise DataError(f"--faces {faces}: use 'find' or 'cut'")
     embedder = "dlib-resnet" if embedder == "auto" else embedder
     EMBEDDERS.load(embedder)
-    plan = models.card(embedder).input
-    way = view(plan.view if plan else "arcface")
-    if faces == "cut":
-        way = replace(view("box"), size=way.size, margin=0.0)
-    elif plan is not None:
-        way = replace(way, size=plan.size)
     return Chain(
-        view=way,
+        view=_view(embedder, faces),
         detector=resolve(detector),
         embedder=embedder,
         faces="cut" if faces == "cut" else "find",
         which="all" if which == "all" else "largest",
         min_face=min_face,
     )
+
+
+def crop_chain(size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int = 20) -> Chain:
+    """The chain for a network that looks at crops of `size` pixels.
+
+    Raises:
+        UnknownName: a detector that there is not. DataError: another word that has no meaning, or such a size.
+    """
+    if not 8 <= size <= 2048:
+        raise DataError(f"a crop of {size} pixels is not possible: use 8 to 2048")
+    return Chain(
+        view=replace(_view(PIXELS, faces), size=size, grey=grey),
+        detector=resolve(detector),
+        embedder=PIXELS,
+        faces="cut" if faces == "cut" else "find",
+        min_face=min_face,
+    )
+
+
+def _view(embedder: str, faces: str) -> View:
+    """How faces are cut for an embedder, or for a network of one's own, at the size that it wants."""
+    if faces not in ("find", "cut"):
+        raise DataError(f"--faces {faces}: use 'find' or 'cut'")
+    plan = models.card(embedder).input if embedder in models.CARDS else None
+    # dlib's view shows the whole face and some hair, by five points whose weights may be used for anything.
+    way = view(plan.view if plan else "dlib")
+    if faces == "cut":
+        return replace(view("box"), size=plan.size if plan else way.size, margin=0.0)
+    return way if plan is None else replace(way, size=plan.size)

@@ -10,10 +10,14 @@ from mien.flows.recognise import recognise
 from mien.types import PhotoRef, Prediction, Rejected
 
 
-def classify(path: Path, refs: Sequence[PhotoRef], drive: Drive) -> Iterator[Prediction | Rejected]:
+def classify(
+    path: Path, refs: Sequence[PhotoRef], drive: Drive, faces: str | None = None
+) -> Iterator[Prediction | Rejected]:
     """Every face of every photo, with the bundle's answer.
+
+    faces: "find" or "cut", to have them prepared otherwise than in training.
 
     Raises:
         BundleError, WeightsError: the bundle cannot be used.
     """
-    return recognise(path).predictions(refs, drive, every_face=True)
+    return recognise(path, faces).predictions(refs, drive, every_face=True)

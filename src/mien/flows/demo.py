@@ -18,8 +18,9 @@ from mien.flows.chain import chain
 from mien.flows.drive import Drive
 from mien.flows.evaluate import evaluate
 from mien.flows.look import Seen, look
+from mien.flows.recipes import FaceOptions, TrainOptions
 from mien.flows.sort import sort
-from mien.flows.train import TrainOptions, train
+from mien.flows.train import train
 from mien.images import decode, encode
 from mien.types import Pixels
 
@@ -68,7 +69,7 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
         say(f"   {Path(seen.key).name}: {found} face{'s' * (found != 1)}")
     bundle = folder / "people.mien"
     say(f"\n2. Learn who is who:  mien train {folder}/photos --out {bundle}")
-    trained = train(open_data(folder / "photos"), "photos", bundle, chain(), TrainOptions(), drive)
+    trained = train(open_data(folder / "photos"), "photos", bundle, TrainOptions(), FaceOptions(), drive)
     say(f"   {sum(trained.fit.counts.values())} photos of {len(trained.fit.counts)} people in {trained.seconds:.1f} s")
     say(f"\n3. Measure it on other renditions:  mien evaluate {bundle} {folder}/held-out --report {folder}/report.html")
     measured = evaluate(bundle, open_data(folder / "held-out"), "held-out", folder / "report.html", drive)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any, Protocol, TypeVar
@@ -10,14 +10,14 @@ from typing import Any, Protocol, TypeVar
 import cv2
 
 from mien.config import settings
-from mien.flows.chain import Chain
+from mien.flows.chain import PIXELS, Chain
 from mien.images import ImageError, read
 from mien.run import cores, runner
 from mien.run.local import stream
 from mien.stage import AnyStage, Needs
 from mien.store import remembered
 from mien.store.cache import Cache, digest
-from mien.types import Embedding, PhotoRef, Rejected
+from mien.types import Crop, Embedding, PhotoRef, Rejected
 
 T = TypeVar("T")
 
@@ -33,24 +33,41 @@ def untracked(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:  # n
     return items
 
 
+def unheard(text: str) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drive:
     """What a user may say about how the work is done, and nothing that changes its result.
 
     workers: threads, as many as cores where None. keep_going: an accident costs only its photo. cache: whether
-    vectors are looked up and remembered.
+    vectors are looked up and remembered. watch: shows how a training goes on. tell: takes a sentence that the user
+    should read.
     """
 
     workers: int | None = None
     keep_going: bool = False
     cache: bool = True
     track: Track = untracked
+    watch: Callable[[Any], None] | None = None
+    tell: Callable[[str], None] = unheard
 
     def run(self, stages: Sequence[AnyStage], items: Iterable[Any], total: int, what: str) -> Iterator[Any | Rejected]:
         """Drive items through stages, with progress."""
         # One worker a core is all the parallelism there is; OpenCV's own threads would only get in the way.
         cv2.setNumThreads(1)
         yield from runner(self.workers, self.keep_going)(stages, self.track(items, total, what))
+
+    def inputs(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
+        """PhotoRef -> what the head of a chain takes: a vector, or a crop where the chain has no embedder.
+
+        Crops are cheap to cut and large to keep, and are not remembered.
+        """
+        if chain.embedder != PIXELS:
+            return self.vectors(chain, refs)
+        chain.ready()
+        return self.run(chain.stages(), refs, len(refs), "photos")
 
     def vectors(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
         """PhotoRef -> Embedding in the order of the photos; what the cache knows is not computed again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mien import atomic
-from mien.classify import Classify
+from mien.classify import Classify, stacked
 from mien.collect import DataSet
 from mien.errors import BundleError
 from mien.evaluate import Evaluation
@@ -20,7 +20,7 @@ from mien.flows.report import report
 from mien.run.local import stream
 from mien.store.bundle import Bundle
 from mien.train.seen import SEEN, digests
-from mien.types import Embedding, Rejected
+from mien.types import Crop, Embedding, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,22 @@ class Evaluated:
         return f"{self.trained_on} of {self.evaluation.photos} photos were trained on, so that the figures flatter"
 
 
-def evaluate(bundle: Path, data: DataSet, name: str, to: Path | None, drive: Drive) -> Evaluated:
+def evaluate(
+    bundle: Path, data: DataSet, name: str, to: Path | None, drive: Drive, faces: str | None = None
+) -> Evaluated:
     """Labelled data (called `name`) -> figures, by the main face of each photo.
 
-    Photos with labels that the bundle does not know are strangers.
+    Photos with labels that the bundle does not know are strangers. faces: "find" or "cut", to have them prepared
+    otherwise than in training.
 
     Raises:
         BundleError, WeightsError: the bundle cannot be used. DataError: nothing is labelled, or `to` not writable.
     """
-    recogniser = recognise(bundle)
+    recogniser = recognise(bundle, faces)
+    recogniser.forewarn(data.refs, drive)
     head, chain = recogniser.head, recogniser.chain
     seen = _Seen(_digests(recogniser.bundle))
-    results = stream([Classify(head)], seen.watch(drive.vectors(chain, data.refs)), drive.keep_going)
+    results = stream([Classify(head)], seen.watch(drive.inputs(chain, data.refs)), drive.keep_going)
     evaluation = measure(results, head.labels, head.threshold)
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
     done = Evaluated(evaluation, chain.detector, to, trained_on)
@@ -66,14 +70,14 @@ def evaluate(bundle: Path, data: DataSet, name: str, to: Path | None, drive: Dri
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Looks at vectors on their way, and keeps the keys of photos whose digest is among `known`."""
+    """Looks at vectors and crops on their way, and keeps the keys of photos whose digest is among `known`."""
 
     known: frozenset[int]
     keys: set[str] = field(default_factory=set)
 
-    def watch(self, results: Iterable[Embedding | Rejected]) -> Iterator[Embedding | Rejected]:
+    def watch(self, results: Iterable[Embedding | Crop | Rejected]) -> Iterator[Embedding | Crop | Rejected]:
         for result in results:
-            if isinstance(result, Embedding) and int(digests(result.vector[None])[0]) in self.known:
+            if not isinstance(result, Rejected) and int(digests(stacked([result]))[0]) in self.known:
                 self.keys.add(result.key)
             yield result
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from mien.classify import Classify
 from mien.errors import BundleError
-from mien.flows.chain import Chain
+from mien.flows.chain import PIXELS, Chain
 from mien.flows.drive import Drive
+from mien.flows.prepared import warning
 from mien.models.head import Head
+from mien.models.network import KIND, NetworkHead
 from mien.run.local import stream
 from mien.store import bundle as bundles
 from mien.types import PhotoRef, Prediction, Rejected
@@ -21,32 +23,44 @@ _COSINE = 1.001  # the largest there is, and what rounding adds
 
 @dataclass(frozen=True, slots=True)
 class Recogniser:
-    """A bundle, checked and ready: the chain that it pins and the head that it carries."""
+    """A bundle, checked and ready: the chain that it pins and the head that it carries.
+
+    trained_on: whether faces were found or came cut in training; the chain may be told to take others.
+    """
 
     bundle: bundles.Bundle
     chain: Chain
-    head: Head
+    head: Head | NetworkHead
+    trained_on: str
 
     def predictions(
         self, refs: Sequence[PhotoRef], drive: Drive, *, every_face: bool = False
     ) -> Iterator[Prediction | Rejected]:
         """PhotoRef -> Prediction: of the main face of each photo, or of every face."""
         chain = self.chain.all_faces() if every_face else self.chain
-        yield from stream([Classify(self.head)], drive.vectors(chain, refs), drive.keep_going)
+        self.forewarn(refs, drive)
+        yield from stream([Classify(self.head)], drive.inputs(chain, refs), drive.keep_going)
+
+    def forewarn(self, refs: Sequence[PhotoRef], drive: Drive) -> None:
+        """Tell the user where pictures are, or seem to be, prepared otherwise than in training."""
+        if self.trained_on != self.chain.faces:
+            drive.tell(f"the bundle was trained with --faces {self.trained_on}: answers for others may be wrong")
+        elif word := warning(self.chain, refs):
+            drive.tell(word)
 
 
-def recognise(path: Path) -> Recogniser:
+def recognise(path: Path, faces: str | None = None) -> Recogniser:
     """Open a bundle, and make sure that this machine prepares faces as the one did that trained it.
+
+    faces: "find" or "cut", to have them prepared otherwise than in training.
 
     Raises:
         BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing.
     """
     bundle = bundles.load(path)
     try:
-        head = Head.load(bundle.manifest["head"], bundle.arrays)
-        if -math.inf < head.threshold < -_COSINE or head.threshold > _COSINE:
-            raise ValueError(f"a threshold of {head.threshold:g} is no cosine")
         chain, pinned = Chain.from_json(bundle.manifest["chain"]), dict(bundle.manifest["weights"])
+        head = _head(bundle, chain)
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}): restore it or train it anew") from error
     here = chain.weights()
@@ -54,4 +68,24 @@ def recognise(path: Path) -> Recogniser:
         raise BundleError(
             f"{path} was trained with other weights of {', '.join(other)} than this machine has: train it anew"
         )
-    return Recogniser(bundle, chain, head)
+    return Recogniser(bundle, chain if faces is None else chain.taking(faces), head, chain.faces)
+
+
+def _head(bundle: bundles.Bundle, chain: Chain) -> Head | NetworkHead:
+    """The head or the network of a bundle; `ValueError` where it does not go with the chain."""
+    fields = bundle.manifest["head"]
+    if fields["kind"] != KIND:
+        if chain.embedder == PIXELS:
+            raise ValueError("its head takes vectors, and its faces are left as pixels")
+        head = Head.load(fields, bundle.arrays)
+        if -math.inf < head.threshold < -_COSINE or head.threshold > _COSINE:
+            raise ValueError(f"a threshold of {head.threshold:g} is no cosine")
+        return head
+    if bundle.network is None:
+        raise ValueError("its network is missing")
+    network = NetworkHead.load(fields, bundle.arrays, bundle.network)
+    channels, *sides = network.input if len(network.input) == 3 else (0,)
+    fits = channels == 3 or (channels == 1 and chain.view.grey)
+    if (fits and sides == [chain.view.size] * 2) != (chain.embedder == PIXELS):
+        raise ValueError("its network does not take what its faces are made into")
+    return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from mien import models
 from mien.collect import DataSet
 from mien.config import settings
 from mien.evaluate import About, Evaluation, render_report
-from mien.flows.chain import Chain
+from mien.flows.chain import PIXELS, Chain
 from mien.images import Decode, thumbnail
 from mien.types import Photo, PhotoRef
 
@@ -22,17 +22,33 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def report(evaluation: Evaluation, name: str, data: DataSet, source: str, chain: Chain, note: str = "") -> str:
-    """An evaluation of `data` (called `source`) -> report.html, with thumbnails of the worst mistakes."""
+def report(
+    evaluation: Evaluation,
+    name: str,
+    data: DataSet,
+    source: str,
+    chain: Chain,
+    note: str = "",
+    curves: Mapping[str, Sequence[float | None]] | None = None,
+) -> str:
+    """An evaluation of `data` (called `source`) -> report.html, with thumbnails of the worst mistakes.
+
+    curves: the course of a training, by what was measured after each epoch.
+    """
     places = {origin.uri: i for i, origin in enumerate(data.origins)}
     detector = chain.detector if chain.faces == "find" else "none: pictures are faces already cut"
-    about = About(name, source, today(), detector, chain.embedder, note)
+    about = About(name, source, today(), detector, looked_at_by(chain), note, curves or {})
     return render_report(evaluation, about, lambda uri: _thumbnail(data.refs[places[uri]]))
 
 
 def _thumbnail(ref: PhotoRef) -> bytes | None:
     photo = next(iter(Decode(2 * _THUMBNAIL, settings().max_megapixels)([ref])))
     return thumbnail(photo.pixels, _THUMBNAIL) if isinstance(photo, Photo) else None
+
+
+def looked_at_by(chain: Chain) -> str:
+    """The embedder, in words for a page."""
+    return "none: the network looks at the face itself" if chain.embedder == PIXELS else chain.embedder
 
 
 def licences(chain: Chain) -> list[Mapping[str, Any]]:

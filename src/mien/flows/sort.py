@@ -33,8 +33,12 @@ class Sorted:
     settled: Sequence[Path]
 
 
-def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run: bool = False) -> Sorted:
+def sort(
+    bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, faces: str | None = None, dry_run: bool = False
+) -> Sorted:
     """Photos under `src` -> `dst/LABEL`, `dst/unknown` or `dst/rejected`, by the main face of each.
+
+    faces: "find" or "cut", to have them prepared otherwise than in training.
 
     Raises:
         BundleError, WeightsError: the bundle cannot be used. DataError: no such mode, no photos, or `dst` cannot be
@@ -43,7 +47,7 @@ def sort(bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, dry_run
     if mode not in get_args(Action):
         raise DataError(f"--mode {mode}: use {', '.join(get_args(Action))}")
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
-    recogniser = recognise(bundle)
+    recogniser = recognise(bundle, faces)
     settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
     refs = outside(_photos(src), src, dst)
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}

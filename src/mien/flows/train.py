@@ -1,93 +1,103 @@
-"""Labelled photos in, a bundle out: vectors, the head, what it is worth, and the pages that say so."""
+"""Labelled photos in, a bundle out: what was learnt, what it is worth, and the pages that say so."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien import __version__
-from mien.classify import predicted
+from mien.classify import predicted, stacked
 from mien.collect import DataSet
 from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, render_card
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.flows.report import licences, report, today
+from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
+from mien.flows.report import licences, looked_at_by, report, today
 from mien.store import bundle as bundles
-from mien.train import RECIPES
-from mien.train.head import HeadFit, HeadOptions
 from mien.train.seen import SEEN, digests
-from mien.types import UNKNOWN, Embedding, Origin, Prediction, Rejected
+from mien.types import UNKNOWN, Crop, Embedding, Origin, Prediction, Rejected
 from mien.words import listed
+
+if TYPE_CHECKING:
+    from mien.train.fit import Fit
 
 _LEARNT = (None, "train")  # the splits of photos that are learnt from
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """What a user may say about training.
-
-    false_accept_rate: the share of strangers that may be taken for somebody known.
-    """
-
-    recipe: str = "head"
-    seed: int = 0
-    false_accept_rate: float = 0.01
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of it; `evaluation` is of photos that the head had not seen."""
+    """What came of it; `evaluation` is of photos that were not learnt from."""
 
     bundle: Path
-    recipe: str
+    recipe: Recipe
     rejected: Sequence[Rejected]
-    fit: HeadFit
+    fit: Fit
     evaluation: Evaluation
     seconds: float
 
 
-def train(data: DataSet, name: str, out: Path, chain: Chain, options: TrainOptions, drive: Drive) -> Trained:
+@dataclass(frozen=True, slots=True, eq=False)
+class Gathered:
+    """The photos of a data set as a recipe takes them, with a label, and those that could not be prepared."""
+
+    items: Sequence[Embedding | Crop]
+    rejected: Sequence[Rejected]
+
+    @property
+    def labels(self) -> list[str]:
+        return [item.origin.label or UNKNOWN for item in self.items]
+
+    @property
+    def groups(self) -> list[str | None]:
+        return [item.origin.group for item in self.items]
+
+    @property
+    def splits(self) -> list[str | None]:
+        return [item.origin.split for item in self.items]
+
+
+def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Trained:
     """Labelled data (called `name`) -> a bundle at `out`.
 
     Raises:
-        UnknownName: no such recipe. DataError: too little to learn from, or `out` cannot be written.
-        WeightsError: weights are missing.
+        UnknownName: no such recipe. DataError: too little to learn from, an option that does not go with the recipe, or
+        `out` cannot be written. WeightsError: weights are missing. MissingExtra: so is a package.
     """
     bundles.writable(out)
-    fit_head = RECIPES.load(options.recipe)
     start = time.perf_counter()
-    found, rejected = _vectors(data, chain, drive)
-    vectors = np.stack([embedding.vector for embedding in found])
-    fit: HeadFit = fit_head(
-        vectors,
-        [embedding.origin.label or UNKNOWN for embedding in found],
-        groups=[embedding.origin.group for embedding in found],
-        splits=[embedding.origin.split for embedding in found],
-        options=HeadOptions(options.seed, options.false_accept_rate),
-    )
-    evaluation = evaluate(
-        [*_held_out(fit, found), *_counted(rejected, fit, found)], fit.head.labels, fit.head.threshold
-    )
-    manifest = _manifest(name, chain, options, fit, evaluation, len(rejected))
-    note = f"Measured while training, on photos that the head had not seen ({fit.held_out.method})."
+    recipe = ready(options, faces, drive)
+    found = gather(data, recipe.chain, drive)
+    inputs = stacked(found.items)
+    fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
+    results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
+    evaluation = evaluate(results, fit.head.labels, fit.head.threshold)
+    note = f"Measured while training, on photos that were not learnt from ({fit.held_out.method})."
+    title = out.name.removesuffix(bundles.SUFFIX)
     pages = {
-        "report.html": report(evaluation, out.name.removesuffix(bundles.SUFFIX), data, name, chain, note),
-        "card.md": render_card(_facts(out, chain, options, fit, evaluation)),
+        "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
+        "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
     }
-    bundles.save(out, manifest, {**fit.head.to_arrays(), SEEN: np.sort(digests(vectors[fit.seen]))}, pages)
-    return Trained(out, options.recipe, rejected, fit, evaluation, time.perf_counter() - start)
+    manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
+    arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[fit.seen]))}
+    bundles.save(out, manifest, arrays, pages, fit.parts)
+    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start)
 
 
-def _vectors(data: DataSet, chain: Chain, drive: Drive) -> tuple[list[Embedding], list[Rejected]]:
-    found: list[Embedding] = []
+def gather(data: DataSet, chain: Chain, drive: Drive) -> Gathered:
+    """Labelled data -> the end of the chain for each photo.
+
+    Raises:
+        DataError: none of the photos, or none of a class, can be learnt from.
+    """
+    found: list[Embedding | Crop] = []
     rejected: list[Rejected] = []
-    for result in drive.vectors(chain, data.refs):
+    for result in drive.inputs(chain, data.refs):
         if isinstance(result, Rejected):
             rejected.append(result)
         elif result.origin.label is not None:
@@ -97,12 +107,12 @@ def _vectors(data: DataSet, chain: Chain, drive: Drive) -> tuple[list[Embedding]
             f"none of the {len(data.origins)} photos can be learnt from: in {len(rejected)} no face was found or the"
             " picture could not be read, and the others have no label"
         )
-    if empty := sorted(_to_learn(data.origins) - _to_learn(embedding.origin for embedding in found)):
+    if empty := sorted(_to_learn(data.origins) - _to_learn(item.origin for item in found)):
         raise DataError(
             f"none of the photos of {listed(empty)} can be used (no face was found, or the picture could not be read):"
             " add others, or take the class out of the data"
         )
-    return found, rejected
+    return Gathered(found, rejected)
 
 
 def _to_learn(origins: Iterable[Origin]) -> set[str]:
@@ -110,30 +120,41 @@ def _to_learn(origins: Iterable[Origin]) -> set[str]:
     return {o.label for o in origins if o.label not in (None, UNKNOWN) and o.split in _LEARNT}
 
 
-def _held_out(fit: HeadFit, found: Sequence[Embedding]) -> Iterator[Prediction]:
-    """The answers for photos that the head had not seen when it gave them."""
+def _held_out(fit: Fit, found: Sequence[Embedding | Crop]) -> Iterator[Prediction]:
+    """The answers for photos that were not learnt from when they were given."""
     held = fit.held_out
     for row, probabilities, familiarity in zip(held.rows, held.probabilities, held.familiarity, strict=True):
         yield predicted(found[row], fit.head, probabilities, float(familiarity))
 
 
-def _counted(rejected: Sequence[Rejected], fit: HeadFit, found: Sequence[Embedding]) -> list[Rejected]:
+def _counted(fit: Fit, found: Gathered) -> list[Rejected]:
     """The rejected among the photos that are measured on: of labels that were tested, and of the split that was.
 
-    Out of fold, strangers are not measured, for those that were found have set the threshold.
+    Out of fold, strangers are not measured, for those that were found have set the threshold. Of a part that was held
+    back from the photos to learn from, the rejected count as the share of the photos that the part is.
     """
-    if fit.held_out.method == "out-of-fold":
-        tested = {found[row].origin.label for row in fit.held_out.rows}
-        return [item for item in rejected if item.origin.label in tested and item.origin.split in _LEARNT]
-    tested = {*fit.head.labels, UNKNOWN}
-    return [item for item in rejected if item.origin.label in tested and item.origin.split == fit.held_out.method]
+    named = fit.held_out.method in ("val", "test")
+    tested = {*fit.head.labels, UNKNOWN} if named else {found.items[row].origin.label for row in fit.held_out.rows}
+    splits = (fit.held_out.method,) if named else _LEARNT
+    counted = [item for item in found.rejected if item.origin.label in tested and item.origin.split in splits]
+    if fit.held_out.method != "held-out":
+        return counted
+    parts = round(sum(fit.counts.values()) / max(1, len(fit.held_out.rows)))
+    return counted[:: max(1, parts)]
+
+
+def _curves(fit: Fit) -> Mapping[str, Sequence[float | None]]:
+    """The course of a network's training, by what was measured after each epoch; empty for a head."""
+    epochs = fit.as_json().get("curves", [])
+    names = ("loss", "stop_loss", "accuracy", "stop_accuracy") if epochs else ()
+    return {name: [epoch[name] for epoch in epochs] for name in names}
 
 
 def _manifest(
     name: str,
     chain: Chain,
     options: TrainOptions,
-    fit: HeadFit,
+    fit: Fit,
     evaluation: Evaluation,
     rejected: int,
 ) -> dict[str, Any]:
@@ -150,6 +171,7 @@ def _manifest(
             "data": name,
             "seed": options.seed,
             "false_accept_rate": options.false_accept_rate,
+            "hierarchy": options.hierarchy,
             "rejected": rejected,
             **fit.as_json(),
         },
@@ -158,7 +180,7 @@ def _manifest(
     }
 
 
-def _facts(out: Path, chain: Chain, options: TrainOptions, fit: HeadFit, evaluation: Evaluation) -> dict[str, Any]:
+def _facts(out: Path, chain: Chain, options: TrainOptions, fit: Fit, evaluation: Evaluation) -> dict[str, Any]:
     unknown = None
     if fit.unknown.threshold is not None:
         unknown = {
@@ -176,11 +198,11 @@ def _facts(out: Path, chain: Chain, options: TrainOptions, fit: HeadFit, evaluat
         "head": fit.head.kind,
         "detector": detector,
         "view": f"{chain.view.name}, {chain.view.size} pixels",
-        "embedder": chain.embedder,
+        "embedder": looked_at_by(chain),
         "weights": licences(chain),
         "seed": options.seed,
         "measured": evaluation.as_json(),
-        "how": f"while training, on photos that the head had not seen ({fit.held_out.method})",
+        "how": f"while training, on photos that were not learnt from ({fit.held_out.method})",
         "unknown": unknown,
         "notes": fit.notes,
     }

@@ -37,7 +37,7 @@ def softmax(logits: Doubles) -> Doubles:
 
 
 class Scorer(Protocol):
-    """What names faces, be it a head or a network: (n, ...) in, probabilities (n, k) and familiarity (n,) out.
+    """What names faces, be it a head or a network; it answers with probabilities (n, k) and familiarity (n,).
 
     Below `threshold` a face's familiarity makes it a stranger.
     """
@@ -48,9 +48,7 @@ class Scorer(Protocol):
     @property
     def threshold(self) -> float: ...
 
-    def probabilities(self, inputs: npt.NDArray[Any], /) -> Floats: ...
-
-    def familiarity(self, inputs: npt.NDArray[Any], /) -> Floats: ...
+    def answer(self, inputs: npt.NDArray[Any], /) -> tuple[Floats, Floats]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ class FoldsUsed:
 class HeldOut:
     """Answers for photos that the head which gave them had not seen: what its quality is measured by.
 
-    `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others), or
-    "val" or "test", the split of that name, with its strangers. `rows` (m,) are numbers of the rows that came;
-    `probabilities` (m, k); `familiarity` (m,).
+    `method` is "out-of-fold" (folds drawn anew after the choice, each fold's temperature fitted on the others),
+    "held-out" (a part kept back), or "val" or "test", the split of that name, with its strangers. `rows` (m,) are
+    numbers of the rows that came; `probabilities` (m, k); `familiarity` (m,).
     """
 
     method: str
@@ -95,6 +95,7 @@ class HeadFit:
     unknown: Unknown
     folds: FoldsUsed
     notes: tuple[str, ...]
+    parts: Mapping[str, bytes] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """All but the head and single answers, as strict JSON."""
@@ -174,8 +175,7 @@ def _compare(samples: Samples, units: Units, options: HeadOptions) -> tuple[Comp
 
 def _deal_sample(samples: Samples, units: Units, options: HeadOptions, rows: Ints) -> tuple[Samples, Ints]:
     part = Samples(samples.vectors[rows], samples.y[rows], samples.labels)
-    of = np.unique(units.of[rows], return_inverse=True)[1].astype(np.int64)
-    return part, deal_folds(part.y, Units(of, int(of.max()) + 1, 0), options.folds, options.seed)
+    return part, deal_folds(part.y, units.among(rows), options.folds, options.seed)
 
 
 def _sample(y: Ints, seed: int) -> Ints:

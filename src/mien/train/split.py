@@ -44,6 +44,11 @@ class Units:
     copies: int
     notes: tuple[str, ...] = ()
 
+    def among(self, rows: Ints) -> Units:
+        """The same for some of the rows, numbered anew."""
+        of = np.unique(self.of[rows], return_inverse=True)[1].astype(np.int64)
+        return Units(of, _number(of) if len(of) else 0, 0)
+
 
 def find_units(samples: Samples) -> Units:
     """Samples -> what stays together: rows of one group, equal vectors, and near-duplicate vectors.

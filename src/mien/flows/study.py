@@ -1,0 +1,140 @@
+"""Several ways to train, each on the same splits with the same seeds: which is better, and what does it cost?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mien import atomic
+from mien.collect import DataSet
+from mien.config import settings
+from mien.errors import MienError
+from mien.evaluate.compare import Comparison, compare
+from mien.evaluate.study_page import StudyPage, render_study
+from mien.evaluate.trials import Measured, Trial, measure
+from mien.evaluate.verdict import verdict, worded
+from mien.flows.drive import Drive
+from mien.flows.recipes import FaceOptions
+from mien.flows.report import today
+from mien.flows.study_inputs import Subjects, subjects
+from mien.flows.study_memory import Memory
+from mien.flows.study_ways import StudyOptions, Way, ways
+from mien.types import Ints, Rejected
+from mien.words import counted
+
+_LEARNT_FROM = 1000
+"""So many of the photos that were learnt from tell how well they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """What came of it; `remembered` trials were finished by an earlier run. `verdict` is a sentence about it."""
+
+    measured: Sequence[Measured]
+    comparisons: Sequence[Comparison]
+    verdict: str
+    photos: int
+    rejected: Sequence[Rejected]
+    remembered: int
+    notes: Sequence[str]
+    seconds: float
+
+
+def study(
+    data: DataSet, name: str, options: StudyOptions, faces: FaceOptions, drive: Drive, to: Path | None = None
+) -> Studied:
+    """Labelled data (called `name`) -> every variant measured on the same photos, and every pair compared.
+
+    `to` is where a page about it goes. What an earlier run on the same photos has finished is not done again.
+
+    Raises:
+        UnknownName: no such variant or recipe. DataError: too little to learn from, or `to` cannot be written.
+        WeightsError: weights are missing. MissingExtra: so is a package.
+    """
+    if to is not None:
+        atomic.writable(to)
+    start = time.perf_counter()
+    varied = ways(options, faces, replace(drive, watch=None))  # one bar for all trainings
+    for tree in (way.recipe.tree for way in varied if way.recipe.tree is not None):
+        tree.check([origin.label for origin in data.origins if origin.label is not None])
+    photos = subjects(data, [way.recipe.chain for way in varied], drive, options.seeds)
+    with Memory(settings().home / "studies" if drive.cache else None, photos) as memory:
+        trials = _run(varied, photos, options, memory, drive)
+        remembered = memory.taken
+    measured = [measure(way.name, trials[way.name], photos.y, photos.units) for way in varied]
+    comparisons = compare(trials, photos.y, photos.units)
+    notes = list(photos.notes)
+    if remembered:
+        notes.append(
+            f"{counted(remembered, 'training')} finished by an earlier run: taken from there, with their times"
+        )
+    if to is not None:
+        rejected = len(photos.rejected)
+        page = StudyPage(name, today(), options.over, measured, comparisons, len(photos.y), rejected, notes)
+        atomic.write(to, render_study(page).encode())
+    return Studied(
+        measured=measured,
+        comparisons=comparisons,
+        verdict=verdict(*worded(options.over, measured, comparisons)),
+        photos=len(photos.y),
+        rejected=photos.rejected,
+        remembered=remembered,
+        notes=notes,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _run(
+    varied: Sequence[Way], photos: Subjects, options: StudyOptions, memory: Memory, drive: Drive
+) -> Mapping[str, list[Trial]]:
+    """Seed by seed, so that the variants are timed under like conditions."""
+    done: dict[str, list[Trial]] = {way.name: [] for way in varied}
+    plan = [
+        (seed, fold, way)
+        for seed, folds in enumerate(photos.folds)
+        for fold in np.unique(folds[folds >= 0])[: options.folds].tolist()
+        for way in varied
+    ]
+    for seed, fold, way in drive.track(plan, len(plan), "trainings"):
+        rows = np.flatnonzero(photos.folds[seed] == fold)
+        trial = memory.recall(way, seed, fold, rows)
+        if trial is None:
+            trial = _try(way, photos, rows, seed, fold)
+            memory.keep(way, trial)
+        done[way.name].append(trial)
+    return done
+
+
+def _try(way: Way, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
+    inputs = photos.inputs[way.recipe.chain]
+    tested = np.isin(np.arange(len(photos.y)), rows)
+    start = time.perf_counter()
+    try:
+        fit = way.recipe.learn(
+            inputs, photos.names, photos.groups, ["test" if test else "train" for test in tested], seed
+        )
+    except MienError as error:
+        raise type(error)(f"{way.name}, seed {seed}: {error}") from error
+    told = fit.as_json()
+    # A training that was broken off goes on where it stopped: what it took before is in its curves.
+    seconds = max(time.perf_counter() - start, sum(epoch["seconds"] for epoch in told.get("curves", [])))
+    number = {label: j for j, label in enumerate(photos.labels)}
+    classes = np.array([number[label] for label in fit.head.labels], dtype=np.int64)
+    answers = np.full(len(tested), -1, dtype=np.int64)
+    answers[fit.held_out.rows] = classes[fit.held_out.probabilities.argmax(axis=1)]
+    some = np.sort(np.random.default_rng(seed).permutation(fit.seen)[:_LEARNT_FROM])
+    again = classes[fit.head.answer(inputs[some])[0].argmax(axis=1)]
+    return Trial(
+        seed=seed,
+        fold=fold,
+        rows=rows,
+        answers=answers[rows],
+        learnt=float((again == photos.y[some]).mean()),
+        seconds=seconds,
+        epochs=told.get("epochs"),
+        best_epoch=told.get("best_epoch"),
+    )

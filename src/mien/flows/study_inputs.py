@@ -1,0 +1,103 @@
+"""Photos as every variant of a study sees them, row for row the same photos; trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from mien.classify import stacked
+from mien.collect import DataSet
+from mien.errors import DataError
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.flows.train import gather
+from mien.train.holdout import likeness
+from mien.train.roles import assign
+from mien.train.samples import Samples
+from mien.train.split import deal_folds, units_to_test
+from mien.types import UNKNOWN, Crop, Embedding, Ints, Rejected
+from mien.words import counted
+
+FOLDS = 5
+"""Each seed deals the photos into so many parts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subjects:
+    """The photos of a study, which are the same for every variant.
+
+    keys, groups, `y` (n,) numbers of `labels`, `units` (n,): photos that stay together. folds: for each seed the fold
+    of each photo (n,), or -1. inputs: (n, ...), for each chain.
+    """
+
+    keys: Sequence[str]
+    labels: tuple[str, ...]
+    y: Ints
+    units: Ints
+    folds: Sequence[Ints]
+    groups: Sequence[str | None]
+    inputs: Mapping[Chain, npt.NDArray[Any]]
+    rejected: Sequence[Rejected]
+    notes: Sequence[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The label of each photo."""
+        return [self.labels[j] for j in self.y]
+
+
+def subjects(data: DataSet, chains: Iterable[Chain], drive: Drive, seeds: int) -> Subjects:
+    """Labelled data -> its photos at the end of each of these chains, dealt into folds once for each seed.
+
+    A photo that one chain cannot prepare is left out for all. Official splits other than "train" are left alone, so
+    that what is chosen can still be measured on them; strangers have no part in a study.
+
+    Raises:
+        DataError: too few photos can be used. WeightsError: weights are missing.
+    """
+    found: dict[Chain, dict[str, Embedding | Crop]] = {}
+    rejected: dict[str, Rejected] = {}
+    for chain in dict.fromkeys(chains):
+        gathered = gather(data, chain, drive)
+        found[chain] = {item.key: item for item in gathered.items}
+        rejected |= {item.key: item for item in gathered.rejected}
+    keys = [
+        origin.uri
+        for origin in data.origins
+        if origin.label not in (None, UNKNOWN) and all(origin.uri in items for items in found.values())
+    ]
+    if not keys:
+        raise DataError("no photo with a label can be prepared for all variants: look at what was rejected")
+    inputs = {chain: stacked([items[key] for key in keys]) for chain, items in found.items()}
+    items = next(iter(found.values()))
+    return _dealt([items[key] for key in keys], inputs, list(rejected.values()), seeds)
+
+
+def _dealt(
+    items: Sequence[Embedding | Crop],
+    inputs: Mapping[Chain, npt.NDArray[Any]],
+    rejected: Sequence[Rejected],
+    seeds: int,
+) -> Subjects:
+    first = next(iter(inputs.values()))
+    origins = [item.origin for item in items]
+    groups = [origin.group for origin in origins]
+    roles = assign(first, [origin.label or "" for origin in origins], groups, [origin.split for origin in origins])
+    kept = [groups[i] for i in roles.train]
+    units = units_to_test(Samples(likeness(first[roles.train]), roles.y, roles.labels, kept), FOLDS, range(seeds))
+    alone = len(origins) - len(roles.train)
+    left = [f"{counted(alone, 'photo')} of other splits than train: left alone, to measure the chosen one on"]
+    return Subjects(
+        keys=[origins[i].uri for i in roles.train],
+        labels=roles.labels,
+        y=roles.y,
+        units=units.of,
+        folds=[deal_folds(roles.y, units, FOLDS, seed) for seed in range(seeds)],
+        groups=kept,
+        inputs={chain: each[roles.train] for chain, each in inputs.items()},
+        rejected=rejected,
+        notes=[*(left if alone else []), *units.notes],
+    )
