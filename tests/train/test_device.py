@@ -34,7 +34,8 @@ def test_a_torch_that_does_not_tell_is_taken_for_one_that_cannot(monkeypatch: py
 @pytest.mark.parametrize("half", [True, False])
 def test_a_batch_arrives_as_floats_in_the_layout(half: bool) -> None:
     batch = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
-    put = Place(CPU, half).put(batch)
+    where = Place(CPU, half)
+    put = where.lay(where.put(batch))
     assert put.dtype == torch.float32
     assert torch.equal(put, batch.float())
     assert put.is_contiguous(memory_format=torch.channels_last) == half
@@ -42,7 +43,8 @@ def test_a_batch_arrives_as_floats_in_the_layout(half: bool) -> None:
 
 def test_vectors_have_no_layout() -> None:
     batch = torch.randn(3, 5)
-    assert torch.equal(Place(CPU, half=True).put(batch), batch)
+    where = Place(CPU, half=True)
+    assert torch.equal(where.lay(where.put(batch)), batch)
 
 
 @pytest.mark.parametrize("half", [True, False])

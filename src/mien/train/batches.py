@@ -23,19 +23,19 @@ class Batches:
     def varied(self, drawn: Iterable[tuple[Ints, Sequence[int]]]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Row numbers and a seed each -> batches to learn from, each row varied under its seed."""
         for numbers, seeds in drawn:
-            batch = tensor(self._rows.inputs, numbers)
+            batch = self._where.put(tensor(self._rows.inputs, numbers))
             if self._augment is not None:
-                batch = self._augment(batch.to(torch.float32, memory_format=torch.contiguous_format), seeds)
-            yield self._put(batch, numbers)
+                batch = self._augment(batch.contiguous(), seeds)
+            yield self._where.lay(batch), self._classes(numbers)
 
     def plain(self, numbers: Ints, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Row numbers -> batches as they are."""
         for start in range(0, len(numbers), size):
             part = numbers[start : start + size]
-            yield self._put(tensor(self._rows.inputs, part), part)
+            yield self._where.lay(self._where.put(tensor(self._rows.inputs, part))), self._classes(part)
 
-    def _put(self, batch: torch.Tensor, numbers: Ints) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._where.put(batch), torch.from_numpy(self._rows.y[numbers]).to(self._where.device)
+    def _classes(self, numbers: Ints) -> torch.Tensor:
+        return torch.from_numpy(self._rows.y[numbers]).to(self._where.device)
 
 
 def tensor(inputs: Inputs, numbers: Ints) -> torch.Tensor:

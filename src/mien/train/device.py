@@ -34,12 +34,14 @@ class Place:
         return move(module, self.device, self.layout)
 
     def put(self, batch: torch.Tensor) -> torch.Tensor:
-        """A batch in main memory -> float32 on the device; crops in the layout that is fastest there."""
+        """A batch in main memory -> float32 on the device."""
         if self.device.type == "cuda":
             batch = batch.pin_memory().to(self.device, non_blocking=True)
-        if batch.ndim == 4:
-            return batch.to(dtype=torch.float32, memory_format=self.layout)
-        return batch.to(dtype=torch.float32)
+        return batch.to(torch.float32)
+
+    def lay(self, batch: torch.Tensor) -> torch.Tensor:
+        """Crops in the layout that is fastest there; vectors as they are."""
+        return batch.contiguous(memory_format=self.layout) if batch.ndim == 4 else batch
 
 
 def move(module: torch.nn.Module, device: torch.device, layout: torch.memory_format) -> torch.nn.Module:
