@@ -143,13 +143,17 @@ class _Writer:
         return self.graph.node("BatchNormalization", [x, *arrays], name, epsilon=NORM_SMALL)
 
     def standardise(self, x: str, name: str, axes: int) -> str:
-        node, every = self.graph.node, list(range(1, axes + 1))
-        middle = node("ReduceMean", [x], f"{name}.mean", axes=every, keepdims=1)
-        centred = node("Sub", [x, middle], f"{name}.centred")
-        squares = node("Mul", [centred, centred], f"{name}.squares")
-        variance = node("ReduceMean", [squares], f"{name}.variance", axes=every, keepdims=1)
+        node = self.graph.node
+        centred = node("Sub", [x, self.mean(x, f"{name}.mean", axes)], f"{name}.centred")
+        variance = self.mean(node("Mul", [centred, centred], f"{name}.squares"), f"{name}.variance", axes)
         raised = node("Add", [variance, self.graph.constant(np.float32(FLAT), f"{name}.flat")], f"{name}.raised")
         return node("Div", [centred, node("Sqrt", [raised], f"{name}.deviation")], name)
+
+    def mean(self, x: str, name: str, axes: int) -> str:
+        # One axis after the other: a sum of a whole picture in float32 is thirty times less exact than torch's.
+        for axis in range(axes, 0, -1):
+            x = self.graph.node("ReduceMean", [x], f"{name}{axis}", axes=[axis], keepdims=1)
+        return x
 
     def residual(self, layer: Residual, x: str, name: str, shape: Shape) -> str:
         node = self.graph.node

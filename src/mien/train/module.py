@@ -121,7 +121,7 @@ def _module(layer: Layer, shape: Shape) -> nn.Module:
         case BatchNorm():
             return nn.BatchNorm2d(shape[0], NORM_SMALL) if len(shape) == 3 else nn.BatchNorm1d(shape[0], NORM_SMALL)
         case Relu():
-            return nn.ReLU(inplace=True)
+            return nn.ReLU()
         case Prelu():
             return _Prelu(shape)
         case MaxPool(size, stride):
