@@ -70,6 +70,14 @@ def test_a_bundle_that_says_nonsense_is_refused(fields: dict[str, object]) -> No
         Chain.from_json(fields)
 
 
+def test_the_values_of_an_inner_layer_are_used_as_they_come() -> None:
+    inner = chain("mtcnn", "dlib-resnet-block")
+    assert not inner.mirror
+    assert not inner.normalise
+    assert inner.view == chain("mtcnn", "dlib-resnet").view
+    assert Chain.from_json(inner.as_json()) == inner
+
+
 _WHOLE = json.loads(json.dumps(chain("mtcnn").as_json()))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import FrozenInstanceError
 from importlib.resources import files
 
@@ -8,11 +9,12 @@ import pytest
 
 from mien.errors import UnknownName
 from mien.models import CARDS, card
-from mien.models.cards import Card, Converted, Download, Given, PackageFile, Parts, Quantised
+from mien.models.cards import Card, Converted, Download, Given, PackageFile, Parts, Quantised, Truncated
 
 NAMES = {
     "dlib-resnet",
     "dlib-resnet-int8",
+    "dlib-resnet-block",
     "mtcnn",
     "mtcnn-pnet",
     "mtcnn-rnet",
@@ -61,6 +63,8 @@ def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
     match found.source:
         case Parts(cards):
             assert set(cards) <= set(CARDS)
+        case Truncated(other):
+            assert other in CARDS
         case Quantised(other, ranges):
             assert other in CARDS
             assert json.loads(files("mien.models").joinpath(ranges).read_text())["ranges"]
@@ -68,7 +72,7 @@ def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
 
 @pytest.mark.parametrize("found", [c for c in CARDS.values() if c.kind == "embedder"], ids=lambda c: c.name)
 def test_an_embedder_says_what_it_takes_and_gives(found: Card) -> None:
-    assert found.dim in (128, 512)
+    assert found.dim == math.prod(found.layout) if found.layout else found.dim in (128, 512)
     assert found.input is not None
     assert (found.input.view, found.input.size) in {("dlib", 150), ("arcface", 112)}
     assert 0 < found.input.scale <= 1

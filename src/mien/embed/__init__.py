@@ -34,5 +34,5 @@ class EmbedderFactory(Protocol):
 _ONNX = "mien.embed.network:Network"
 EMBEDDERS: Registry[EmbedderFactory] = Registry(
     "embedder",
-    dict.fromkeys(("dlib-resnet", "dlib-resnet-int8", "sface", "arcface", "mobilefacenet"), _ONNX),
+    dict.fromkeys(("dlib-resnet", "dlib-resnet-int8", "dlib-resnet-block", "sface", "arcface", "mobilefacenet"), _ONNX),
 )

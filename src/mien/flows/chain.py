@@ -152,6 +152,7 @@ def chain(
     """
     embedder = "dlib-resnet" if embedder == "auto" else embedder
     EMBEDDERS.load(embedder)
+    inner = embedder in models.CARDS and models.card(embedder).layout is not None
     return Chain(
         view=_view(embedder, faces),
         detector=resolve(detector),
@@ -159,6 +160,8 @@ def chain(
         faces="cut" if faces == "cut" else "find",
         which="all" if which == "all" else "largest",
         min_face=min_face,
+        mirror=not inner,
+        normalise=not inner,
     )
 
 

@@ -55,6 +55,14 @@ class Quantised:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncated:
+    """The network of another card up to its layer `at`, which is the vector: the mean of crop and mirror image."""
+
+    card: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Several cards that belong together."""
 
@@ -88,7 +96,7 @@ class Given:
     hint: str
 
 
-Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Parts | Download | Given
+Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Truncated | Parts | Download | Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,8 @@ class Card:
 
     data: what it was trained on. outputs: how many outputs the network has, where a file is taken by its shape.
     dim, threshold: of an embedder, the length of its vectors and the distance below which two faces are one person.
+    layout: (channels, height, width) where the vectors are the values of an inner layer; they are used as they come, as
+    the mirrored crop is in them already, and scaled to length one they would no longer be what the next layer takes.
     known: files that are taken as this card's by their checksum.
     """
 
@@ -122,6 +132,7 @@ class Card:
     input: Input | None = None
     dim: int | None = None
     threshold: float | None = None
+    layout: tuple[int, int, int] | None = None
     outputs: int = 1
     known: tuple[Known, ...] = ()
 
@@ -155,8 +166,15 @@ def _card(name: str, table: dict[str, Any]) -> Card:
     known = [Known(**entry) for entry in table.pop("known", [])]
     if isinstance(source, Download):
         known.insert(0, source.member or Known(source.url.rsplit("/", 1)[-1], source.sha256))
-    size = table.pop("input", None)
-    return Card(name=name, source=source, known=tuple(known), input=Input(**size) if size else None, **table)
+    size, layout = table.pop("input", None), table.pop("layout", None)
+    return Card(
+        name=name,
+        source=source,
+        known=tuple(known),
+        input=Input(**size) if size else None,
+        layout=tuple(layout) if layout else None,
+        **table,
+    )
 
 
 def _source(table: dict[str, Any]) -> Source:
@@ -169,6 +187,8 @@ def _source(table: dict[str, Any]) -> Source:
             return Converted(table.pop("how"), PackageFile(**table))
         case "quantised":
             return Quantised(**table)
+        case "truncated":
+            return Truncated(**table)
         case "parts":
             return Parts(tuple(table["cards"]))
         case "download":

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mien.models import cache
-from mien.models.cards import CARDS, Card, Converted, Download, Inside, PackageFile, Parts, Quantised
+from mien.models.cards import CARDS, Card, Converted, Download, Inside, PackageFile, Parts, Quantised, Truncated
 from mien.models.weights import BROUGHT, Terms, identity, location, terms_of
 
 
@@ -70,7 +70,7 @@ def _where(card: Card) -> tuple[Where, int | None]:
             return (Where.PACKAGE if find_spec(package) else Where.MISSING), None
         case PackageFile():
             return (Where.PACKAGE if _exists(card.source) else Where.MISSING), card.source.bytes
-        case Converted() | Quantised() | Parts():
+        case Converted() | Quantised() | Truncated() | Parts():
             return _where_made(card), None
         case Download():
             return Where.PULL, card.source.bytes
@@ -84,7 +84,7 @@ def _where_made(card: Card) -> Where:
             return next((place for place in places if place is not Where.CACHE), Where.CACHE)
         case Converted(_, file):
             return Where.FIRST_USE if _exists(file) else Where.MISSING
-        case Quantised(other):
+        case Quantised(other) | Truncated(other):
             return Where.MISSING if _where_made(CARDS[other]) is Where.MISSING else Where.FIRST_USE
     raise ValueError(f"weights {card.name!r} are not made from others")
 
@@ -92,7 +92,7 @@ def _where_made(card: Card) -> Where:
 def _cached(card: Card) -> list[Path]:
     if card.is_brought:
         return cache.stored(card.name, BROUGHT)
-    if isinstance(card.source, Converted | Quantised):
+    if isinstance(card.source, Converted | Quantised | Truncated):
         return cache.stored(card.name, identity(card.name))
     return []
 

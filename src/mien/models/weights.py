@@ -13,7 +13,7 @@ from pathlib import Path
 from mien.config import settings
 from mien.errors import WeightsError
 from mien.models import cache
-from mien.models.cards import Card, Commercial, Converted, Given, Inside, PackageFile, Parts, Quantised, card
+from mien.models.cards import Card, Commercial, Converted, Given, Inside, PackageFile, Parts, Quantised, Truncated, card
 
 BROUGHT = "file"
 """The cache's key of files that came from outside, whatever they hold."""
@@ -33,7 +33,7 @@ class Terms:
 
 
 def ensure(name: str) -> Path:
-    """The file of these weights, checked; converted or quantised into the cache on first use.
+    """The file of these weights, checked; converted, quantised or cut into the cache on first use.
 
     For a card of several parts, and for weights compiled into a package, the folder that holds them.
 
@@ -50,7 +50,7 @@ def ensure(name: str) -> Path:
             return _package_folder(found.source.package, found.source.distributions[0])
         case PackageFile():
             return _checked(found.source)
-        case Converted() | Quantised():
+        case Converted() | Quantised() | Truncated():
             return _made(found)
     return _brought(found)
 
@@ -82,7 +82,7 @@ def present(name: str) -> bool:
             return _is_installed(found.source)
         case Converted(_, file):
             return _is_installed(file)
-        case Quantised(other):
+        case Quantised(other) | Truncated(other):
             return present(other)
     return bool(cache.stored(name, BROUGHT))
 
@@ -106,6 +106,8 @@ def identity(name: str) -> str:
             return _digest(how, file.sha256, _CONVERSION)
         case Quantised(other, ranges):
             return _digest(identity(other), hashlib.sha256(_shipped(ranges)).hexdigest(), _CONVERSION)
+        case Truncated(other, at):
+            return _digest(identity(other), at, _CONVERSION)
     return _digest(cache.digest(_newest(found)))
 
 
@@ -194,6 +196,10 @@ def _make(found: Card) -> bytes:
             from mien.models import quantise
 
             return quantise.quantise(ensure(other).read_bytes(), quantise.read_ranges(_shipped(ranges)))
+        case Truncated(other, at):
+            from mien.models import truncate
+
+            return truncate.truncate(ensure(other).read_bytes(), at)
     raise ValueError(f"weights {found.name!r} are not made from others")
 
 
