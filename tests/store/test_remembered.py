@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,34 @@ def test_what_may_be_different_tomorrow_is_not_remembered(reason: Reason) -> Non
 def test_what_pack_did_not_make_is_an_error(data: bytes) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         unpack(data, _HERE)
+
+
+def test_numbers_that_lose_nothing_by_it_are_kept_in_half_the_room() -> None:
+    rounded = np.linspace(0, 9, 4096).astype(np.float16).astype(np.float32)
+    face = Face(0, (1.0, 2.0, 3.0, 4.0), 0.5)
+    data = pack([Embedding(_HERE, face, rounded)])
+    assert data is not None
+    assert len(data) < 4096 * 2 + 200
+    (back,) = unpack(data, _THERE)
+    assert isinstance(back, Embedding)
+    assert back.vector.dtype == np.float32
+    assert np.array_equal(back.vector, rounded)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6, 1e-9, float("nan"), float("inf")])
+def test_numbers_that_would_lose_something_are_kept_whole(value: float) -> None:
+    vector = np.array([1.0, value], np.float32)
+    data = pack([Embedding(_HERE, Face(0, (1.0, 2.0, 3.0, 4.0), 0.5), vector)])
+    assert data is not None
+    (back,) = unpack(data, _THERE)
+    assert isinstance(back, Embedding)
+    assert np.array_equal(back.vector, vector, equal_nan=True)
+
+
+def test_an_entry_that_does_not_say_how_its_numbers_are_kept_is_read_as_an_earlier_release_wrote_it() -> None:
+    face = {"index": 0, "box": [1, 2, 3, 4], "score": 0.5, "landmarks": None}
+    (back,) = unpack(json.dumps({"faces": [face]}).encode() + b"\n" + np.float32([0.1, 0.2]).tobytes(), _THERE)
+    assert isinstance(back, Embedding)
+    assert back.vector.tolist() == np.float32([0.1, 0.2]).tolist()
+    with pytest.raises(ValueError, match="numbers of the type"):
+        unpack(json.dumps({"faces": [face], "type": "object"}).encode() + b"\n", _THERE)
