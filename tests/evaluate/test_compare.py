@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mien.evaluate.compare import ALPHA, compare, holm, sign_flip
-from mien.evaluate.trials import Trial
+from mien.evaluate.compare import ALPHA, Comparison, compare, holm, sign_flip
+from mien.evaluate.trials import Trial, by_unit
 from mien.types import Ints
 from tests.evaluate.trialled import alone, answered, trials_of
 
@@ -37,7 +37,7 @@ def test_copies_that_err_together_do_not_make_a_difference_of_chance_real() -> N
     for study in range(STUDIES):
         rng = np.random.default_rng(study)
         difference = np.repeat(rng.integers(-1, 2, size=20), 10).astype(np.float64)
-        together.append(sign_flip(np.bincount(units, difference)))
+        together.append(sign_flip(by_unit(difference, units)))
         singly.append(sign_flip(difference))
     assert chance_of(together) <= 0.082
     assert chance_of(singly) > 0.3
@@ -45,7 +45,7 @@ def test_copies_that_err_together_do_not_make_a_difference_of_chance_real() -> N
 
 def test_planted_differences_are_found_and_their_size_lies_in_most_intervals() -> None:
     y: Ints = np.zeros(900, dtype=np.int64)
-    found = []
+    found: list[Comparison] = []
     for study in range(40):
         made = {"good": answered(y, 0.85, seed=2 * study), "poor": answered(y, 0.72, seed=2 * study + 1)}
         found += compare(made, y, alone(y))

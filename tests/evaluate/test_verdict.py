@@ -6,7 +6,7 @@ import pytest
 
 from mien.evaluate.compare import Comparison
 from mien.evaluate.trials import Measured
-from mien.evaluate.verdict import best_of, chance, equals_of, verdict
+from mien.evaluate.verdict import best_of, chance, equals_of, verdict, worded
 
 
 def measured(variant: str, accuracy: float, seconds: float = 10.0) -> Measured:
@@ -29,7 +29,7 @@ def test_three_variants_are_told_pair_by_pair() -> None:
 
 def test_of_equals_the_cheapest_is_named() -> None:
     two = [measured("96", 0.81, 40.0), measured("48", 0.80, 9.0)]
-    assert verdict(two, [pair("96", "48", 1.0, 0.4)]) == "96 and 48 cannot be told apart; 48 costs the least time"
+    assert verdict(two, [pair("96", "48", 1.0, 0.4)]) == "96 and 48 cannot be told apart; the quickest to train is 48"
 
 
 def test_of_many_variants_only_the_best_one_is_spoken_of() -> None:
@@ -37,14 +37,14 @@ def test_of_many_variants_only_the_best_one_is_spoken_of() -> None:
     pairs = [pair("d", "a", 3.0, 0.0001), pair("d", "b", 2.0, 0.2), pair("d", "c", 1.0, 0.6), pair("c", "a", 2.0, 0.01)]
     said = verdict(many, [*pairs, pair("b", "a", 1.0, 0.3), pair("c", "b", 1.0, 0.3)])
     assert said == (
-        "d beats a by 3.0 points (p < 0.001); d cannot be told apart from b, c; of these, d costs the least time"
+        "d beats a by 3.0 points (p < 0.001); d cannot be told apart from b and c; of these, the quickest to train is d"
     )
 
 
 def test_three_equals_are_one_sentence() -> None:
     three = [measured("a", 0.7, 1.0), measured("b", 0.7, 2.0), measured("c", 0.7, 3.0)]
     said = verdict(three, [pair("a", "b", 0.0, 1.0), pair("a", "c", 0.0, 1.0), pair("b", "c", 0.0, 1.0)])
-    assert said == "a, b, c cannot be told apart from each other; a costs the least time"
+    assert said == "a, b and c cannot be told apart from each other; the quickest to train is a"
 
 
 def test_one_variant_is_no_verdict() -> None:
@@ -62,3 +62,12 @@ def test_the_best_of_equal_accuracy_is_the_faster_and_what_is_not_worse_is_its_e
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.004, "0.004"), (0.0312, "0.03"), (1.0, "1.00")])
 def test_p_is_told_as_exactly_as_it_is_of_use(p: float, text: str) -> None:
     assert chance(p) == text
+
+
+def test_numbers_are_called_what_they_count() -> None:
+    both = [measured("1", 0.7), measured("16", 0.8), measured("none", 0.6)]
+    said, pairs = worded("augment", both, [pair("16", "1", 10.0, 0.001)])
+    assert [m.variant for m in said] == ["1 variant", "16 variants", "none"]
+    assert (pairs[0].a, pairs[0].b) == ("16 variants", "1 variant")
+    assert worded("size", both[:1], [])[0][0].variant == "1 px"
+    assert worded("recipe", both, [])[0] == both

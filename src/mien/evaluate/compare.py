@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien.evaluate.intervals import Interval
-from mien.evaluate.trials import Doubles, Trial, drawn_anew, hits
+from mien.evaluate.trials import Doubles, Trial, by_unit, drawn_anew, hits
 from mien.types import Ints
 
 ALPHA = 0.05
@@ -110,4 +110,4 @@ def _pair(a: str, b: str, scored: Mapping[str, tuple[Doubles, Doubles]], units: 
         p=1.0,
         real=difference > 0 and bool((values.sum(axis=1) >= 0).all()),
     )
-    return made, sign_flip(np.bincount(units, values.sum(axis=0)))
+    return made, sign_flip(by_unit(values.sum(axis=0), units))

@@ -118,13 +118,18 @@ def drawn_anew(values: Doubles, weights: Doubles, units: Ints) -> Interval:
     Percentile bootstrap (Efron & Tibshirani 1993, chapter 13): units are drawn with replacement, for what is alike
     does not vary by itself. Units of equal value and weight are drawn together, from a multinomial.
     """
-    cells = np.stack([np.bincount(units, each.sum(axis=0)) for each in (values, weights)], axis=1)
+    cells = np.stack([by_unit(each.sum(axis=0), units) for each in (values, weights)], axis=1)
     cells, counts = np.unique(cells[cells[:, 1] > 0].round(12), axis=0, return_counts=True)
     total = int(counts.sum())
     draws = np.random.default_rng(_SEED).multinomial(total, counts / total, size=_RESAMPLES)
     sums = draws @ cells
     low, high = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975])
     return float(low), float(high)
+
+
+def by_unit(values: Doubles, units: Ints) -> Doubles:
+    """Values of photos (n,) -> their sums over units (units,)."""
+    return np.bincount(units, values).astype(np.float64)
 
 
 def _interval(values: Doubles, weights: Doubles, units: Ints) -> Interval:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mien.evaluate.compare import Comparison
 from mien.evaluate.trials import Measured
-from mien.words import listed
+from mien.words import counted
 
 _ALL_PAIRS_UP_TO = 3  # variants; with more, the sentence is about the best one
+
+
+def worded(
+    over: str, measured: Sequence[Measured], comparisons: Sequence[Comparison]
+) -> tuple[list[Measured], list[Comparison]]:
+    """Both with variants called as a person would: "16 variants" and "48 px" instead of numbers."""
+
+    def say(name: str) -> str:
+        if not name.isdigit():
+            return name
+        return f"{name} px" if over == "size" else counted(int(name), "variant") if over == "augment" else name
+
+    return (
+        [replace(m, variant=say(m.variant)) for m in measured],
+        [replace(pair, a=say(pair.a), b=say(pair.b)) for pair in comparisons],
+    )
 
 
 def verdict(measured: Sequence[Measured], comparisons: Sequence[Comparison]) -> str:
@@ -21,8 +38,8 @@ def verdict(measured: Sequence[Measured], comparisons: Sequence[Comparison]) -> 
     equals = equals_of(best, comparisons)
     cheapest = min((m for m in measured if m.variant in equals), key=lambda m: m.train_seconds)
     if len(equals) > 1:
-        which = f"of these, {cheapest.variant} costs" if len(measured) > len(equals) else f"{cheapest.variant} costs"
-        sentences.append(f"{which} the least time")
+        of_these = "of these, the" if len(measured) > len(equals) else "the"
+        sentences.append(f"{of_these} quickest to train is {cheapest.variant}")
     return "; ".join(sentences)
 
 
@@ -52,7 +69,7 @@ def _beaten(pairs: Sequence[Comparison]) -> list[str]:
 
 def _losers(pairs: Sequence[Comparison]) -> str:
     least_first = sorted(pairs, key=lambda pair: pair.difference)
-    return " and ".join(f"{pair.b} by {_points(pair.difference)} (p {chance(pair.p)})" for pair in least_first)
+    return _joined([f"{pair.b} by {_points(pair.difference)} (p {chance(pair.p)})" for pair in least_first])
 
 
 def _alike(pairs: Sequence[Comparison]) -> list[str]:
@@ -62,11 +79,16 @@ def _alike(pairs: Sequence[Comparison]) -> list[str]:
     shared = [name for name in names if all(name in (pair.a, pair.b) for pair in pairs)]
     if shared:
         others = [name for name in names if name != shared[0]]
-        return [f"{shared[0]} cannot be told apart from {listed(others, 20)}"]
-    return [f"{listed(names, 20)} cannot be told apart from each other"]
+        return [f"{shared[0]} cannot be told apart from {_joined(others)}"]
+    return [f"{_joined(names)} cannot be told apart from each other"]
 
 
 def _points(share: float) -> str:
     """A difference of shares -> "2.1 points"."""
     text = f"{100 * share:.1f}"
     return f"{text} point" if text == "1.0" else f"{text} points"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """Parts of a sentence -> "a", "a and b", "a, b and c"."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)

@@ -93,14 +93,8 @@ def _run(
 ) -> Mapping[str, list[Trial]]:
     """Seed by seed, so that the variants are timed under like conditions."""
     done: dict[str, list[Trial]] = {way.name: [] for way in varied}
-    plan = [
-        (seed, fold, way)
-        for seed, folds in enumerate(photos.folds)
-        for fold in np.unique(folds[folds >= 0])[: options.folds].tolist()
-        for way in varied
-    ]
-    for seed, fold, way in drive.track(plan, len(plan), "trainings"):
-        rows = np.flatnonzero(photos.folds[seed] == fold)
+    plan = [(*test, way) for test in photos.tests(options.folds) for way in varied]
+    for seed, fold, rows, way in drive.track(plan, len(plan), "trainings"):
         trial = memory.recall(way, seed, fold, rows)
         if trial is None:
             trial = _try(way, photos, rows, seed, fold)

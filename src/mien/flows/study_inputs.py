@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from mien.classify import stacked
@@ -13,7 +14,7 @@ from mien.collect import DataSet
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.flows.train import gather
+from mien.flows.gathering import gather
 from mien.train.holdout import likeness
 from mien.train.roles import assign
 from mien.train.samples import Samples
@@ -47,6 +48,18 @@ class Subjects:
     def names(self) -> list[str]:
         """The label of each photo."""
         return [self.labels[j] for j in self.y]
+
+    def tests(self, folds: int) -> Iterator[tuple[int, int, Ints]]:
+        """Seed, fold, and the photos to test on, for so many folds of each seed.
+
+        A class of which fewer than two photos would be left to learn from is not tested on in that fold.
+        """
+        for seed, fold in enumerate(self.folds):
+            for number in np.unique(fold[fold >= 0])[:folds].tolist():
+                left = np.bincount(self.y[fold != number], minlength=len(self.labels))
+                rows = np.flatnonzero((fold == number) & (left[self.y] >= 2))
+                if len(rows):
+                    yield seed, number, rows
 
 
 def subjects(data: DataSet, chains: Iterable[Chain], drive: Drive, seeds: int) -> Subjects:
