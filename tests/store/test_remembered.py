@@ -76,8 +76,10 @@ def test_numbers_that_would_lose_something_are_kept_whole(value: float) -> None:
 
 def test_an_entry_that_does_not_say_how_its_numbers_are_kept_is_read_as_an_earlier_release_wrote_it() -> None:
     face = {"index": 0, "box": [1, 2, 3, 4], "score": 0.5, "landmarks": None}
-    (back,) = unpack(json.dumps({"faces": [face]}).encode() + b"\n" + np.float32([0.1, 0.2]).tobytes(), _THERE)
+    (back,) = unpack(
+        json.dumps({"faces": [face]}).encode() + b"\n" + np.array([0.1, 0.2], np.float32).tobytes(), _THERE
+    )
     assert isinstance(back, Embedding)
-    assert back.vector.tolist() == np.float32([0.1, 0.2]).tolist()
+    assert back.vector.tolist() == np.array([0.1, 0.2], np.float32).tolist()
     with pytest.raises(ValueError, match="numbers of the type"):
         unpack(json.dumps({"faces": [face], "type": "object"}).encode() + b"\n", _THERE)
