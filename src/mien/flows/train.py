@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,21 +13,18 @@ import numpy as np
 from mien import __version__
 from mien.classify import predicted, stacked
 from mien.collect import DataSet
-from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, render_card
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
+from mien.flows.gathering import LEARNT, Gathered, gather
 from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
 from mien.flows.report import licences, looked_at_by, report, today
 from mien.store import bundle as bundles
 from mien.train.seen import SEEN, digests
-from mien.types import UNKNOWN, Crop, Embedding, Origin, Prediction, Rejected
-from mien.words import listed
+from mien.types import UNKNOWN, Crop, Embedding, Prediction, Rejected
 
 if TYPE_CHECKING:
     from mien.train.fit import Fit
-
-_LEARNT = (None, "train")  # the splits of photos that are learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +37,6 @@ class Trained:
     fit: Fit
     evaluation: Evaluation
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Gathered:
-    """The photos of a data set as a recipe takes them, with a label, and those that could not be prepared."""
-
-    items: Sequence[Embedding | Crop]
-    rejected: Sequence[Rejected]
-
-    @property
-    def labels(self) -> list[str]:
-        return [item.origin.label or UNKNOWN for item in self.items]
-
-    @property
-    def groups(self) -> list[str | None]:
-        return [item.origin.group for item in self.items]
-
-    @property
-    def splits(self) -> list[str | None]:
-        return [item.origin.split for item in self.items]
 
 
 def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Trained:
@@ -89,37 +66,6 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start)
 
 
-def gather(data: DataSet, chain: Chain, drive: Drive) -> Gathered:
-    """Labelled data -> the end of the chain for each photo.
-
-    Raises:
-        DataError: none of the photos, or none of a class, can be learnt from.
-    """
-    found: list[Embedding | Crop] = []
-    rejected: list[Rejected] = []
-    for result in drive.inputs(chain, data.refs):
-        if isinstance(result, Rejected):
-            rejected.append(result)
-        elif result.origin.label is not None:
-            found.append(result)
-    if not found:
-        raise DataError(
-            f"none of the {len(data.origins)} photos can be learnt from: in {len(rejected)} no face was found or the"
-            " picture could not be read, and the others have no label"
-        )
-    if empty := sorted(_to_learn(data.origins) - _to_learn(item.origin for item in found)):
-        raise DataError(
-            f"none of the photos of {listed(empty)} can be used (no face was found, or the picture could not be read):"
-            " add others, or take the class out of the data"
-        )
-    return Gathered(found, rejected)
-
-
-def _to_learn(origins: Iterable[Origin]) -> set[str]:
-    """The classes among the photos that may be learnt from."""
-    return {o.label for o in origins if o.label not in (None, UNKNOWN) and o.split in _LEARNT}
-
-
 def _held_out(fit: Fit, found: Sequence[Embedding | Crop]) -> Iterator[Prediction]:
     """The answers for photos that were not learnt from when they were given."""
     held = fit.held_out
@@ -135,7 +81,7 @@ def _counted(fit: Fit, found: Gathered) -> list[Rejected]:
     """
     named = fit.held_out.method in ("val", "test")
     tested = {*fit.head.labels, UNKNOWN} if named else {found.items[row].origin.label for row in fit.held_out.rows}
-    splits = (fit.held_out.method,) if named else _LEARNT
+    splits = (fit.held_out.method,) if named else LEARNT
     counted = [item for item in found.rejected if item.origin.label in tested and item.origin.split in splits]
     if fit.held_out.method != "held-out":
         return counted
