@@ -46,7 +46,7 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", min=0.0, help="End a network's training, or the trying of auto, by then."),
+        typer.Option("--minutes", min=0.0, help="End a network's training by then; for auto, trying and all (30)."),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of a network.")] = None,
     balance: Annotated[
@@ -98,6 +98,7 @@ def train(
         "detector": way.detector,
         "embedder": way.embedder,
         "head": done.fit.head.kind,
+        "tried": [one.as_json() for one in done.tried],
     }
     right = "-" if measured.accuracy.value is None else f"{measured.accuracy.value:.1%}"
     low, high = measured.accuracy.interval or (0.0, 1.0)

@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from mien import atomic
 from mien.collect import DataSet
 from mien.config import settings
-from mien.errors import MienError
 from mien.evaluate.compare import Comparison, compare
 from mien.evaluate.study_page import StudyPage, render_study
 from mien.evaluate.trials import Measured, Trial, measure
@@ -23,11 +20,9 @@ from mien.flows.report import today
 from mien.flows.study_inputs import Subjects, subjects
 from mien.flows.study_memory import Memory
 from mien.flows.study_ways import StudyOptions, Way, ways
-from mien.types import Ints, Rejected
+from mien.flows.trying import attempt
+from mien.types import Rejected
 from mien.words import counted
-
-_LEARNT_FROM = 1000
-"""So many of the photos that were learnt from tell how well they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +92,7 @@ def _run(
     for seed, fold, rows, way in drive.track(plan, len(plan), "trainings"):
         trial = memory.recall(way, seed, fold, rows)
         if trial is None:
-            trial = _try(way, photos, rows, seed, fold)
+            trial = attempt(way.recipe, photos, rows, seed, fold)
             memory.keep(way, trial)
         done[way.name].append(trial)
     return done
-
-
-def _try(way: Way, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
-    inputs = photos.inputs[way.recipe.chain]
-    tested = np.isin(np.arange(len(photos.y)), rows)
-    start = time.perf_counter()
-    try:
-        fit = way.recipe.learn(
-            inputs, photos.names, photos.groups, ["test" if test else "train" for test in tested], seed
-        )
-    except MienError as error:
-        raise type(error)(f"{way.name}, seed {seed}: {error}") from error
-    told = fit.as_json()
-    # A training that was broken off goes on where it stopped: what it took before is in its curves.
-    seconds = max(time.perf_counter() - start, sum(epoch["seconds"] for epoch in told.get("curves", [])))
-    number = {label: j for j, label in enumerate(photos.labels)}
-    classes = np.array([number[label] for label in fit.head.labels], dtype=np.int64)
-    answers = np.full(len(tested), -1, dtype=np.int64)
-    answers[fit.held_out.rows] = classes[fit.held_out.probabilities.argmax(axis=1)]
-    some = np.sort(np.random.default_rng(seed).permutation(fit.seen)[:_LEARNT_FROM])
-    again = classes[fit.head.answer(inputs[some])[0].argmax(axis=1)]
-    return Trial(
-        seed=seed,
-        fold=fold,
-        rows=rows,
-        answers=answers[rows],
-        learnt=float((again == photos.y[some]).mean()),
-        seconds=seconds,
-        epochs=told.get("epochs"),
-        best_epoch=told.get("best_epoch"),
-    )

@@ -14,6 +14,7 @@ from mien import __version__
 from mien.classify import predicted, stacked
 from mien.collect import DataSet
 from mien.evaluate import Evaluation, evaluate, render_card
+from mien.flows.auto import Tried, choose
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.gathering import LEARNT, Gathered, gather
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of it; `evaluation` is of photos that were not learnt from."""
+    """What came of it; `evaluation` is of photos that were not learnt from. tried: the recipes that "auto" compared."""
 
     bundle: Path
     recipe: Recipe
@@ -37,6 +38,7 @@ class Trained:
     fit: Fit
     evaluation: Evaluation
     seconds: float
+    tried: Sequence[Tried] = ()
 
 
 def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Trained:
@@ -48,6 +50,12 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     """
     bundles.writable(out)
     start = time.perf_counter()
+    tried: Sequence[Tried] = ()
+    if options.recipe == "auto":
+        chosen = choose(data, options, faces, drive)
+        options, tried = chosen.options, chosen.tried
+        for note in chosen.notes:
+            drive.tell(note)
     recipe = ready(options, faces, drive)
     found = gather(data, recipe.chain, drive)
     inputs = stacked(found.items)
@@ -61,9 +69,10 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
         "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
     }
     manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
+    manifest["training"]["tried"] = [one.as_json() for one in tried]
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[fit.seen]))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
-    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start)
+    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried)
 
 
 def _held_out(fit: Fit, found: Sequence[Embedding | Crop]) -> Iterator[Prediction]:

@@ -1,0 +1,114 @@
+"""The recipe `auto`: the cheap ones first, cross-validated on the same folds, and the best that fits in time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mien.collect import DataSet
+from mien.errors import DataError, MissingExtra
+from mien.evaluate.trials import Trial, measure
+from mien.flows.drive import Drive
+from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
+from mien.flows.study_inputs import Subjects, subjects
+from mien.flows.trying import attempt
+from mien.words import listed
+
+CHEAPEST_FIRST = ("head", "embedding-cnn", "finetune", "resnet-small", "fer-cnn")
+MINUTES = 30.0
+"""How long it may take, where the user does not say."""
+
+_FOLDS = 3
+_FINAL = 1.5  # the last training sees three parts where a fold's sees two
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one recipe came to: means over the folds. None where the time did not suffice, and `why` says so."""
+
+    recipe: str
+    accuracy: float | None
+    macro_f1: float | None
+    seconds: float
+    why: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, as strict JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The options with the best recipe's name in them, and all that were tried."""
+
+    options: TrainOptions
+    tried: tuple[Tried, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know about the choice."""
+        measured = [f"{one.recipe} {one.accuracy:.1%}" for one in self.tried if one.accuracy is not None]
+        notes = [f"of {listed(measured)} right in {_FOLDS} folds, {self.options.recipe} was chosen"]
+        return notes + [f"{one.recipe} was not tried to the end: {one.why}" for one in self.tried if one.why]
+
+
+def choose(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Chosen:
+    """Labelled data -> the recipe with the best macro-F1 in cross-validation, of those that fit in `options.minutes`.
+
+    The cheapest is tried whatever it takes. Of two within one photo of each other the cheaper is taken. Where the data
+    names a split to be measured on, that is left alone.
+
+    Raises:
+        DataError: an option that goes with one recipe only, or too little to learn from.
+    """
+    if given := [name for name in options.of_networks if name != "minutes"]:
+        raise DataError(f"--{given[0]} goes with one recipe: name it with --recipe instead of auto")
+    end = time.monotonic() + 60 * (MINUTES if options.minutes is None else options.minutes)
+    tried: list[Tried] = []
+    photos = 1
+    for name in CHEAPEST_FIRST:
+        start = time.monotonic()
+        if tried and end <= start:
+            tried.append(Tried(name, None, None, 0.0, "no time was left"))
+            continue
+        try:
+            recipe = ready(replace(options, recipe=name, minutes=None), _of(name, faces), drive)
+        except MissingExtra as error:
+            tried.append(Tried(name, None, None, 0.0, str(error)))
+            continue
+        found = subjects(data, [recipe.chain], drive, 1)
+        photos = len(found.y)
+        tried.append(_tried(recipe, found, end if tried else None))
+    best = max(one.macro_f1 for one in tried if one.macro_f1 is not None)
+    name = next(one.recipe for one in tried if one.macro_f1 is not None and one.macro_f1 >= best - 1 / photos)
+    return Chosen(replace(options, recipe=name, minutes=None), tuple(tried))
+
+
+def _of(name: str, faces: FaceOptions) -> FaceOptions:
+    """What the user said of faces, as far as it concerns a recipe: the others have no use for an embedder."""
+    return faces if name in ("head", "embedding-cnn") else replace(faces, embedder="auto")
+
+
+def _tried(recipe: Recipe, photos: Subjects, end: float | None) -> Tried:
+    """Cross-validation of a recipe, given up once it is seen that it and a last training would end too late."""
+    start = time.monotonic()
+    trials: list[Trial] = []
+    for number, (seed, fold, rows) in enumerate(photos.tests(_FOLDS)):
+        left = None if end is None else max(0.0, (end - time.monotonic()) / (_FOLDS - number + _FINAL))
+        begun = time.monotonic()
+        trials.append(attempt(_limited(recipe, left), photos, rows, seed, fold))
+        took = time.monotonic() - begun
+        if left is not None and took > left:
+            why = f"one of {_FOLDS} folds takes more than {left:.0f} s, its share of the time (--minutes)"
+            return Tried(recipe.name, None, None, time.monotonic() - start, why)
+    found = measure(recipe.name, trials, photos.y, photos.units)
+    return Tried(recipe.name, found.accuracy_mean, found.macro_f1_mean, time.monotonic() - start)
+
+
+def _limited(recipe: Recipe, seconds: float | None) -> Recipe:
+    """The same, ended after so many seconds: what a network has learnt until then does not count, but costs no more."""
+    if seconds is None or recipe.settings is None:
+        return recipe
+    run = replace(recipe.options.run, minutes=seconds / 60, folder=None)
+    return replace(recipe, options=replace(recipe.options, run=run))
