@@ -1,4 +1,4 @@
-"""What was cut into a folder, and from which photos: `.mien/align.jsonl`, only ever added to; cuts nothing itself.
+"""What was made in a folder, and from which photos: a file in `.mien`, only ever added to; makes nothing itself.
 
 Two kinds of lines. `begin` gives a photo its place, before a file of it is written. `done` says what the photo was
 and which crops came of it, once they are on the disk. A line that a kill tore is cut off when the file is opened.
@@ -18,7 +18,7 @@ from mien.errors import DataError
 from mien.store.lines import Lines
 from mien.store.placing import Stamp, sync_folder
 
-_NAME = Path(".mien", "align.jsonl")
+_NAME = "align.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,18 @@ class Record:
         self.entries: dict[str, Entry] = {}
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The record of a folder, made where there is none.
+    def open(cls, folder: Path, name: str = _NAME) -> Self:
+        """The record of a folder, `.mien/NAME`, made where there is none.
 
         Raises:
             DataError: it cannot be written, is damaged elsewhere than in its last line, or another run has it open.
         """
-        path = folder / _NAME
+        path = folder / ".mien" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             record = cls(Lines(path, os.O_CREAT))
         except BlockingIOError as error:
-            raise DataError(f"another run of mien is cutting crops into {folder}: wait until it is done") from error
+            raise DataError(f"another run of mien is writing faces into {folder}: wait until it is done") from error
         except OSError as error:
             raise unwritable(path, error) from error
         try:
@@ -114,7 +114,7 @@ class Record:
                 self._take(json.loads(text))
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(
-                    f"line {number} of {self._lines.path} is damaged, so that it is not known what was cut: "
+                    f"line {number} of {self._lines.path} is damaged, so that it is not known what was made: "
                     "choose another folder, or empty this one"
                 ) from error
 

@@ -9,6 +9,7 @@ import typer
 from mien import __version__
 from mien.cli import (
     align,
+    augment,
     benchmark,
     classify,
     demo,
@@ -49,7 +50,7 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-for verb in (look, align, embed, train, evaluate, classify, sort, undo, verify, study):
+for verb in (look, align, augment, embed, train, evaluate, classify, sort, undo, verify, study):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mien.collect.columns import split_named
 from mien.collect.dataset import DataOptions, DataSet
+from mien.collect.families import with_families
 from mien.collect.walk import Found, Walk, walk
 from mien.errors import DataError
 from mien.types import Origin, PhotoRef
@@ -17,7 +18,7 @@ from mien.words import counted, listed
 def read(data: Path, options: DataOptions) -> DataSet:
     """Folder of label folders -> data set; folders inside a label folder belong to that label.
 
-    What lies in no label folder is left out, unless `options.loose` keeps it.
+    What lies in no label folder is left out, unless `options.loose` keeps it. A photo and its variants are a group.
 
     Raises:
         DataError: there is no picture in it, or none in a label folder.
@@ -38,7 +39,7 @@ def read(data: Path, options: DataOptions) -> DataSet:
         refs.append(PhotoRef(Origin(found.name, label, split_named(parts[0]) if depth else None), found.path))
     if not refs:
         raise DataError(f"{data} has no label folders: put the photos of each label into a folder of that name")
-    return DataSet.of(refs, [*_notes(seen, depth, [] if options.loose else loose), *seen.notes()])
+    return DataSet.of(with_families(refs), [*_notes(seen, depth, [] if options.loose else loose), *seen.notes()])
 
 
 def _tops(found: Sequence[Found], depth: int) -> set[str]:

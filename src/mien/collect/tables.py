@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mien.collect.columns import FILES, Columns, choose, doubts, first_of, split_named
 from mien.collect.dataset import DataOptions, DataSet
+from mien.collect.families import with_families
 from mien.collect.files import Files
 from mien.collect.walk import PICTURES, folder_at, walk
 from mien.errors import DataError
@@ -112,7 +113,7 @@ def _read(table: Path, images: Path, target: str | None) -> DataSet:
             _add(seen, files, file, row, columns)
         else:
             seen.incomplete.append(number)
-    refs = [seen.by_key[key] for key in sorted(seen.by_key)]
+    refs = with_families([seen.by_key[key] for key in sorted(seen.by_key)])
     if not refs:
         raise DataError(f"{table} has no row with both a file and a label")
     if len(files.missing) == len(refs):

@@ -29,7 +29,7 @@ from mien.types import Crop, PhotoRef, Reason, Rejected
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _MARK = PurePosixPath(".mien/align.json")
 
-_OF_ITS_NAME = frozenset(
+OF_ITS_NAME = frozenset(
     {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 )
 """Why a file may not be written where others may: its name, or a thing of another kind that stands in its way."""
@@ -73,8 +73,8 @@ def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: st
     chain.ready()
     with Record.open(dst) as record:
         _claim(dst, chain, form)
-        photos = {_source(src, root, ref): ref for ref in refs}
-        wanted = {source: Wanted(_place(src, ref, SUFFIXES[form]), _stamp(ref)) for source, ref in photos.items()}
+        photos = {source_of(src, root, ref): ref for ref in refs}
+        wanted = {source: Wanted(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in photos.items()}
         todo = plan(wanted, record.entries, _lying(dst, record, wanted), several=chain.which == "all")
         there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
         record.begin(todo.places)
@@ -84,7 +84,9 @@ def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: st
             crops += len(made) - len(missed[source])
             _finish(record, source, made, wanted[source].stamp, todo.before[source], dst)
         rejected = [
-            it for source, ref in photos.items() for it in missed.get(source, _missed(ref, record.entries[source]))
+            it
+            for source, ref in photos.items()
+            for it in missed.get(source, missed_before(ref, record.entries[source]))
         ]
         counts = _counts(record, _lying(dst, record, {}))
     atomic.write(dst / "rejected.csv", ledger(rejected))
@@ -109,7 +111,7 @@ class Save:
                 atomic.write(self.folder / name, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
             except DataError as error:
                 cause = error.__cause__
-                if not isinstance(cause, OSError) or cause.errno not in _OF_ITS_NAME:
+                if not isinstance(cause, OSError) or cause.errno not in OF_ITS_NAME:
                     raise
                 yield Rejected(crop.origin, self.name, Reason.ERROR, f"{name} could not be written: {cause.strerror}")
             else:
@@ -148,7 +150,7 @@ def _finish(
     record.done(source, now if final else None, crops, missed)
 
 
-def _missed(ref: PhotoRef, entry: Entry) -> list[Rejected]:
+def missed_before(ref: PhotoRef, entry: Entry) -> list[Rejected]:
     """What an earlier run said of a photo without a face."""
     return [Rejected(ref.origin, entry.missed[0], Reason.NO_FACE, entry.missed[1])] if entry.missed else []
 
@@ -168,7 +170,7 @@ def _claim(dst: Path, chain: Chain, form: str) -> None:
         atomic.write(mark, json.dumps(ours, indent=1).encode())
 
 
-def _source(src: Path, root: Path, ref: PhotoRef) -> str:
+def source_of(src: Path, root: Path, ref: PhotoRef) -> str:
     """What the record knows a photo by: where it lies, however the folder was named."""
     path = ref.path or Path(ref.key)
     return str(root / path.relative_to(src) if path.is_relative_to(src) else path.resolve())
@@ -180,7 +182,8 @@ def _place(src: Path, ref: PhotoRef, suffix: str) -> str:
     return below.with_suffix(suffix).as_posix()
 
 
-def _stamp(ref: PhotoRef) -> Stamp | None:
+def stamp_of(ref: PhotoRef) -> Stamp | None:
+    """What a photo is at this moment; None where it has no file, or none that can be looked at."""
     try:
         return stamp(ref.path) if ref.path else None
     except (OSError, ValueError):

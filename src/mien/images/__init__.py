@@ -13,11 +13,14 @@ from mien.images.values import Decoded, Header, ImageError
 if TYPE_CHECKING:
     from mien.images.drawing import draw
     from mien.images.reading import decode, read_header
+    from mien.images.sheet import captioned_sheet, contact_sheet
     from mien.images.stage import Decode, read, sharper
     from mien.images.writing import encode, thumbnail
 else:
     _HOMES = {
         "Decode": "stage",
+        "captioned_sheet": "sheet",
+        "contact_sheet": "sheet",
         "decode": "reading",
         "draw": "drawing",
         "encode": "writing",
@@ -38,6 +41,8 @@ __all__ = [
     "Decoded",
     "Header",
     "ImageError",
+    "captioned_sheet",
+    "contact_sheet",
     "decode",
     "draw",
     "encode",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,8 @@ MAX_BYTES = 120
 """Of a folder name in UTF-8; the strictest file system in common use (eCryptfs) takes 143."""
 
 _FILE_BYTES = 255
+_VARIANT = re.compile(r"(.+)~([0-9]{2,})", re.DOTALL)
+_FACE = re.compile(r"(.+)-face[0-9]+", re.DOTALL)
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (turns writing around), half a pair, line ends
 _JOINERS = frozenset("\u200c\u200d")  # they spell words in Persian and the scripts of India, and reorder nothing
@@ -96,3 +99,22 @@ def _numbered(path: Path, number: int) -> Path:
 
 def _shorten(text: str, size: int) -> str:
     return text.encode()[:size].decode(errors="ignore")
+
+
+def variant_name(stem: str, number: int) -> str:
+    """The stem of a picture, and the number of a variant of it -> the stem of that: `x` -> `x~07`."""
+    return f"{stem}~{number:02d}"
+
+
+def variant_of(stem: str) -> tuple[str, int] | None:
+    """The stem of a variant -> the stem that it was named after, and its number; None for any other stem."""
+    match = _VARIANT.fullmatch(stem)
+    return (match[1], int(match[2])) if match else None
+
+
+def family(stem: str) -> str:
+    """The stem of a picture -> that of the photo it comes from: `x` for `x`, `x~07`, `x-face1` and `x-face1~07`."""
+    while variant := variant_of(stem):
+        stem = variant[0]
+    match = _FACE.fullmatch(stem)
+    return match[1] if match else stem

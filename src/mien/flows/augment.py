@@ -1,0 +1,321 @@
+"""Faces in, variants of them out, and contact sheets; what is there already is not made again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from math import ceil, sqrt
+from operator import attrgetter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mien import atomic
+from mien.align.places import crop_name, folded
+from mien.align.plan import Plan, Wanted, crops_of, lying, plan
+from mien.align.record import Record
+from mien.augment.policy import Policy
+from mien.augment.stage import Varied, Vary
+from mien.collect import outside
+from mien.config import settings
+from mien.errors import DataError
+from mien.flows.align import OF_ITS_NAME, SUFFIXES, missed_before, source_of, stamp_of
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.flows.embed import ledger
+from mien.flows.whole import Entire
+from mien.images import Decode, contact_sheet, encode
+from mien.stage import AnyStage, Needs
+from mien.store.names import variant_name, variant_of
+from mien.types import Origin, PhotoRef, Pixels, Reason, Rejected
+from mien.words import counted
+
+MARK = PurePosixPath(".mien/augment.json")
+GRID, AFTER = "grid", "grid_after"
+
+_RECORD = "augment.jsonl"
+_VERSION = 1
+"""Raised whenever the same settings would give other variants, so that a folder never holds a mixture."""
+_SHEET = -1
+"""The number of the contact sheet among the variants of a face."""
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentOptions:
+    """What a user may say about the variants.
+
+    grid: contact sheets too. size: the longer side of faces that are cut already; None keeps theirs, to a limit.
+    """
+
+    policy: Policy
+    variants: int = 64
+    seed: int = 0
+    grid: bool = False
+    form: str = "jpeg"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """What came of it: faces, variants and grids written now; `there`: photos that an earlier run had done."""
+
+    photos: int
+    faces: int
+    variants: int
+    grids: int
+    there: int
+    rejected: Sequence[Rejected]
+    seconds: float
+
+
+def faces(chain: Chain, size: int | None) -> list[AnyStage]:
+    """The stages PhotoRef -> Crop: faces that are looked for, or pictures that are faces already."""
+    if chain.faces == "find":
+        return chain.cutting()
+    return [Decode(size or Entire.most, settings().max_megapixels), Entire(size)]
+
+
+def augment(
+    src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, options: AugmentOptions, drive: Drive
+) -> Augmented:
+    """Photos below `src` -> variants `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png` below `dst`, and `dst/rejected.csv`.
+
+    With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that was broken off goes on
+    where it stopped, and no file is replaced that was not written here by an earlier run.
+
+    Raises:
+        DataError: no such format, `dst` is `src`, holds variants of another kind, or cannot be written; no face at all.
+        WeightsError: weights are missing. MissingExtra: torch is not installed.
+    """
+    if options.form not in SUFFIXES:
+        raise DataError(f"--format {options.form}: use {' or '.join(SUFFIXES)}")
+    root = src.resolve()
+    if root == dst.resolve():
+        raise DataError(f"{dst} holds the photos themselves: choose another folder for the variants")
+    start = time.perf_counter()
+    refs = outside(refs, src, dst)
+    if not refs:
+        raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
+    if chain.faces == "find":
+        chain.ready()
+    out = Out(dst, options.form, options.variants, options.grid)
+    with Record.open(dst, _RECORD) as record:
+        _claim(dst, chain, options)
+        photos = {source_of(src, root, ref): ref for ref in refs}
+        seeded = {ref.key: _below(src, ref).as_posix() for ref in refs}
+        wanted = {
+            source: Wanted(place, stamp_of(photos[source]))
+            for source, place in _places(photos, seeded, out.suffix).items()
+        }
+        lies = _lying(out, record, wanted)
+        todo = plan(wanted, record.entries, lies, several=chain.which == "all")
+        there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
+        record.begin(todo.places)
+        vary = Vary(options.policy, options.variants, options.seed, seeded)
+        made, missed = 0, {}
+        for source, results in _made(photos, todo, [*faces(chain, options.size), vary], out, drive):
+            missed[source] = [it for it in results if isinstance(it, Rejected)]
+            made += len(results) - len(missed[source])
+            _finish(record, source, results, wanted[source], todo.before[source], out)
+        rejected = [
+            it
+            for source, ref in photos.items()
+            for it in missed.get(source, missed_before(ref, record.entries[source]))
+        ]
+    atomic.write(dst / "rejected.csv", ledger(rejected))
+    if not made and not there:
+        raise DataError(nothing("varied", len(refs), rejected, chain))
+    seconds = time.perf_counter() - start
+    return Augmented(len(refs), made, made * options.variants, made * options.grid, there, rejected, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """Where things lie: variants and sheets below `folder`, by the place of a face, `a/x.jpg`."""
+
+    folder: Path
+    form: str
+    count: int
+    grid: bool
+
+    @property
+    def suffix(self) -> str:
+        return SUFFIXES[self.form]
+
+    @property
+    def variants(self) -> Path:
+        """The folder that the label folders of variants lie in."""
+        return self.folder / AFTER if self.grid else self.folder
+
+    @property
+    def numbers(self) -> list[int]:
+        """What belongs to a face: its variants, and the sheet."""
+        return [*range(self.count), *([_SHEET] if self.grid else [])]
+
+    def path(self, place: str, number: int) -> Path:
+        """Where a variant of a face lies, or its sheet."""
+        if number == _SHEET:
+            return self.folder / GRID / place
+        below = PurePosixPath(place)
+        return self.variants / below.with_stem(variant_name(below.stem, number))
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A face all of whose variants are on the disk: its place."""
+
+    origin: Origin
+    place: str
+
+    @property
+    def key(self) -> str:
+        return self.origin.uri
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Writes the variants of a face, and its sheet: Varied -> Saved, or Rejected where its name cannot be written."""
+
+    out: Out
+    places: Mapping[str, str]
+    name: str = "save"
+    batch_size: int = 1
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Varied], /) -> Iterator[Saved | Rejected]:
+        for varied in batch:
+            place = crop_name(self.places[varied.key], varied.face.index)
+            try:
+                for number, picture in enumerate(varied.pictures):
+                    self._write(self.out.path(place, number), picture)
+                if self.out.grid:
+                    columns = ceil(sqrt(len(varied.pictures)))
+                    self._write(self.out.path(place, _SHEET), contact_sheet(varied.pictures, columns))
+            except DataError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno not in OF_ITS_NAME:
+                    raise
+                detail = f"variants of {place} could not be written: {cause.strerror}"
+                yield Rejected(varied.origin, self.name, Reason.ERROR, detail)
+            else:
+                yield Saved(varied.origin, place)
+
+    def _write(self, path: Path, pixels: Pixels) -> None:
+        atomic.write(path, encode(pixels, "png" if self.out.form == "png" else "jpeg"))
+
+
+def _made(
+    photos: Mapping[str, PhotoRef], todo: Plan, stages: Sequence[AnyStage], out: Out, drive: Drive
+) -> Iterator[tuple[str, list[Saved | Rejected]]]:
+    """Source by source what came of it, once all of its variants are on the disk."""
+    refs = [photos[source] for source in todo.places]
+    save = Save(out, {photos[source].key: place for source, place in todo.places.items()})
+    results = drive.run([*stages, save], refs, len(refs), "photos")
+    for source, (_, made) in zip(todo.places, groupby(results, key=attrgetter("key")), strict=True):
+        yield source, list(made)
+
+
+def _finish(
+    record: Record,
+    source: str,
+    made: Sequence[Saved | Rejected],
+    photo: Wanted,
+    before: Iterable[str],
+    out: Out,
+) -> None:
+    """Take away what an earlier run made and this one did not, and note the photo as done.
+
+    Nothing but a photo without a face is done with for good: what else was rejected may be mended by the user.
+    """
+    rejected = [it for it in made if isinstance(it, Rejected)]
+    places = [it.place for it in made if isinstance(it, Saved)]
+    kept = {folded(place) for place in places}
+    for path in (out.path(place, number) for place in before if folded(place) not in kept for number in out.numbers):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{path} could not be removed, which no photo gives any more: {error.strerror}") from error
+    final = all(it.reason is Reason.NO_FACE for it in rejected)
+    missed = (rejected[0].stage, rejected[0].detail) if rejected and final else None
+    record.done(source, photo.stamp if final else None, places, missed)
+
+
+def _claim(dst: Path, chain: Chain, options: AugmentOptions) -> None:
+    """Mark the folder with how its variants are made, so that a later run does not mix two kinds."""
+    ours: dict[str, Any] = {
+        "version": _VERSION,
+        "policy": options.policy.as_json(),
+        "variants": options.variants,
+        "seed": options.seed,
+        "grid": options.grid,
+        "format": options.form,
+        "size": options.size,
+        "faces": chain.faces,
+        "chain": chain.as_json() if chain.faces == "find" else None,
+    }
+    mark, text = dst / MARK, json.dumps(ours, indent=1)
+    if not mark.exists():
+        atomic.write(mark, text.encode())
+        return
+    try:
+        theirs = json.loads(mark.read_bytes())
+    except ValueError:
+        theirs = None
+    if theirs != json.loads(text):
+        raise DataError(f"{dst} holds variants that were made in another way: choose another folder, or empty this one")
+
+
+def _below(src: Path, ref: PhotoRef) -> PurePosixPath:
+    path = ref.path or Path(ref.key)
+    return PurePosixPath((path.relative_to(src) if path.is_relative_to(src) else Path(path.name)).as_posix())
+
+
+def _places(photos: Mapping[str, PhotoRef], below: Mapping[str, str], suffix: str) -> dict[str, str]:
+    """The place that each photo asks for: `a/x.jpg` for a/x.png; where two share that, `a/x.png.jpg`.
+
+    By its whole name, a variant can be told to be of this photo and not of the other.
+    """
+    paths = {source: PurePosixPath(below[ref.key]) for source, ref in photos.items()}
+    shared = Counter(folded(str(path.with_suffix(""))) for path in paths.values())
+    return {
+        source: f"{path}{suffix}" if shared[folded(str(path.with_suffix("")))] > 1 else str(path.with_suffix(suffix))
+        for source, path in paths.items()
+    }
+
+
+def _lying(out: Out, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+    """The faces whose variants lie in the folder, by their places, folded -> as they are.
+
+    Of those that the record knows only such as are whole, and of strangers all of which there is anything.
+    """
+    known = [*(entry.place for entry in record.entries.values()), *crops_of(record.entries)]
+    places = [*known, *(photo.place for photo in wanted.values())]
+    numbers: dict[str, set[int]] = {}
+    names: dict[str, str] = {}
+    for name in lying(out.variants, places).values():
+        path = PurePosixPath(name)
+        if variant := variant_of(path.stem):
+            place = str(path.with_stem(variant[0]))
+            numbers.setdefault(folded(place), set()).add(variant[1])
+            names[folded(place)] = place
+    for key, name in lying(out.folder / GRID, places).items() if out.grid else ():
+        numbers.setdefault(key, set()).add(_SHEET)
+        names[key] = name
+    ours, whole = {folded(crop) for crop in crops_of(record.entries)}, set(out.numbers)
+    return {key: name for key, name in names.items() if key not in ours or numbers[key] >= whole}
+
+
+def nothing(done: str, photos: int, rejected: Sequence[Rejected], chain: Chain) -> str:
+    """The sentence where not one face could be `done` with as was asked."""
+    reasons = Counter(it.reason for it in rejected)
+    shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    hint = ": if they are faces that are cut already, say --faces cut" if suggests_cut(photos, rejected, chain) else ""
+    return f"no face in {counted(photos, 'photo')} could be {done} ({shown}){hint}"
+
+
+def suggests_cut(photos: int, rejected: Sequence[Rejected], chain: Chain) -> bool:
+    """Whether so many photos show no face that they may well be faces already."""
+    return chain.faces == "find" and 2 * sum(it.reason is Reason.NO_FACE for it in rejected) > photos
