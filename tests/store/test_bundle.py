@@ -253,3 +253,94 @@ def test_a_bundle_with_something_of_the_users_in_it_is_not_replaced(path: Path) 
     with pytest.raises(DataError, match=r"holds notes\.txt, no part of a bundle"):
         bundles.save(path, {}, _ARRAYS, {})
     assert (path / "notes.txt").read_text() == "dear"
+
+
+_NETWORK = {"network.onnx": b"\x08\x08onnx", "network.json": b'{"name": "tiny"}', "weights.safetensors": b"weights"}
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    bundles.save(tmp_path / "faces.mien", {"recipe": "fer-cnn"}, _ARRAYS, {"card.md": "# card"}, _NETWORK)
+    return tmp_path / "faces.mien"
+
+
+def test_the_parts_of_a_network_come_back_as_they_were(network: Path) -> None:
+    bundle = bundles.load(network)
+    assert bundle.network == _NETWORK["network.onnx"]
+    assert bundle.part(bundles.ARCHITECTURE) == _NETWORK["network.json"]
+    assert bundle.part(bundles.WEIGHTS) == _NETWORK["weights.safetensors"]
+    assert sorted(bundle.manifest["files"]) == sorted(["head.npz", *_NETWORK])
+    assert "onnx" not in repr(bundle).replace("network.onnx", "")
+
+
+def test_a_bundle_without_a_network_has_no_parts_and_no_new_schema(path: Path) -> None:
+    bundle = bundles.load(path)
+    assert bundle.network is None
+    assert (bundle.manifest["schema"], list(bundle.manifest["files"])) == (1, ["head.npz"])
+    with pytest.raises(BundleError, match=r"weights\.safetensors' is missing"):
+        bundle.part(bundles.WEIGHTS)
+
+
+def test_a_network_in_place_of_a_head_and_a_head_in_place_of_a_network_leave_nothing_over(network: Path) -> None:
+    bundles.save(network, {"recipe": "head"}, _ARRAYS, {})
+    assert sorted(file.name for file in network.iterdir()) == ["bundle.json", "head.npz"]
+    bundles.save(network, {"recipe": "fer-cnn"}, _ARRAYS, {}, _NETWORK)
+    assert bundles.load(network).network is not None
+
+
+def test_a_changed_network_is_refused(network: Path) -> None:
+    (network / "network.onnx").write_bytes(b"\x08\x08evil")
+    with pytest.raises(BundleError, match=r"network\.onnx does not match its checksum"):
+        bundles.load(network)
+
+
+def test_a_network_that_is_gone_is_missed(network: Path) -> None:
+    (network / "network.onnx").unlink()
+    with pytest.raises(BundleError, match="damaged"):
+        bundles.load(network)
+
+
+def test_a_network_that_no_checksum_names_is_not_read(path: Path) -> None:
+    (path / "network.onnx").write_bytes(b"slipped in")
+    assert bundles.load(path).network is None
+
+
+def test_changed_parts_that_answering_does_not_need_are_refused_when_they_are_asked_for(network: Path) -> None:
+    for name in (bundles.ARCHITECTURE, bundles.WEIGHTS):
+        (network / name).write_bytes(b"other")
+        bundle = bundles.load(network)
+        with pytest.raises(BundleError, match="checksum"):
+            bundle.part(name)
+        (network / name).unlink()
+        with pytest.raises(BundleError, match="damaged"):
+            bundle.part(name)
+
+
+@pytest.mark.parametrize("name", ["network.onnx", "network.json", "weights.safetensors"])
+def test_no_part_may_be_larger_than_a_part_may_be(
+    network: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "_LARGEST", 1000)
+    with pytest.raises(DataError, match=f"{name} of .* a smaller network"):
+        bundles.save(tmp_path / "x.mien", {}, _ARRAYS, {}, {**_NETWORK, name: b"\0" * 1001})
+    assert not (tmp_path / "x.mien").exists()
+    with (network / name).open("wb") as file:
+        file.truncate(2000)
+    with pytest.raises(BundleError, match=f"{name} is larger than"):
+        bundles.load(network).part(name)
+
+
+def test_only_parts_that_there_are_can_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no part 'model\.pkl'"):
+        bundles.save(tmp_path / "x.mien", {}, _ARRAYS, {}, {"model.pkl": b""})
+    with pytest.raises(ValueError, match="no part"):
+        bundles.save(tmp_path / "x.mien", {}, _ARRAYS, {}, {"../up": b""})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sums", ["[]", "5", '"network.onnx"', '{"head.npz": 5, "network.onnx": 5}'])
+def test_sums_that_are_none_are_refused(network: Path, sums: str) -> None:
+    manifest = json.loads((network / "bundle.json").read_text())
+    (network / "bundle.json").write_text(json.dumps({**manifest, "files": json.loads(sums)}))
+    with pytest.raises(BundleError, match="damaged"):
+        bundles.load(network)

@@ -12,6 +12,11 @@ from mien.train.architecture import Architecture
 from mien.train.module import build
 
 
+def channels_last(module: nn.Module) -> nn.Module:
+    """The module itself, its weights laid out with channels last."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def shaken(architecture: Architecture, inputs: npt.NDArray[np.generic], *, seed: int = 0) -> nn.Module:
     """A module in which every bias, slope and norm matters, with running means out of real inputs; set to answer."""
     torch.manual_seed(seed)

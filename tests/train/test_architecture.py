@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from mien.train.architecture import Architecture
 from mien.train.architectures import ARCHITECTURES
-from mien.train.layers import Conv, Dense, Dropout, Flatten, MaxPool, Relu, Scale
+from mien.train.layers import KINDS, Conv, Dense, Dropout, Flatten, MaxPool, Relu, Scale
 
 TINY = Architecture(
     "tiny", (1, 8, 8), (Scale(), Conv(4, 3, padding=1), Relu(), MaxPool(2, 2), Flatten(), Dropout(0.1), Dense(3))
@@ -115,3 +117,10 @@ def test_any_one_field_changed_gives_a_network_or_a_reason(place: int, value: ob
 def test_networks_are_described_without_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import mien.train.architectures; assert 'onnx' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_kind_and_field_of_a_layer_is_on_the_page_of_bundles() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "bundle.md").read_text("utf-8")
+    for name, kind in KINDS.items():
+        row = next(line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
+        assert re.findall(r"`(\w+)`", row.split("|")[2]) == list(get_type_hints(kind))

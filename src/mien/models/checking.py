@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from onnx import ModelProto, TensorProto, checker, load_from_string, shape_inference
@@ -31,8 +32,17 @@ MOST_SIDE = 1024
 MOST_DIMENSION = 65536
 
 
-def checked(data: bytes) -> tuple[tuple[int, ...], int]:
-    """An ONNX file -> the shape of a row of its input, and how many logits it gives; nothing of it is run.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a network takes a row, how many logits it gives for it, and the most values that a step of it holds."""
+
+    row: tuple[int, ...]
+    classes: int
+    largest: int
+
+
+def checked(data: bytes) -> Form:
+    """An ONNX file -> its form; nothing of it is run.
 
     The input is float32 (n, dimension), or (n, 1 or 3, side, side); the output is float32 (n, labels).
 
@@ -58,7 +68,9 @@ def checked(data: bytes) -> tuple[tuple[int, ...], int]:
         for name in node.output:
             if name and not _sound(shapes.get(name)):
                 raise ValueError(f"the network's {node.op_type} gives an array of unknown or absurd size")
-    return row, int(shapes[OUTPUT][1])
+    if len(shapes[OUTPUT]) != 2:
+        raise ValueError(f"the network's {OUTPUT} are not (n, labels)")
+    return Form(row, shapes[OUTPUT][1], max(math.prod(row), *map(math.prod, shapes.values())))
 
 
 def _check_parts(model: ModelProto) -> None:

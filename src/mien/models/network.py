@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 KIND = "network"
-_AT_ONCE = 32
-"""So many rows go through at once: more are no faster on one thread, and would need more memory."""
+_AT_ONCE, _VALUES_AT_ONCE = 32, 2**25
+"""So many rows go through at once, and fewer where a step of the network holds very many values for each."""
 
 Inputs = npt.NDArray[Any]
 """Crops, uint8 (n, side, side) or (n, side, side, 3), or vectors, float32 (n, dimension): as the network says."""
@@ -47,12 +47,14 @@ class NetworkHead:
     onnx: bytes = field(repr=False)
     centres: Floats | None = None
     input: tuple[int, ...] = field(init=False)
+    _at_once: int = field(init=False, repr=False)
     _session: InferenceSession = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
         check_scale(self.temperature, self.threshold)
-        row, k = checked(self.onnx)
+        form = checked(self.onnx)
+        row, k = form.row, form.classes
         if k != len(self.labels):
             raise ValueError(f"the network tells {k} labels apart, and the head has {len(self.labels)}")
         if self.mirror and len(row) == 1:
@@ -63,6 +65,7 @@ class NetworkHead:
             check_array("centres", self.centres, (k, row[0]))
             check_centres(self.centres)
         object.__setattr__(self, "input", row)
+        object.__setattr__(self, "_at_once", max(1, min(_AT_ONCE, _VALUES_AT_ONCE // form.largest)))
         object.__setattr__(self, "_session", from_bytes(self.onnx))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -115,8 +118,8 @@ class NetworkHead:
 
     def _logits(self, rows: Inputs) -> Doubles:
         blocks = [np.zeros((0, len(self.labels)))]
-        for start in range(0, len(rows), _AT_ONCE):
-            block = planes(rows[start : start + _AT_ONCE], self.input)
+        for start in range(0, len(rows), self._at_once):
+            block = planes(rows[start : start + self._at_once], self.input)
             logits = self._run(block)
             if self.mirror:
                 logits = (logits + self._run(np.ascontiguousarray(block[..., ::-1]))) / 2

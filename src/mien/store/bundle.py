@@ -171,8 +171,8 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _checked(path: Path, sums: Mapping[str, Mapping[str, Any]], name: str) -> bytes:
-    data = _read(path / name, _LARGEST)
-    if sums[name] != _sum(data):
+    said, data = sums[name], _read(path / name, _LARGEST)
+    if said != _sum(data):
         raise ValueError(f"{name} does not match its checksum")
     return data
 

@@ -1,0 +1,179 @@
+"""A network from a stranger: seen through before it is opened, and refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from mien.models.checking import Form, checked
+from mien.models.graph import Graph
+from mien.models.network import NetworkHead
+from tests.models.networks import LABELS, convolved, edited, linear
+
+Change = Callable[[onnx.ModelProto], object]
+
+
+def _a_function(model: onnx.ModelProto) -> None:
+    model.functions.append(
+        helper.make_function("mien", "F", ["x"], ["y"], [helper.make_node("Relu", ["x"], ["y"])], model.opset_import)
+    )
+
+
+def _a_subgraph(model: onnx.ModelProto) -> None:
+    nothing = helper.make_graph([], "then", [], [])
+    model.graph.node.append(helper.make_node("If", ["c"], ["y"], then_branch=nothing, else_branch=nothing))
+
+
+def _a_subgraph_in_a_known_step(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.append(helper.make_attribute("body", helper.make_graph([], "body", [], [])))
+
+
+def _a_second_input(model: onnx.ModelProto) -> None:
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, ["n", 1]))
+
+
+def _a_second_output(model: onnx.ModelProto) -> None:
+    model.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["n", 16]))
+
+
+def _external(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+
+
+def _sparse(model: onnx.ModelProto) -> None:
+    values = numpy_helper.from_array(np.ones(1, np.float32), "v")
+    places = numpy_helper.from_array(np.zeros(1, np.int64), "i")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [2**40]))
+
+
+def _of_doubles(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def _of_one_row(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_a_function, "functions"),
+        (lambda model: model.training_info.add(), "training"),
+        (_sparse, "sparse"),
+        (_a_subgraph, "step 'If'"),
+        (_a_subgraph_in_a_known_step, "does not fit together"),
+        (lambda model: setattr(model.graph.node[0], "op_type", "Loop"), "step 'Loop'"),
+        (lambda model: setattr(model.graph.node[0], "domain", "com.microsoft"), "step 'Flatten'"),
+        (lambda model: model.opset_import.add(domain="evil", version=1), "others than ONNX"),
+        (lambda model: setattr(model.opset_import[0], "version", 9999), "later operators"),
+        (_external, "in another file"),
+        (_a_second_input, "more than one"),
+        (_a_second_output, "more than one"),
+        (lambda model: model.graph.ClearField("output"), "or none"),
+        (lambda model: model.ClearField("graph"), "or none"),
+        (lambda model: setattr(model.graph.output[0], "name", "flat"), "not called"),
+        (_of_doubles, "float32"),
+        (_of_one_row, "any number of rows"),
+        (lambda model: model.graph.input[0].type.tensor_type.ClearField("shape"), "any number of rows"),
+        (lambda model: model.graph.node.pop(), "does not fit together"),
+        (lambda model: setattr(model.graph.node[1], "op_type", "Conv"), "does not fit together"),
+        (lambda model: model.graph.initializer[0].ClearField("raw_data"), "does not fit together"),
+        (lambda model: model.graph.initializer[0].dims.__setitem__(0, 2**50), "does not fit together"),
+        (lambda model: model.graph.initializer[0].dims.__setitem__(0, -3), "does not fit together"),
+        (lambda model: model.graph.node.extend([helper.make_node("Relu", ["flat"], ["r"])] * 5000), "steps"),
+    ],
+)
+def test_what_no_bundle_holds_is_refused_with_its_reason(change: Change, reason: str) -> None:
+    model = edited(linear(16))
+    change(model)
+    with pytest.raises(ValueError, match=reason) as caught:
+        checked(model.SerializeToString())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "row", [(0,), (2**20,), (2, 4, 4), (1, 4, 5), (1, 2048, 2048), (1, 4), (1, 1, 4, 4), ("d",), (3, "s", "s"), ()]
+)
+def test_inputs_of_absurd_shapes_are_refused(row: tuple[int | str, ...]) -> None:
+    model = edited(linear(16))
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", *row]))
+    with pytest.raises(ValueError, match="takes rows of shape"):
+        checked(model.SerializeToString())
+
+
+def _grown(kind: str, name: str, values: list[int], **attributes: object) -> bytes:
+    """A network that is sound but for one step, which makes its picture as large as it likes."""
+    graph = Graph("grown")
+    extra = graph.constant(np.array(values, dtype=np.int64), name)
+    grown = graph.node(kind, ["input", extra], "grown", **attributes)
+    means = graph.node("Flatten", [graph.node("GlobalAveragePool", [grown], "mean")], "flat")
+    graph.node("Gemm", [means, graph.constant(np.ones((3, 1), np.float32), "weights")], "logits", transB=1)
+    return graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 3]})
+
+
+def test_a_step_that_would_fill_the_memory_is_refused() -> None:
+    assert checked(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == Form((1, 4, 4), 3, 36)
+    for many in (20_000, 2**31, 2**40):
+        with pytest.raises(ValueError, match=r"absurd size|does not fit"):
+            checked(_grown("Pad", "sides", [0, 0, many, many, 0, 0, many, many]))
+
+
+def test_logits_are_one_row_for_each_row_that_comes() -> None:
+    graph = Graph("pictures")
+    graph.node("Relu", ["input"], "logits")
+    with pytest.raises(ValueError, match=r"not \(n, labels\)"):
+        checked(graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 1, 4, 4]}))
+
+
+def test_a_size_that_is_claimed_is_not_believed() -> None:
+    model = edited(_grown("Pad", "sides", [0, 0, 20_000, 20_000, 0, 0, 20_000, 20_000]))
+    del model.graph.value_info[:]
+    model.graph.value_info.append(helper.make_tensor_value_info("grown", TensorProto.FLOAT, ["n", 1, 4, 4]))
+    with pytest.raises(ValueError, match=r"absurd size|does not fit"):
+        checked(model.SerializeToString())
+
+
+@pytest.mark.parametrize("data", [b"", b"no network", b"\x00" * 100, b"\xff" * 100])
+def test_what_is_no_network_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="network"):
+        checked(data)
+
+
+def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one() -> None:
+    whole = convolved(1, 8, 8)
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        broken = bytearray(whole)
+        broken[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        cut = whole[: int(rng.integers(len(whole)))]
+        for data in (bytes(broken), cut):
+            try:
+                NetworkHead(LABELS, 1.0, 0.0, False, data)
+            except ValueError:
+                continue
+
+
+def test_a_sound_network_says_what_it_takes_and_gives() -> None:
+    assert checked(linear(16)) == Form((16,), 3, 16)
+    assert checked(convolved(3, 12, 12)) == Form((3, 12, 12), 3, 8 * 12 * 12)
+
+
+def test_the_number_of_labels_has_to_be_that_of_the_logits() -> None:
+    with pytest.raises(ValueError, match="tells 3 labels apart"):
+        NetworkHead(("a", "b"), 1.0, 0.0, False, linear(16))
+
+
+def test_no_file_is_read_for_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = edited(linear(16))
+    onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="x.data", size_threshold=0)
+    with pytest.raises(ValueError, match="in another file"):
+        checked((tmp_path / "x.onnx").read_bytes())
