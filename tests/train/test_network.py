@@ -1,0 +1,143 @@
+"""The recipes that train a network: it answers as it was trained, and is measured on what it had not seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from mien.errors import DataError
+from mien.models.network import NetworkHead
+from mien.train.architecture import Architecture
+from mien.train.job import Run
+from mien.train.module import loaded
+from mien.train.network import CLOSE, NetworkFit, NetworkOptions, fit_network
+from mien.train.settings import SETTINGS
+from mien.types import UNKNOWN
+from tests.train.clusters import clusters
+
+OPTIONS = NetworkOptions(replace(SETTINGS["embedding-cnn"], most_epochs=25, learning_rate=5e-3))
+
+
+@pytest.fixture(scope="module")
+def people() -> NetworkFit:
+    vectors, labels = clusters([24] * 6, dimension=128)
+    return fit_network(vectors, labels, options=OPTIONS)
+
+
+def pictures(count: int) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Crops of two classes, told apart by the side that is bright."""
+    rng = np.random.default_rng(0)
+    made = rng.integers(0, 120, (count, 24, 24)).astype(np.uint8)
+    labels = ["left" if i % 2 else "right" for i in range(count)]
+    for picture, label in zip(made, labels, strict=True):
+        half = picture[:, :12] if label == "left" else picture[:, 12:]
+        half += np.uint8(90)
+    return made, labels
+
+
+def test_it_learns(people: NetworkFit) -> None:
+    right = [people.head.labels[i] for i in people.held_out.probabilities.argmax(axis=1)]
+    labels = clusters([24] * 6, dimension=128)[1]
+    assert np.mean([labels[row] == answer for row, answer in zip(people.held_out.rows, right, strict=True)]) > 0.8
+
+
+def test_what_is_measured_on_was_not_learnt_from(people: NetworkFit) -> None:
+    assert not set(people.held_out.rows.tolist()) & set(people.seen.tolist())
+    assert people.held_out.method == "held-out"
+
+
+def test_probabilities_are_those_of_the_network_in_use(people: NetworkFit) -> None:
+    vectors = clusters([24] * 6, dimension=128)[0]
+    again = people.head.probabilities(vectors[people.held_out.rows])
+    assert np.allclose(again, people.held_out.probabilities, atol=1e-6)
+    assert np.allclose(people.held_out.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_onnx_runtime_answers_as_torch_does(people: NetworkFit) -> None:
+    assert 0 <= people.difference <= CLOSE
+
+
+def test_its_files_make_the_same_network_again(people: NetworkFit) -> None:
+    architecture = Architecture.from_json(json.loads(people.parts["network.json"]))
+    module = loaded(architecture, people.parts["weights.safetensors"]).eval()
+    vectors = clusters([24] * 6, dimension=128)[0][:20]
+    with torch.no_grad():
+        logits = module(torch.from_numpy(vectors)).numpy()
+    assert np.abs(logits - people.head.logits(vectors)).max() < CLOSE
+
+
+def test_people_told_apart_by_vectors_get_a_threshold_for_strangers(people: NetworkFit) -> None:
+    assert people.unknown.threshold is not None
+    known = clusters([24] * 6, dimension=128)[0]
+    assert (people.head.familiarity(known) >= people.head.threshold).mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    vectors, labels = clusters([12] * 3, dimension=128)
+    options = replace(OPTIONS, settings=replace(OPTIONS.settings, most_epochs=3))
+    first, again = (fit_network(vectors, labels, options=options) for _ in range(2))
+    assert first.parts["weights.safetensors"] == again.parts["weights.safetensors"]
+    other = fit_network(vectors, labels, options=replace(options, seed=1))
+    assert other.parts["weights.safetensors"] != first.parts["weights.safetensors"]
+
+
+def small(**changes: object) -> NetworkOptions:
+    settings = replace(SETTINGS["resnet-small"], size=24, policy="none", most_epochs=2, **changes)  # type: ignore[arg-type]
+    return NetworkOptions(settings, run=Run(threads=1))
+
+
+def test_crops_without_strangers_get_no_threshold_and_are_told_what_it_needs() -> None:
+    crops, labels = pictures(60)
+    fit = fit_network(crops, labels, options=small())
+    assert fit.unknown.threshold is None
+    assert fit.head.threshold == -np.inf
+    assert any("20 photos of others, labelled 'unknown'" in note for note in fit.notes)
+
+
+def test_strangers_among_crops_set_the_threshold_or_it_is_said_why_not() -> None:
+    crops, labels = pictures(90)
+    labels[60:] = [UNKNOWN] * 30
+    fit = fit_network(crops, labels, options=small())
+    assert fit.unknown.strangers == 30
+    assert fit.head.labels == ("left", "right")
+    assert set(range(60, 90)) <= set(fit.seen.tolist())
+
+
+def test_a_named_split_is_answered_for() -> None:
+    crops, labels = pictures(60)
+    splits = ["test" if i >= 48 else "train" for i in range(60)]
+    fit = fit_network(crops, labels, splits=splits, options=small())
+    assert fit.held_out.method == "test"
+    assert fit.held_out.rows.tolist() == list(range(48, 60))
+
+
+def test_the_record_is_strict_json_and_tells_the_course(people: NetworkFit) -> None:
+    told = json.loads(json.dumps(people.as_json(), allow_nan=False))
+    assert told["epochs"] == len(told["curves"])
+    assert told["settings"]["architecture"] == "embedding-cnn"
+    assert told["weights"] > 10_000
+
+
+def test_the_head_travels_as_json_arrays_and_network(people: NetworkFit) -> None:
+    head = people.head
+    again = NetworkHead.load(head.to_json(), head.to_arrays(), people.parts["network.onnx"])
+    vectors = clusters([24] * 6, dimension=128)[0][:5]
+    assert (again.probabilities(vectors) == head.probabilities(vectors)).all()
+
+
+def test_one_class_is_refused() -> None:
+    crops, _ = pictures(10)
+    with pytest.raises(DataError, match="only one class"):
+        fit_network(crops, ["a"] * 10, options=small())
+
+
+def test_a_loss_that_is_no_number_stops_with_advice() -> None:
+    vectors, labels = clusters([20, 20], dimension=128)
+    wild = replace(OPTIONS, settings=replace(OPTIONS.settings, learning_rate=1e30, clip=0.0, most_epochs=5))
+    with pytest.raises(DataError, match="learning-rate"):
+        fit_network(vectors, labels, options=wild)
