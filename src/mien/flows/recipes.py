@@ -14,6 +14,7 @@ from mien.errors import DataError
 from mien.flows.chain import Chain, chain, crop_chain
 from mien.flows.drive import Drive
 from mien.run import cores
+from mien.store.names import safe_name
 from mien.train import BRANCHED, NETWORKS, RECIPES
 from mien.train.head import HeadOptions
 from mien.train.settings import SETTINGS, Balance, Settings
@@ -102,8 +103,8 @@ class Recipe:
         return learn(inputs, labels, groups=groups, splits=splits, options=options)
 
 
-def ready(options: TrainOptions, faces: FaceOptions, drive: Drive) -> Recipe:
-    """What the user said -> the recipe, ready to run.
+def ready(options: TrainOptions, faces: FaceOptions, drive: Drive, name: str = "trial") -> Recipe:
+    """What the user said -> the recipe, ready to run; checkpoints and curves go into a folder of that name.
 
     Raises:
         UnknownName: no such recipe, detector or embedder. DataError: an option that does not go with the recipe.
@@ -113,7 +114,7 @@ def ready(options: TrainOptions, faces: FaceOptions, drive: Drive) -> Recipe:
     fit = RECIPES.load(options.recipe)
     if options.recipe in NETWORKS:
         chosen = _settings(options, faces)
-        return Recipe(options.recipe, _chain(chosen, faces), fit, _network(chosen, options, drive), chosen, tree)
+        return Recipe(options.recipe, _chain(chosen, faces), fit, _network(chosen, options, drive, name), chosen, tree)
     if given := options.of_networks:
         raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
     if faces.size is not None or faces.grey is not None:
@@ -152,7 +153,7 @@ def _chain(chosen: Settings, faces: FaceOptions) -> Chain:
     )
 
 
-def _network(chosen: Settings, options: TrainOptions, drive: Drive) -> Any:
+def _network(chosen: Settings, options: TrainOptions, drive: Drive, name: str) -> Any:
     from mien.train.job import Run  # here and below, because torch stands behind them
     from mien.train.network import NetworkOptions
 
@@ -165,7 +166,7 @@ def _network(chosen: Settings, options: TrainOptions, drive: Drive) -> Any:
     run = Run(
         # A network of vectors is so small that threads would spend their time waiting for each other.
         threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
-        folder=settings().home / "training",
+        folder=settings().home / "training" / safe_name(name),
         watch=drive.watch,
         augment=augment,
         described=described or "",

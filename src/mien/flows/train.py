@@ -56,14 +56,14 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
         options, tried = chosen.options, chosen.tried
         for note in chosen.notes:
             drive.tell(note)
-    recipe = ready(options, faces, drive)
+    title = out.name.removesuffix(bundles.SUFFIX)
+    recipe = ready(options, faces, drive, title)
     found = gather(data, recipe.chain, drive)
     inputs = stacked(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     evaluation = evaluate(results, fit.head.labels, fit.head.threshold)
     note = f"Measured while training, on photos that were not learnt from ({fit.held_out.method})."
-    title = out.name.removesuffix(bundles.SUFFIX)
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
         "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
