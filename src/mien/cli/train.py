@@ -76,6 +76,10 @@ def train(
     preparing = FaceOptions(detector, embedder, faces, min_face, size, options.grey(colour))
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
     done = flow(given, data.resolve().name, out, learning, preparing, drive)
+    _show(done, show)
+
+
+def _show(done: Trained, show: Output) -> None:
     show.rejections(done.rejected)
     show.notes(done.fit.notes)
     measured, way = done.evaluation, done.recipe.chain
