@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from mien.flows.chain import PIXELS, Chain
 from mien.flows.drive import Drive
 from mien.flows.recipes import FaceOptions, Recipe
 from mien.flows.study import Studied, study
-from mien.flows.study_inputs import subjects
+from mien.flows.study_inputs import Subjects, subjects
 from mien.flows.study_ways import OVER, StudyOptions, ways
+from mien.flows.trying import attempt
 from mien.models.head import unit
 from mien.train.candidates import class_centres
 from mien.train.head import HeldOut
-from mien.types import UNKNOWN, Crop, Embedding, Face, Origin, PhotoRef, Reason, Rejected
+from mien.types import UNKNOWN, Crop, Embedding, Face, Ints, Origin, PhotoRef, Reason, Rejected
 from tests.train.clusters import clusters
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -110,13 +111,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     """Which trials were really run, by variant, seed and fold; the memory is the test's own."""
     run: list[tuple[str, int, int]] = []
-    really = studying._try
 
-    def counted(way: Any, photos: Any, rows: Any, seed: int, fold: int) -> Trial:
-        run.append((way.name, seed, fold))
-        return really(way, photos, rows, seed, fold)
+    def counted(recipe: Recipe, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
+        run.append((recipe.name, seed, fold))
+        return attempt(recipe, photos, rows, seed, fold)
 
-    monkeypatch.setattr(studying, "_try", counted)
+    monkeypatch.setattr(studying, "attempt", counted)
     return run
 
 
@@ -143,17 +143,17 @@ def test_with_all_folds_every_photo_is_tested_with_every_seed(trials: list[tuple
 def test_a_study_that_was_broken_off_goes_on_where_it_stopped(
     trials: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = studying._try
+    counting: Callable[..., Trial] = vars(studying)["attempt"]
 
-    def killed(way: Any, photos: Any, rows: Any, seed: int, fold: int) -> Trial:
+    def killed(recipe: Recipe, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
         if len(trials) == 2:
             raise KeyboardInterrupt
-        return counting(way, photos, rows, seed, fold)
+        return counting(recipe, photos, rows, seed, fold)
 
-    monkeypatch.setattr(studying, "_try", killed)
+    monkeypatch.setattr(studying, "attempt", killed)
     with pytest.raises(KeyboardInterrupt):
         studied()
-    monkeypatch.setattr(studying, "_try", counting)
+    monkeypatch.setattr(studying, "attempt", counting)
     done = studied()
     assert trials == [("head", 0, 0), ("head", 1, 0), ("head", 2, 0)]
     assert done.remembered == 2
@@ -267,7 +267,7 @@ def test_in_two_steps_is_tried_as_any_other_way(tmp_path: Path, home: Path) -> N
     way = ways(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))[1]
     found = subjects(data, [way.recipe.chain], Seen(1), 3)
     seed, fold, rows = next(found.tests(1))
-    trial = studying._try(way, found, rows, seed, fold)
+    trial = attempt(way.recipe, found, rows, seed, fold)
     assert (trial.answers == found.y[rows]).mean() > 0.8
     assert 0.8 < trial.learnt <= 1.0
 
@@ -283,7 +283,7 @@ def test_what_fails_says_which_variant_it_was(home: Path, monkeypatch: pytest.Mo
         raise DataError("the loss is no number")
 
     monkeypatch.setattr("mien.flows.recipes.Recipe.learn", fails)
-    with pytest.raises(DataError, match="head, seed 0: the loss is no number"):
+    with pytest.raises(DataError, match="recipe head: head, seed 0: the loss is no number"):
         studied()
 
 

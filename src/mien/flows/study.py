@@ -10,6 +10,7 @@ from pathlib import Path
 from mien import atomic
 from mien.collect import DataSet
 from mien.config import settings
+from mien.errors import MienError
 from mien.evaluate.compare import Comparison, compare
 from mien.evaluate.study_page import StudyPage, render_study
 from mien.evaluate.trials import Measured, Trial, measure
@@ -92,7 +93,10 @@ def _run(
     for seed, fold, rows, way in drive.track(plan, len(plan), "trainings"):
         trial = memory.recall(way, seed, fold, rows)
         if trial is None:
-            trial = attempt(way.recipe, photos, rows, seed, fold)
+            try:
+                trial = attempt(way.recipe, photos, rows, seed, fold)
+            except MienError as error:
+                raise type(error)(f"{options.over} {way.name}: {error}") from error
             memory.keep(way, trial)
         done[way.name].append(trial)
     return done
