@@ -13,6 +13,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
     "embedding-cnn": ((128,), (16,), (512,), (1000,)),
     "fer-cnn": ((1, 48, 48), (1, 20, 20), (3, 96, 96), (1, 33, 33)),
     "alexnet": ((3, 227, 227), (1, 25, 25), (3, 64, 64), (3, 96, 96), (3, 112, 112)),
+    "finetune": ((4096,),),
     "resnet-small": ((1, 48, 48), (1, 8, 8), (1, 32, 32), (3, 64, 64), (3, 97, 97), (3, 227, 227)),
 }
 
@@ -39,6 +40,8 @@ def test_a_network_takes_what_it_can_and_gives_a_logit_a_class(name: str, shape:
         ("fer-cnn", (1, 225, 225)),
         ("alexnet", (3, 24, 24)),
         ("alexnet", (3, 361, 361)),
+        ("finetune", (128,)),
+        ("finetune", (1, 48, 48)),
         ("resnet-small", (128,)),
         ("resnet-small", (1, 7, 7)),
         ("resnet-small", (1, 2000, 2000)),

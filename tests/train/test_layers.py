@@ -19,6 +19,7 @@ from mien.train.layers import (
     Layer,
     LocalResponseNorm,
     MaxPool,
+    PaddedResidual,
     Prelu,
     Relu,
     Reshape,
@@ -51,6 +52,8 @@ NORM = LocalResponseNorm(5, 1e-4, 0.75, 1.0)
         (Flatten(), (9, 4, 4), (144,)),
         (Dense(7), (144,), (7,)),
         (Residual(8, 2), (4, 7, 8), (8, 4, 4)),
+        (PaddedResidual(8), (4, 7, 8), (8, 3, 4)),
+        (PaddedResidual(2), (4, 3, 3), (4, 1, 1)),
         (GlobalAvgPool(), (9, 4, 4), (9,)),
     ],
 )
@@ -68,6 +71,7 @@ def test_a_layer_says_what_shape_it_gives(layer: Layer, before: Shape, after: Sh
         (Dense(10), (5,), 60),
         (Residual(8), (8, 4, 4), 2 * 8 * 8 * 9 + 4 * 8),
         (Residual(8), (4, 4, 4), 8 * 4 * 9 + 8 * 8 * 9 + 4 * 8 + 8 * 4 + 16),
+        (PaddedResidual(8), (4, 4, 4), 4 * 8 * 9 + 8 * 8 * 9 + 2 * 8),
         (MaxPool(2, 2), (8, 4, 4), 0),
     ],
 )
@@ -99,6 +103,7 @@ def test_a_layer_counts_its_weights(layer: Layer, shape: Shape, weights: int) ->
         lambda: Dense(10**6),
         lambda: Residual(8, 3),
         lambda: Residual(0),
+        lambda: PaddedResidual(0),
     ],
 )
 def test_a_number_out_of_range_is_refused_by_name(make: Callable[[], Layer]) -> None:
@@ -117,6 +122,8 @@ def test_a_number_out_of_range_is_refused_by_name(make: Callable[[], Layer]) -> 
         (ZeroPadding(1, 1, 1, 1), (9,)),
         (GlobalAvgPool(), (9,)),
         (Residual(8), (9,)),
+        (PaddedResidual(8), (9,)),
+        (PaddedResidual(8), (8, 2, 4)),
         (NORM, (9,)),
         (Dense(7), (1, 4, 4)),
     ],
@@ -127,5 +134,5 @@ def test_an_input_that_does_not_fit_is_refused(layer: Layer, shape: Shape) -> No
 
 
 def test_every_kind_has_one_name() -> None:
-    assert len(NAMES) == len(KINDS) == 16
+    assert len(NAMES) == len(KINDS) == 17
     assert all(NAMES[kind] == name for name, kind in KINDS.items())

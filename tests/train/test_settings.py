@@ -23,7 +23,7 @@ def test_named_settings_are_read_back_from_json(name: str) -> None:
     assert Settings.from_json(json.loads(json.dumps(SETTINGS[name].to_json()))) == SETTINGS[name]
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - {"finetune"}))
+@pytest.mark.parametrize("name", SETTINGS)
 def test_named_settings_name_an_architecture(name: str) -> None:
     assert SETTINGS[name].architecture in ARCHITECTURES
 

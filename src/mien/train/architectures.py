@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 
 from mien.errors import DataError
+from mien.models import CARDS, Card
 from mien.train.architecture import MOST_SIDE, Architecture
 from mien.train.layers import (
     AvgPool,
@@ -18,6 +19,7 @@ from mien.train.layers import (
     Layer,
     LocalResponseNorm,
     MaxPool,
+    PaddedResidual,
     Prelu,
     Relu,
     Reshape,
@@ -34,6 +36,8 @@ RESNET_BLOCKS = 2
 RESNET_DROPOUT = 0.2
 RESNET_SIDE = 32
 """The stages begin with no more pixels a side, so that a large picture does not cost a hundred times as much."""
+
+FINETUNE_DROPOUT = 0.5
 
 _ALEXNET_NORM = LocalResponseNorm(size=5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 """The constants of Krizhevsky et al. 2012."""
@@ -119,6 +123,31 @@ def resnet_small(shape: Shape, classes: int) -> Architecture:
     return Architecture("resnet-small", shape, tuple(layers))
 
 
+def finetune(shape: Shape, classes: int) -> Architecture:
+    """The values of an inner layer of a pretrained network, through its last block, to each channel's mean."""
+    layout = backbone(shape).layout or (1, 1, 1)
+    layers = (
+        Reshape(*layout),
+        PaddedResidual(layout[0]),
+        *(GlobalAvgPool(), BatchNorm(), Dropout(FINETUNE_DROPOUT)),
+        Dense(classes),
+    )
+    return Architecture("finetune", shape, layers)
+
+
+def backbone(shape: Shape) -> Card:
+    """The pretrained network whose inner layer gives features of that shape.
+
+    Raises:
+        DataError: there is none.
+    """
+    inner = [card for card in CARDS.values() if card.layout]
+    if found := next((card for card in inner if shape == (card.dim,)), None):
+        return found
+    names = " or ".join(card.name for card in inner)
+    raise DataError(f"finetune goes on from the inner layer of a pretrained network: choose --embedder {names}")
+
+
 def _picture(name: str, shape: Shape, least: int, most: int) -> None:
     if len(shape) != 3:
         raise DataError(f"{name} learns from pictures, not from vectors: train it on faces")
@@ -135,6 +164,7 @@ ARCHITECTURES: Mapping[str, Callable[[Shape, int], Architecture]] = {
     "fer-cnn": fer_cnn,
     "alexnet": alexnet,
     "resnet-small": resnet_small,
+    "finetune": finetune,
 }
 """Each takes the input's shape, (channels, side, side) or (dimension,), and the number of classes.
 

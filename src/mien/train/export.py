@@ -26,6 +26,7 @@ from mien.train.layers import (
     Layer,
     LocalResponseNorm,
     MaxPool,
+    PaddedResidual,
     Prelu,
     Relu,
     Reshape,
@@ -39,6 +40,13 @@ from mien.train.module import FLAT, NORM_SMALL, tensors
 from mien.types import Floats
 
 INPUT, OUTPUT = "input", "logits"
+
+_NOTHING = np.float32(1e-30)
+"""What zeros around a picture are written as.
+
+ONNX Runtime moves zeros into a pooling that follows, where they no longer count: the maximum of negative values and of
+the zeros beside them would be negative (onnxruntime 18136 brought it, onnx/optimizer 318 describes it).
+"""
 
 
 def export(architecture: Architecture, module: nn.Module) -> bytes:
@@ -98,6 +106,8 @@ class _Writer:
                 return self.graph.node("Gemm", [x, weight, bias], output, transB=1)
             case Residual():
                 return self.residual(layer, x, name, shape)
+            case PaddedResidual():
+                return self.padded_residual(layer, x, name, shape)
             case BatchNorm():
                 return self.batch_norm(x, name)
             case Prelu():
@@ -129,7 +139,8 @@ class _Writer:
             case Reshape(channels, height, width):
                 return node("Reshape", [x, self.whole([0, channels, height, width], f"{name}.shape")], name)
             case ZeroPadding(top, left, bottom, right):
-                return node("Pad", [x, self.whole([0, 0, top, left, 0, 0, bottom, right], f"{name}.sides")], name)
+                sides = self.whole([0, 0, top, left, 0, 0, bottom, right], f"{name}.sides")
+                return node("Pad", [x, sides, self.graph.constant(_NOTHING, f"{name}.zero")], name)
         raise ValueError(f"there is no operator for {layer}")
 
     def conv(self, x: str, name: str, arrays: tuple[Floats, Floats], form: tuple[int, int, int]) -> str:
@@ -165,6 +176,24 @@ class _Writer:
         if layer.projects(shape[0]):
             x = self.conv(x, f"{name}.skip", self.folded(f"{name}.skip", f"{name}.norm"), (1, 1, 0))
         return node("Relu", [node("Add", [second, x], f"{name}.sum")], name)
+
+    def padded_residual(self, layer: PaddedResidual, x: str, name: str, shape: Shape) -> str:
+        node = self.graph.node
+        first = self.conv(x, f"{name}.conv1", self.folded(f"{name}.conv1", None), (3, 2, 0))
+        first = node("Relu", [first], f"{name}.relu1")
+        second = self.conv(first, f"{name}.conv2", self.folded(f"{name}.conv2", None), (3, 1, 1))
+        x = node("AveragePool", [x], f"{name}.pool", kernel_shape=[2, 2], strides=[2, 2])
+        pooled, convolved = AvgPool(2, 2).shape(shape), Conv(layer.filters, 3, 2).shape(shape)
+        whole = layer.shape(shape)
+        terms = [self.padded(second, convolved, whole), self.padded(x, pooled, whole)]
+        return node("Relu", [node("Add", terms, f"{name}.sum")], name)
+
+    def padded(self, x: str, shape: Shape, whole: Shape) -> str:
+        """Zeros behind channels, rows and columns up to a whole shape."""
+        more = [side - own for side, own in zip(whole, shape, strict=True)]
+        if not any(more):
+            return x
+        return self.graph.node("Pad", [x, self.whole([0] * 5 + more, f"{x}.sides")], f"{x}.padded")
 
     def halved(self, x: str, name: str, shape: Shape) -> str:
         """Means of 2x2; an odd edge is doubled first, so that its mean is of the pixels that there are."""

@@ -276,6 +276,28 @@ class Residual:
         return self.filters * 9 * (shape[0] + self.filters) + 4 * self.filters + skip
 
 
+@dataclass(frozen=True, slots=True)
+class PaddedResidual:
+    """The block by which dlib's face network halves a picture (its `ares_down`, without normalisation).
+
+    A 3x3 convolution by steps of 2 without a border and a second one with it, added to the means of 2x2 of what came
+    in, and cut off below 0; of the two the smaller gets zeros behind its channels, rows and columns.
+    """
+
+    filters: int
+
+    def __post_init__(self) -> None:
+        _within(self, 1, 4096, filters=self.filters)
+
+    def shape(self, shape: Shape, /) -> Shape:
+        channels, height, width = _picture(self, shape)
+        _slid(self, min(height, width), 3, 2)
+        return max(channels, self.filters), height // 2, width // 2
+
+    def weights(self, shape: Shape, /) -> int:
+        return self.filters * (9 * (shape[0] + self.filters) + 2)
+
+
 KINDS: Mapping[str, type[Layer]] = {
     "reshape": Reshape,
     "standardise": Standardise,
@@ -292,6 +314,7 @@ KINDS: Mapping[str, type[Layer]] = {
     "flatten": Flatten,
     "dense": Dense,
     "residual": Residual,
+    "padded-residual": PaddedResidual,
     "global-avg-pool": GlobalAvgPool,
 }
 """What each kind is called in `network.json`."""

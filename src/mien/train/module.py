@@ -26,6 +26,7 @@ from mien.train.layers import (
     Layer,
     LocalResponseNorm,
     MaxPool,
+    PaddedResidual,
     Prelu,
     Relu,
     Reshape,
@@ -140,6 +141,8 @@ def _module(layer: Layer, shape: Shape) -> nn.Module:
             return nn.Linear(shape[0], units)
         case Residual(filters, stride):
             return _Residual(shape[0], filters, stride, projects=layer.projects(shape[0]))
+        case PaddedResidual(filters):
+            return _PaddedResidual(shape[0], filters)
         case GlobalAvgPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     raise ValueError(f"there is no module for {layer}")
@@ -205,6 +208,25 @@ class _Residual(nn.Module):
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(y))
         return functional.relu(y + self.norm(self.skip(self.pool(x))), inplace=True)
+
+
+class _PaddedResidual(nn.Module):
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, filters, 3, 2)
+        self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv2(functional.relu(self.conv1(x)))
+        x = functional.avg_pool2d(x, 2)
+        whole = tuple(max(sides) for sides in zip(x.shape[1:], y.shape[1:], strict=True))
+        return functional.relu(_padded(x, whole) + _padded(y, whole))
+
+
+def _padded(x: torch.Tensor, whole: Shape) -> torch.Tensor:
+    """Zeros behind channels, rows and columns up to that shape."""
+    more = [side - own for side, own in zip(whole, x.shape[1:], strict=True)]
+    return functional.pad(x, (0, more[2], 0, more[1], 0, more[0])) if any(more) else x
 
 
 def _initialise(module: nn.Module, initial: Initial) -> None:

@@ -18,6 +18,7 @@ from mien.train.architectures import ARCHITECTURES
 from mien.train.calibrate import fit_temperature
 from mien.train.candidates import class_centres
 from mien.train.export import difference, export
+from mien.train.finetune import begin
 from mien.train.head import FoldsUsed, HeldOut
 from mien.train.holdout import HELD_OUT, Deal, deal
 from mien.train.job import Epoch, Fitted, Inputs, Rows, Run
@@ -102,10 +103,11 @@ def fit_network(
     y = _numbers(labels, roles.labels)
     torch.manual_seed(options.seed)
     architecture = ARCHITECTURES[options.settings.architecture](_shape(inputs), len(roles.labels))
+    module = build(architecture)
+    if architecture.name == "finetune":
+        begin(architecture, module)
     run = replace(options.run, seed=options.seed)
-    fitted = fit_module(
-        build(architecture), Rows(inputs, y, rows.train, rows.stop, len(roles.labels)), options.settings, run
-    )
+    fitted = fit_module(module, Rows(inputs, y, rows.train, rows.stop, len(roles.labels)), options.settings, run)
     onnx = export(architecture, fitted.module)
     centres = class_centres(unit(inputs[rows.train]), y[rows.train], len(roles.labels)) if inputs.ndim == 2 else None
     head = NetworkHead(
