@@ -22,8 +22,8 @@ class Method:
     usual: tuple[float, float] = (0.0, 0.0)
 
     def strongest(self, low: float, high: float) -> float:
-        """The end of a range that changes more."""
-        return low if abs(low - self.neutral) > abs(high - self.neutral) else high
+        """The end of a range that changes more, the upper one where both change the same."""
+        return low if abs(low - self.neutral) - abs(high - self.neutral) > 1e-9 else high
 
 
 METHODS: Mapping[str, Method] = {
@@ -36,7 +36,7 @@ METHODS: Mapping[str, Method] = {
     "brightness": Method("made brighter or darker by this factor", (0, 4), 1, (0.6, 1.5)),
     "contrast": Method("differences from its mean multiplied by this factor", (0, 4), 1, (0.5, 1.7)),
     "shear": Method("its top pushed aside by this share of its height", (-1, 1), 0, (-0.2, 0.2)),
-    "zoom": Method("stretched by this factor, across and down each by itself", (0.1, 4), 1, (0.8, 1.3)),
+    "zoom": Method("stretched by this factor, across and down each by itself", (0.1, 4), 1, (0.7, 1.4)),
     "erasing": Method("a rectangle filled in, each side this share of the picture's", (0, 1), 0, (0.2, 0.4)),
     "grey": Method("colours taken away"),
     "blur": Method("out of focus: a Gaussian of this share of its side", (0, 0.1), 0, (0.01, 0.02)),

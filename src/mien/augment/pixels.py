@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from kornia.color import rgb_to_grayscale
-from kornia.filters import gaussian_blur2d
+from kornia.filters import get_gaussian_kernel1d
 from torch.nn import functional
 
 from mien.augment.draws import Keys, normals
-from mien.images import decode, encode
+from mien.images import coarse, decode, encode
+from mien.types import Pixels
 
 Column = npt.NDArray[np.float64]
 _ANY_SIZE = float("inf")
@@ -48,33 +49,31 @@ def grey(batch: torch.Tensor) -> torch.Tensor:
 
 
 def blur(batch: torch.Tensor, shares: Column, most: float) -> torch.Tensor:
-    """A Gaussian whose deviation is this share of the longer side; the kernel reaches three times the largest one."""
+    """A Gaussian whose deviation is this share of the longer side; the kernel reaches three times the largest one.
+
+    Sums of shifted pictures, because a convolution's last digits depend on what else is in the batch.
+    """
     side = max(batch.shape[-2:])
     reach = int(np.ceil(3 * most * side))
     deviations = torch.from_numpy(np.maximum(shares * side, 1e-3).astype(np.float32)).to(batch.device)
-    kernel = (2 * reach + 1, 2 * reach + 1)
-    return gaussian_blur2d(batch, kernel, deviations[:, None].repeat(1, 2), border_type="replicate")
+    weights = get_gaussian_kernel1d(2 * reach + 1, deviations[:, None])[:, reach:, None, None, None]
+    for axis, pad in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
+        wide, length = functional.pad(batch, pad, mode="replicate"), batch.shape[axis]
+        batch = wide.narrow(axis, reach, length) * weights[:, 0]
+        for far in range(1, reach + 1):
+            both = wide.narrow(axis, reach - far, length) + wide.narrow(axis, reach + far, length)
+            batch.add_(both.mul_(weights[:, far]))
+    return batch
 
 
 def resize(batch: torch.Tensor, shares: Column) -> torch.Tensor:
     """Made smaller, as a small face in a photo is, and back to the size that it had."""
-    height, width = batch.shape[-2:]
-    sizes = [(max(1, round(height * share)), max(1, round(width * share))) for share in shares]
-    out = torch.empty_like(batch)
-    for size in sorted(set(sizes)):
-        index = torch.tensor([i for i, own in enumerate(sizes) if own == size], device=batch.device)
-        small = functional.interpolate(batch[index], size, mode="bilinear", antialias=True, align_corners=False)
-        out[index] = functional.interpolate(small, (height, width), mode="bilinear", align_corners=False)
-    return out
+    return _as_pictures(batch, coarse, shares)
 
 
 def jpeg(batch: torch.Tensor, qualities: Column) -> torch.Tensor:
     """Saved as a JPEG of this quality, by the coder that photos are saved with, and read again."""
-    shape = (batch.shape[1], *batch.shape[-2:])
-    whole = batch.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    read = [_saved(row, round(quality)) for row, quality in zip(whole, qualities, strict=True)]
-    stacked = np.stack([row[..., : shape[0]] for row in read])
-    return torch.from_numpy(stacked).to(batch.device).permute(0, 3, 1, 2).to(torch.float32)
+    return _as_pictures(batch, _saved, qualities)
 
 
 def on_rows(
@@ -101,6 +100,15 @@ def _within(shares: Column, places: Column, side: int, device: torch.device) -> 
     return (pixels >= spans[0][:, None]) & (pixels < spans[1][:, None])
 
 
-def _saved(pixels: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-    return decode(encode(flat, "jpeg", quality), max_megapixels=_ANY_SIZE).pixels
+def _as_pictures(batch: torch.Tensor, change: Callable[[Pixels, float], Pixels], amounts: Column) -> torch.Tensor:
+    """`change` carried out on each row as whole grey levels, (h, w, 3) or (h, w)."""
+    whole = batch.round().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    pictures = whole if whole.shape[3] == 3 else whole[..., 0]
+    made = np.stack([change(row, amount) for row, amount in zip(pictures, amounts, strict=True)])
+    back = torch.from_numpy(made.reshape(whole.shape)).to(batch.device)
+    return back.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+
+
+def _saved(pixels: Pixels, quality: float) -> Pixels:
+    read = decode(encode(pixels, "jpeg", round(quality)), max_megapixels=_ANY_SIZE).pixels
+    return read if pixels.ndim == 3 else read[..., 0]

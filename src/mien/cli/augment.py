@@ -53,6 +53,7 @@ def augment(
     from mien.flows.augment import augment as flow
     from mien.flows.chain import chain
     from mien.flows.preview import preview as preview_flow
+    from mien.words import counted
 
     out = Output(json, quiet)
     if dst is None and preview is None:
@@ -85,10 +86,10 @@ def augment(
         for name in ("photos", "faces", "variants", "grids", "there"):
             fields[name] = getattr(done, name)
         fields |= {"rejected": len(done.rejected), "seconds": seconds(done.seconds)}
-        sheets = f" and {done.grids} sheets" if grid else ""
-        there = f", {done.there} photos were done before" if done.there else ""
+        sheets = f" and {counted(done.grids, 'sheet')}" if grid else ""
+        there = f", {counted(done.there, 'photo')} done before" if done.there else ""
         texts.append(
-            f"{done.variants} variants{sheets} of {done.faces} faces by {asked.policy.name}"
+            f"{counted(done.variants, 'variant')}{sheets} of {counted(done.faces, 'face')} by {asked.policy.name}"
             f" in {done.seconds:.1f} s{there}: {dst}"
         )
     out.record(fields, "\n".join(texts))

@@ -83,7 +83,7 @@ def augment(
 ) -> Augmented:
     """Photos below `src` -> variants `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png` below `dst`, and `dst/rejected.csv`.
 
-    With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that was broken off goes on
+    `src` may be one photo. With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that was broken off goes on
     where it stopped, and no file is replaced that was not written here by an earlier run.
 
     Raises:
@@ -92,6 +92,7 @@ def augment(
     """
     if options.form not in SUFFIXES:
         raise DataError(f"--format {options.form}: use {' or '.join(SUFFIXES)}")
+    src = src.parent if src.is_file() else src
     root = src.resolve()
     if root == dst.resolve():
         raise DataError(f"{dst} holds the photos themselves: choose another folder for the variants")

@@ -19,6 +19,8 @@ from mien.types import Crop, PhotoRef, Pixels
 
 _COLUMNS = 4
 _SIDE = 192
+_TELLING = 5
+"""A seed that stretches the face clearly where zoom is drawn, and hides an eye where a part is erased."""
 
 
 def preview(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions, file: Path) -> None:
@@ -44,7 +46,9 @@ def alone(policy: Policy, method: str) -> Policy:
     """A policy of one method only, as far as `policy` lets it go, or as is telling where it has it not."""
     step = next((step for step in policy.steps if step.method == method), Step(method, *METHODS[method].usual))
     far = METHODS[method].strongest(step.low, step.high)
-    return replace(policy, name=method, steps=(Step(method, far, far),))
+    # As far as it goes in both directions, zoom would look like scale: it is drawn instead.
+    ends = (step.low, step.high) if method == "zoom" else (far, far)
+    return replace(policy, name=method, steps=(Step(method, *ends),))
 
 
 def _first(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions) -> Pixels:
@@ -57,12 +61,12 @@ def _first(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions) -> P
 
 
 def _sheet(face: Pixels, options: AugmentOptions) -> Pixels:
-    policy, seed = options.policy, seed_of(options.seed, "preview", 0)
+    policy = options.policy
     pictures, captions = [face], [("as it is", "")]
     for method in METHODS:
-        pictures.append(alone(policy, method).pictures(face, [seed])[0])
+        pictures.append(alone(policy, method).pictures(face, [_TELLING])[0])
         captions.append((method, _note(policy, method)))
-    pictures.append(policy.pictures(face, [seed])[0])
+    pictures.append(policy.pictures(face, [seed_of(options.seed, "preview", 0)])[0])
     captions.append((f"policy {policy.name}", "all that it holds"))
     return captioned_sheet(pictures, captions, _COLUMNS, _SIDE)
 

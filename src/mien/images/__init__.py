@@ -13,6 +13,7 @@ from mien.images.values import Decoded, Header, ImageError
 if TYPE_CHECKING:
     from mien.images.drawing import draw
     from mien.images.reading import decode, read_header
+    from mien.images.resizing import coarse
     from mien.images.sheet import captioned_sheet, contact_sheet
     from mien.images.stage import Decode, read, sharper
     from mien.images.writing import encode, thumbnail
@@ -20,6 +21,7 @@ else:
     _HOMES = {
         "Decode": "stage",
         "captioned_sheet": "sheet",
+        "coarse": "resizing",
         "contact_sheet": "sheet",
         "decode": "reading",
         "draw": "drawing",
@@ -42,6 +44,7 @@ __all__ = [
     "Header",
     "ImageError",
     "captioned_sheet",
+    "coarse",
     "contact_sheet",
     "decode",
     "draw",
