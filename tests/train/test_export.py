@@ -22,12 +22,14 @@ from mien.train.layers import (
     Flatten,
     Layer,
     LocalResponseNorm,
+    MaxPool,
     PaddedResidual,
     Prelu,
     Relu,
     Residual,
     Scale,
     Standardise,
+    ZeroPadding,
 )
 from mien.train.module import build, tensors
 from tests.train import crops
@@ -104,6 +106,16 @@ def test_layers_in_any_order_get_torchs_logits(
         inputs = inputs[..., 0]
     module = shaken(architecture, inputs)
     assert difference(module, export(architecture, module), inputs) < CLOSE
+
+
+def test_zeros_beside_negative_values_are_the_greatest_of_them() -> None:
+    """ONNX Runtime's own optimiser forgets them, unless it is kept from it."""
+    layers = (Conv(2, 1), ZeroPadding(2, 2, 2, 2), MaxPool(3, 2), ZeroPadding(0, 1, 1, 0), AvgPool(2, 2))
+    architecture, faces = a_network(*layers, shape=(1, 6, 6)), crops.grey(8, 6)
+    module = build(architecture).eval()
+    with torch.no_grad():
+        module.get_parameter("00-conv.weight").fill_(-1)
+    assert difference(module, export(architecture, module), faces) < CLOSE
 
 
 def test_batch_normalisation_is_worked_in_and_dropout_is_gone() -> None:
