@@ -12,6 +12,7 @@ from mien.errors import DataError
 from mien.train.checkpoint import Checkpoint, digest
 from mien.train.device import place, repeatable
 from mien.train.job import Fitted, Rows, Run
+from mien.train.memory import kept
 from mien.train.settings import Settings
 from mien.train.training import Training
 
@@ -32,7 +33,7 @@ def fit_module(module: torch.nn.Module, rows: Rows, settings: Settings, run: Run
     """
     _check(rows)
     where = place(crops=rows.crops)
-    with repeatable(where, run.threads):
+    with kept(), repeatable(where, run.threads):
         training = Training(module, rows, settings, run, where)
         checkpoint = _checkpoint(module, rows, settings, run)
         if checkpoint is not None and (saved := checkpoint.load()):

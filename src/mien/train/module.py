@@ -36,6 +36,7 @@ from mien.train.layers import (
     Standardise,
     ZeroPadding,
 )
+from mien.train.slopes import prelu
 from mien.types import Floats
 
 FLAT = 1.0
@@ -170,9 +171,9 @@ class _Prelu(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         slope = self.slope.to(x.dtype)
         if x.dim() == 2:
-            return functional.prelu(x, slope[0])
+            return prelu(x, slope[0])
         # Torch has a slope a channel: seen as one row, each position is a channel.
-        rows = functional.prelu(x.permute(0, 2, 3, 1).flatten(1), slope.permute(0, 2, 3, 1).flatten())
+        rows = prelu(x.permute(0, 2, 3, 1).flatten(1), slope.permute(0, 2, 3, 1).flatten())
         n, c, h, w = x.shape
         return rows.view(n, h, w, c).permute(0, 3, 1, 2)
 
