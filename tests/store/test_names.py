@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.store.names import MAX_BYTES, Names, folder_names, safe_name
+from mien.store.names import MAX_BYTES, Names, family, folder_names, safe_name, variant_name, variant_of
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,21 @@ def test_the_longest_name_leaves_room_for_its_suffix(tmp_path: Path) -> None:
 def test_ten_thousand_files_of_one_name_are_named_at_once(tmp_path: Path) -> None:
     names = Names()
     assert len({names.free(tmp_path / "a.jpg") for _ in range(10_000)}) == 10_000
+
+
+@given(st.text(min_size=1), st.integers(0, 5000))
+def test_a_variant_is_known_by_its_name(stem: str, number: int) -> None:
+    name = variant_name(stem, number)
+    assert variant_of(name) == (stem, number)
+    assert family(name) == family(stem)
+
+
+@pytest.mark.parametrize("stem", ["x", "IMG~1", "x~", "~07", "x-face", "-face1", "x~0a", "x~7"])
+def test_names_that_only_look_a_little_like_it_are_no_variants(stem: str) -> None:
+    assert variant_of(stem) is None
+    assert family(stem) == stem
+
+
+def test_a_family_is_named_after_its_photo() -> None:
+    assert {family(stem) for stem in ("x", "x~00", "x~1023", "x-face12", "x-face1~07", "x~01~02")} == {"x"}
+    assert family("x.png~00") == "x.png"
