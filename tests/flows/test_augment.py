@@ -18,7 +18,7 @@ from mien.augment.policy import Policy, Step, policy
 from mien.collect import open_data, photos
 from mien.errors import DataError
 from mien.flows.align import align
-from mien.flows.augment import Augmented, AugmentOptions, augment
+from mien.flows.augment import Augmented, AugmentOptions, augment, faces
 from mien.flows.chain import Chain, chain
 from mien.flows.drive import Drive
 from mien.flows.whole import Entire
@@ -219,11 +219,22 @@ def test_large_pictures_have_a_limit_and_size_sets_the_longer_side(tmp_path: Pat
     (tmp_path / "src").mkdir()
     (tmp_path / "src/x.png").write_bytes(picture(1, 1000, 3000))
     run(tmp_path / "src", tmp_path / "dst")
-    assert read(tmp_path / "dst/x~01.png").shape == (171, Entire.most, 3)
+    assert read(tmp_path / "dst/x~01.png").shape == (171, 512, 3)
     run(tmp_path / "src", tmp_path / "small", replace(FOUR, size=96))
     assert read(tmp_path / "small/x~01.png").shape == (32, 96, 3)
     run(lay(tmp_path / "tiny", "x.png"), tmp_path / "larger", replace(FOUR, size=40))
     assert read(tmp_path / "larger/x~01.png").shape == (40, 32, 3)
+
+
+def test_memory_has_a_limit_that_is_told_before_the_work_begins(tmp_path: Path) -> None:
+    src = lay(tmp_path / "src", "x.png")
+    with pytest.raises(DataError, match="64 variants of 2048 x 2048 pixels are more than one sheet can hold"):
+        run(src, tmp_path / "dst", replace(FOUR, variants=64, size=2048))
+    with pytest.raises(DataError, match="fewer with --variants, or smaller ones with --size"):
+        run(src, tmp_path / "dst", replace(FOUR, variants=1024), replace(FIND, view=view("box", ViewOptions(size=400))))
+    assert not (tmp_path / "dst").exists()
+    _, whole = faces(CUT, replace(FOUR, variants=1024))
+    assert whole == Entire(None, 312)
 
 
 def test_a_grey_picture_gives_grey_files(tmp_path: Path) -> None:
@@ -271,9 +282,9 @@ def test_a_photo_without_a_face_costs_only_itself(mixed: Path, tmp_path: Path) -
 
 def test_all_faces_of_a_photo_have_names_of_their_own(mixed: Path, tmp_path: Path) -> None:
     done = run(mixed, tmp_path / "dst", way=FIND.all_faces())
-    faces = {name.split("~")[0] for name in names(tmp_path / "dst")}
-    assert {"people/both", "people/both-face1", "people/e", "people/g"} <= faces
-    assert len(faces) == done.faces
+    found = {name.split("~")[0] for name in names(tmp_path / "dst")}
+    assert {"people/both", "people/both-face1", "people/e", "people/g"} <= found
+    assert len(found) == done.faces
     assert run(mixed, tmp_path / "dst", way=FIND.all_faces()).there == 3
 
 

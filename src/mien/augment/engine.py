@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +40,30 @@ def apply(policy: Policy, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Te
     drawn = _draw(policy, rows)
     shifts = _shifts(drawn, len(batch), (batch.shape[-2], batch.shape[-1]))
     size = max(1, _AT_ONCE // batch[0].numel()) if batch.device.type == "cpu" else len(batch)
-    for start in range(0, len(batch), size):
-        some = slice(start, start + size)
-        moved = warp(batch[some], shifts[some], policy.fill)
-        tones = _Tones(batch[some], any(it.step.method in _NEED_MEANS for it in drawn))
-        x = _changed(moved, [it.only(some) for it in drawn], rows[some], tones)
-        torch.clamp(x, 0, 255, out=out[some])
+    with _one_thread():
+        for start in range(0, len(batch), size):
+            some = slice(start, start + size)
+            moved = warp(batch[some], shifts[some], policy.fill)
+            tones = _Tones(batch[some], any(it.step.method in _NEED_MEANS for it in drawn))
+            x = _changed(moved, [it.only(some) for it in drawn], rows[some], tones)
+            torch.clamp(x, 0, 255, out=out[some])
     return out
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch from sharing this work out to its threads, which wait for each other longer than it takes.
+
+    Whoever wants more of it at a time calls `apply` from threads of his own.
+    """
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
 
 
 def pictures(policy: Policy, face: Pixels, seeds: Sequence[int]) -> Pixels:

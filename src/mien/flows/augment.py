@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from math import ceil, sqrt
+from math import ceil, isqrt, sqrt
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,6 +39,10 @@ GRID, AFTER = "grid", "grid_after"
 _RECORD = "augment.jsonl"
 _VERSION = 1
 """Raised whenever the same settings would give other variants, so that a folder never holds a mixture."""
+_PIXELS = 100_000_000
+"""Of all variants of one face: what a worker holds in memory, and as much again as a sheet."""
+_MOST_SIDE = 512
+"""Of a face that is cut already, where no size was asked for."""
 _SHEET = -1
 """The number of the contact sheet among the variants of a face."""
 
@@ -71,11 +75,22 @@ class Augmented:
     seconds: float
 
 
-def faces(chain: Chain, size: int | None) -> list[AnyStage]:
-    """The stages PhotoRef -> Crop: faces that are looked for, or pictures that are faces already."""
+def faces(chain: Chain, options: AugmentOptions) -> list[AnyStage]:
+    """The stages PhotoRef -> Crop: faces that are looked for, or pictures that are faces already.
+
+    Raises:
+        DataError: so many variants of such a size that they would not fit into memory.
+    """
+    side = chain.view.size if chain.faces == "find" else options.size
+    if side and side**2 * options.variants > _PIXELS:
+        raise DataError(
+            f"{options.variants} variants of {side} x {side} pixels are more than one sheet can hold:"
+            " ask for fewer with --variants, or smaller ones with --size"
+        )
     if chain.faces == "find":
         return chain.cutting()
-    return [Decode(size or Entire.most, settings().max_megapixels), Entire(size)]
+    whole = Entire(options.size, min(_MOST_SIDE, isqrt(_PIXELS // options.variants)))
+    return [Decode(options.size or whole.most, settings().max_megapixels), whole]
 
 
 def augment(
@@ -83,8 +98,8 @@ def augment(
 ) -> Augmented:
     """Photos below `src` -> variants `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png` below `dst`, and `dst/rejected.csv`.
 
-    `src` may be one photo. With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that was broken off goes on
-    where it stopped, and no file is replaced that was not written here by an earlier run.
+    `src` may be one photo. With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that
+    was broken off goes on where it stopped, and no file is replaced that was not written here by an earlier run.
 
     Raises:
         DataError: no such format, `dst` is `src`, holds variants of another kind, or cannot be written; no face at all.
@@ -97,6 +112,7 @@ def augment(
     if root == dst.resolve():
         raise DataError(f"{dst} holds the photos themselves: choose another folder for the variants")
     start = time.perf_counter()
+    stages = faces(chain, options)
     refs = outside(refs, src, dst)
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
@@ -117,7 +133,7 @@ def augment(
         record.begin(todo.places)
         vary = Vary(options.policy, options.variants, options.seed, seeded)
         made, missed = 0, {}
-        for source, results in _made(photos, todo, [*faces(chain, options.size), vary], out, drive):
+        for source, results in _made(photos, todo, [*stages, vary], out, drive):
             missed[source] = [it for it in results if isinstance(it, Rejected)]
             made += len(results) - len(missed[source])
             _finish(record, source, results, wanted[source], todo.before[source], out)

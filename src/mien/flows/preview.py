@@ -53,7 +53,7 @@ def alone(policy: Policy, method: str) -> Policy:
 
 def _first(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions) -> Pixels:
     rejected = []
-    for found in stream(faces(chain, options.size), refs, keep_going=True):
+    for found in stream(faces(chain, options), refs, keep_going=True):
         if isinstance(found, Crop):
             return plain(found.pixels)
         rejected.append(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,15 +16,14 @@ from mien.types import Crop, Face, Photo, Pixels
 class Entire:
     """Takes the whole picture as a face: Photo -> Crop.
 
-    size: the longer side in pixels; None keeps the picture's own, up to `most`, so that sixty-four of them still fit
-    into memory and onto a sheet.
+    size: the longer side in pixels; None keeps the picture's own, up to `most`.
     """
 
     size: int | None = None
+    most: int = 512
     name: str = "entire"
     batch_size: int = 1
     needs: Needs = field(default_factory=Needs)
-    most: ClassVar[int] = 512
 
     def __call__(self, batch: Sequence[Photo], /) -> Iterator[Crop]:
         for photo in batch:
