@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.evaluate.calibration import reliability
-from mien.evaluate.charts import heat, reliability_chart, stranger_chart
+from mien.evaluate.charts import heat, reliability_chart, stranger_chart, training_chart
 from mien.evaluate.evaluation import Confusion
 from mien.evaluate.strangers import open_set
 
@@ -44,3 +44,33 @@ def test_a_large_picture_has_no_letters_and_stays_small() -> None:
     drawn = heat(Confusion(tuple(map(str, range(200))), np.eye(200, dtype=np.int64)), lettered_up_to=60)
     assert (drawn.lettered, drawn.margin) == (False, 0)
     assert drawn.side <= 720
+
+
+CURVES = {
+    "loss": [2.0, 1.0, 0.5],
+    "stop_loss": [2.0, 1.5, 1.6],
+    "accuracy": [0.25, 0.5, 1.0],
+    "stop_accuracy": [None, 0.5, 0.5],
+}
+
+
+def test_accuracy_is_drawn_from_nothing_to_all() -> None:
+    chart = training_chart("accuracy", CURVES)
+    left, right, middle = chart.left, chart.left + chart.side, chart.left + chart.side / 2
+    assert chart.paths["learnt"].startswith(f"M{left} ")
+    assert chart.paths["learnt"].endswith(f"L{right} {chart.top}")
+    assert chart.paths["held-back"] == f"M{middle} {chart.top + chart.side / 2}L{right} {chart.top + chart.side / 2}"
+    assert (chart.x_unit, chart.y_unit) == ("", "%")
+
+
+def test_loss_is_drawn_up_to_its_largest_value() -> None:
+    chart = training_chart("loss", CURVES)
+    assert chart.paths["learnt"].startswith(f"M{chart.left} {chart.top}")
+    assert chart.y_ticks[-1].text == "2"
+    assert "at the end: learnt 0.5, held-back 1.6" in chart.summary
+
+
+def test_a_training_of_one_epoch_and_without_rows_kept_back_is_drawn_too() -> None:
+    chart = training_chart("loss", {"loss": [1.0], "stop_loss": [None]})
+    assert chart.paths["held-back"] == ""
+    assert chart.x_ticks == ()

@@ -10,7 +10,7 @@ import pytest
 
 from mien.align.views import view
 from mien.errors import BundleError, DataError, UnknownName
-from mien.flows.chain import Chain, chain
+from mien.flows.chain import PIXELS, Chain, chain, crop_chain
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -149,3 +149,33 @@ def test_a_view_that_holds_something_else_is_refused(change: dict[str, object]) 
 def test_missing_weights_are_said_before_the_work_begins(home: Path) -> None:
     with pytest.raises(Exception, match="mien models"):
         chain("yunet").ready()
+
+
+def test_a_network_of_one_s_own_gets_crops_of_its_size() -> None:
+    made = crop_chain(48, grey=True, detector="mtcnn")
+    assert (made.view.name, made.view.size, made.view.grey, made.embedder) == ("dlib", 48, True, PIXELS)
+    assert Chain.from_json(json.loads(json.dumps(made.as_json()))) == made
+    assert [stage.name for stage in made.stages()] == ["decode", "detect", "align"]
+
+
+def test_cut_pictures_are_taken_whole_by_a_network_too() -> None:
+    made = crop_chain(48, grey=True, faces="cut")
+    assert (made.view.name, made.view.margin, made.view.size, made.view.grey) == ("box", 0.0, 48, True)
+    assert made.weights() == {}
+
+
+@pytest.mark.parametrize("size", [0, 7, 4096])
+def test_crops_that_make_no_picture_are_refused(size: int) -> None:
+    with pytest.raises(DataError, match=f"{size} pixels"):
+        crop_chain(size, grey=True)
+
+
+@pytest.mark.parametrize("made", [chain("mtcnn"), crop_chain(64, grey=True, detector="mtcnn")])
+def test_faces_prepared_otherwise_and_back_again_are_the_same(made: Chain) -> None:
+    other = made.taking("cut")
+    assert other.faces == "cut"
+    assert (other.view.size, other.view.grey) == (made.view.size, made.view.grey)
+    assert other.taking("find") == made
+    assert made.taking("find") == made
+    with pytest.raises(DataError, match="use 'find' or 'cut'"):
+        made.taking("found")
