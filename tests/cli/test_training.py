@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from mien.cli import training
 from mien.cli.training import Training, bar, line
 from mien.train.job import Epoch, Progress
 
@@ -39,7 +38,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(
     told: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(training.time, "monotonic", lambda: now)
+    monkeypatch.setattr("mien.cli.training.time.monotonic", lambda: now)
     show = Training(told.append, False, now)
     show(HALFWAY)
     show(ENDED)

@@ -46,7 +46,7 @@ def test_a_large_picture_has_no_letters_and_stays_small() -> None:
     assert drawn.side <= 720
 
 
-CURVES = {
+CURVES: dict[str, list[float | None]] = {
     "loss": [2.0, 1.0, 0.5],
     "stop_loss": [2.0, 1.5, 1.6],
     "accuracy": [0.25, 0.5, 1.0],

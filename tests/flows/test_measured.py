@@ -13,7 +13,8 @@ from mien.flows.chain import chain
 from mien.flows.drive import Drive
 from mien.flows.evaluate import evaluate
 from mien.flows.pairs import benchmark_pairs
-from mien.flows.train import TrainOptions, train
+from mien.flows.recipes import FaceOptions, TrainOptions
+from mien.flows.train import train
 
 pytestmark = [pytest.mark.usefixtures("models_home"), pytest.mark.slow]
 
@@ -41,7 +42,7 @@ def test_the_threshold_of_one_person_is_where_lfw_puts_it(data: Path) -> None:
 def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_path: Path) -> None:
     lfw = data / "identity"
     people = open_data(lfw / "lfw_closed_set.csv", DataOptions(images=lfw / "lfw", target="person"))
-    trained = train(people, "closed set", tmp_path / "x.mien", chain("mtcnn"), TrainOptions(), Drive())
+    trained = train(people, "closed set", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), Drive())
     assert trained.fit.held_out.method == "test"
     measured = evaluate(tmp_path / "x.mien", people.only("test"), "test", None, Drive()).evaluation
     assert (measured.accuracy_all.value or 0) >= 0.98
@@ -59,9 +60,11 @@ def test_orl_five_photos_each_of_twenty_people(data: Path, tmp_path: Path) -> No
             target = tmp_path / ("train" if i < 5 else "test") / folder.name / photo.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(photo, target)
-    trained = train(open_data(tmp_path / "train"), "orl", tmp_path / "x.mien", chain("mtcnn"), TrainOptions(), Drive())
+    trained = train(
+        open_data(tmp_path / "train"), "orl", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), Drive()
+    )
     assert not trained.rejected
-    measured = evaluate(tmp_path / "x.mien", open_data(tmp_path / "test"), "orl", None, Drive()).evaluation
+    measured = evaluate(bundle, open_data(tmp_path / "test"), "orl", None, Drive()).evaluation
     assert not measured.rejections
     assert (measured.accuracy_all.value or 0) >= 0.98
 

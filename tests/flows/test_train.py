@@ -11,9 +11,10 @@ import pytest
 
 from mien.collect import DataSet
 from mien.errors import DataError
-from mien.flows.chain import Chain, chain
+from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.flows.train import Trained, TrainOptions, train
+from mien.flows.recipes import FaceOptions, TrainOptions
+from mien.flows.train import Trained, train
 from mien.models.head import Head
 from mien.store import bundle as bundles
 from mien.train.seen import digests
@@ -50,7 +51,7 @@ def photos(label: str | None, count: int, faceless: int = 0, split: str | None =
 
 def trained(refs: list[PhotoRef], tmp_path: Path, drive: Drive | None = None) -> Trained:
     data = DataSet.of(refs, [])
-    return train(data, "made up", tmp_path / "x.mien", chain("mtcnn"), TrainOptions(), drive or MadeUp(1))
+    return train(data, "made up", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), drive or MadeUp(1))
 
 
 def card(tmp_path: Path) -> str:
@@ -104,7 +105,7 @@ def test_strangers_of_the_held_out_split_are_measured_with_those_rejected(tmp_pa
 def test_rejected_photos_count_only_for_classes_that_were_tested(tmp_path: Path) -> None:
     burst = [PhotoRef(Origin(ref.key, "cy", group="burst")) for ref in photos("cy", 10, faceless=4)]
     found = trained([*photos("ann", 12, faceless=1), *photos("bob", 12), *burst], tmp_path)
-    assert found.fit.folds.training_only == 10
+    assert found.fit.as_json()["folds"]["training_only"] == 10
     assert (found.evaluation.n, found.evaluation.accuracy.of) == (25, 24)
     assert "cy" not in {r.origin.label for r in found.evaluation.rejections}
 
