@@ -15,7 +15,7 @@ from mien.collect import photos
 from mien.flows.chain import chain
 from mien.flows.drive import Drive, Remember
 from mien.stage import Needs
-from mien.store.cache import Cache
+from mien.store.cache import Cache, digest
 from mien.types import Embedding, Origin, PhotoRef, Rejected
 
 _CHAIN = chain("mtcnn")
@@ -43,11 +43,13 @@ def test_workers_do_not_change_the_answer(refs: list[PhotoRef], workers: int) ->
             assert one == other
 
 
+@pytest.mark.parametrize("embedder", ["dlib-resnet", "dlib-resnet-block"])
 def test_the_second_time_nothing_is_computed(
-    refs: list[PhotoRef], models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refs: list[PhotoRef], models_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedder: str
 ) -> None:
     cache = Cache(tmp_path / "cache.sqlite")
-    stage = Remember(_CHAIN, _CHAIN.digest(), cache)
+    way = chain("mtcnn", embedder)
+    stage = Remember(way, way.digest(), cache)
     first = list(stage(refs))
 
     def nothing(stages: object, items: list[object], keep_going: bool) -> list[object]:
@@ -62,6 +64,15 @@ def test_the_second_time_nothing_is_computed(
             assert np.array_equal(one.vector, other.vector)
         else:
             assert one == other
+
+
+@pytest.mark.usefixtures("models_home")
+def test_the_features_of_a_face_take_two_bytes_each(album: Path, tmp_path: Path) -> None:
+    way, cache = chain("mtcnn", "dlib-resnet-block"), Cache(tmp_path / "c.sqlite")
+    data = (album / "originals" / "Grace Hopper.jpg").read_bytes()
+    list(Remember(way, way.digest(), cache)([PhotoRef(Origin("a"), data=data)]))
+    (kept,) = cache.get(way.digest(), [digest(data)]).values()
+    assert 2 * 4096 < len(kept) < 2 * 4096 + 1000
 
 
 @pytest.mark.usefixtures("models_home")

@@ -145,10 +145,9 @@ SETTINGS: Mapping[str, Settings] = MappingProxyType(
             weight_decay=0.01,
             label_smoothing=0.1,
             samples=600_000,
-            most_epochs=100,
+            most_epochs=30,
             schedule="cosine",
             warm_up=1,
-            patience=20,
         ),
         "fer-cnn": Settings(
             architecture="fer-cnn",
