@@ -98,6 +98,11 @@ def test_crops_have_no_embedder_to_choose() -> None:
         ready(TrainOptions("fer-cnn"), FaceOptions("mtcnn", "dlib-resnet"), Drive(1))
 
 
+def test_an_inner_layer_is_for_finetuning_only() -> None:
+    with pytest.raises(DataError, match="use --recipe finetune"):
+        ready(TrainOptions("head"), FaceOptions("mtcnn", "dlib-resnet-block"), Drive(1))
+
+
 def test_vectors_have_no_size_to_choose() -> None:
     with pytest.raises(DataError, match="leave out --size"):
         ready(TrainOptions("head"), FaceOptions("mtcnn", size=32), Drive(1))

@@ -110,3 +110,13 @@ def test_copies_of_a_crop_stay_on_one_side() -> None:
     assert dealt.copies == 30
     held = set(dealt.test.tolist())
     assert all((i + 30) % 60 in held for i in held)
+
+
+def test_long_vectors_keep_their_distances_nearly() -> None:
+    vectors = np.random.default_rng(0).standard_normal((30, 4096)).astype(np.float32)
+    near = vectors + 0.02 * np.random.default_rng(1).standard_normal((30, 4096)).astype(np.float32)
+    made = likeness(np.concatenate([vectors, near]))
+    assert made.shape == (60, 256)
+    assert np.linalg.norm(made[:30] - made[30:], axis=1).max() < 0.05
+    others = np.linalg.norm(made[:29] - made[1:30], axis=1)
+    assert 1.1 < others.min() < others.max() < 1.7

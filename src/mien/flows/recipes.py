@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy.typing as npt
 
+from mien import models
 from mien.config import settings
 from mien.errors import DataError
 from mien.flows.chain import Chain, chain, crop_chain
@@ -119,6 +120,8 @@ def ready(options: TrainOptions, faces: FaceOptions, drive: Drive, name: str = "
         raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
     if faces.size is not None or faces.grey is not None:
         raise DataError(f"recipe {options.recipe!r} takes vectors: leave out --size and --colour")
+    if faces.embedder in models.CARDS and models.card(faces.embedder).layout:
+        raise DataError(f"embedder {faces.embedder!r} gives an inner layer, not a face's vector: use --recipe finetune")
     way = chain(faces.detector, faces.embedder, faces.faces, min_face=faces.min_face)
     return Recipe(options.recipe, way, fit, HeadOptions(options.seed, options.false_accept_rate), tree=tree)
 
