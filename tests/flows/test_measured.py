@@ -60,9 +60,8 @@ def test_orl_five_photos_each_of_twenty_people(data: Path, tmp_path: Path) -> No
             target = tmp_path / ("train" if i < 5 else "test") / folder.name / photo.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(photo, target)
-    trained = train(
-        open_data(tmp_path / "train"), "orl", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), Drive()
-    )
+    bundle, faces = tmp_path / "x.mien", FaceOptions("mtcnn")
+    trained = train(open_data(tmp_path / "train"), "orl", bundle, TrainOptions(), faces, Drive())
     assert not trained.rejected
     measured = evaluate(bundle, open_data(tmp_path / "test"), "orl", None, Drive()).evaluation
     assert not measured.rejections
