@@ -120,10 +120,53 @@ def _grown(kind: str, name: str, values: list[int], **attributes: object) -> byt
 
 
 def test_a_step_that_would_fill_the_memory_is_refused() -> None:
-    assert checked(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == Form((1, 4, 4), 3, 36)
+    assert checked(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == Form((1, 4, 4), 3, 32)
     for many in (20_000, 2**31, 2**40):
         with pytest.raises(ValueError, match=r"absurd size|does not fit"):
             checked(_grown("Pad", "sides", [0, 0, many, many, 0, 0, many, many]))
+
+
+def _crossed(times: int) -> bytes:
+    """A network whose step is as large as rows times rows, and so on: small for one row, and for 32 beyond all."""
+    graph = Graph("crossed")
+    first = graph.node("ReduceMean", ["input"], "first", axes=[1], keepdims=1)
+    crossed = first
+    for axis in range(times):
+        shape = [-1] + [1] * (axis + 2)
+        turned = graph.node("Reshape", [first, graph.constant(np.array(shape, np.int64), f"shape{axis}")], f"x{axis}")
+        crossed = graph.node("Add", [crossed, turned], f"crossed{axis}")
+    mean = graph.node("ReduceMean", [crossed], "all", axes=list(range(times + 2)), keepdims=1)
+    mean = graph.node("Reshape", [mean, graph.constant(np.array([1, 1], np.int64), "flat")], "mean")
+    sums = graph.node("Mul", ["input", mean], "sums")
+    graph.node("Gemm", [sums, graph.constant(np.ones((3, 4), np.float32), "weights")], "logits", transB=1)
+    return graph.model({"input": ["n", 4]}, {"logits": ["n", 3]})
+
+
+@pytest.mark.parametrize("times", [1, 6])
+def test_a_step_that_grows_faster_than_the_rows_is_refused(times: int) -> None:
+    with pytest.raises(ValueError, match="the more rows there are"):
+        checked(_crossed(times))
+
+
+def _many(steps: int, side: int) -> bytes:
+    """A network of as many large steps, all of which are wanted until the last."""
+    graph = Graph("many")
+    kept = [graph.node("Relu", ["input"], f"step{i}") for i in range(steps)]
+    means = [graph.node("GlobalAveragePool", [each], f"mean{i}") for i, each in enumerate(kept)]
+    together = graph.node("Flatten", [graph.node("Concat", means, "together", axis=1)], "flat")
+    graph.node("Gemm", [together, graph.constant(np.ones((3, steps), np.float32), "weights")], "logits", transB=1)
+    return graph.model({"input": ["n", 1, side, side]}, {"logits": ["n", 3]})
+
+
+def test_steps_that_would_fill_the_memory_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="too many"):
+        checked(_many(600, 1024))
+
+
+def test_so_many_rows_go_at_once_as_there_is_room_for() -> None:
+    assert checked(_many(2, 64)).at_once == 32
+    assert checked(_many(20, 1024)).at_once == 24
+    assert checked(_many(500, 512)).at_once == 4
 
 
 def test_logits_are_one_row_for_each_row_that_comes() -> None:
@@ -162,8 +205,8 @@ def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one(
 
 
 def test_a_sound_network_says_what_it_takes_and_gives() -> None:
-    assert checked(linear(16)) == Form((16,), 3, 16)
-    assert checked(convolved(3, 12, 12)) == Form((3, 12, 12), 3, 8 * 12 * 12)
+    assert checked(linear(16)) == Form((16,), 3, 32)
+    assert checked(convolved(3, 12, 12)) == Form((3, 12, 12), 3, 32)
 
 
 def test_the_number_of_labels_has_to_be_that_of_the_logits() -> None:

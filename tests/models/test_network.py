@@ -109,7 +109,7 @@ def test_a_network_with_very_large_steps_takes_fewer_rows_at_once(
     faces: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = head(convolved(3, 12, 12))
-    monkeypatch.setattr("mien.models.network._VALUES_AT_ONCE", 3 * 8 * 12 * 12)
+    monkeypatch.setattr("mien.models.checking._ROOM", 3 * 8 * 12 * 12)
     few = head(convolved(3, 12, 12))
     assert (whole._at_once, few._at_once) == (32, 3)
     np.testing.assert_allclose(few.logits(faces), whole.logits(faces), atol=1e-6)

@@ -28,17 +28,22 @@ Nothing among them branches, repeats, reads files or makes an array of a size of
 MOST_STEPS = 4096
 MOST_VALUES = 2**26
 """No step may give more numbers for one row: 256 MiB as float32."""
+MOST_TOGETHER = 2**29
+"""Nor may all steps together, since each may be kept until the last: 2 GiB."""
+AT_ONCE = 32
+"""So many rows may go through a network at once."""
+_ROOM = 2**25  # values of a step, for all rows that go through at once
 MOST_SIDE = 1024
 MOST_DIMENSION = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a network takes a row, how many logits it gives for it, and the most values that a step of it holds."""
+    """What a network takes a row, how many logits it gives for it, and for how many rows at once there is room."""
 
     row: tuple[int, ...]
     classes: int
-    largest: int
+    at_once: int
 
 
 def checked(data: bytes) -> Form:
@@ -55,22 +60,32 @@ def checked(data: bytes) -> Form:
         raise ValueError("the network is no ONNX file") from error
     _check_parts(model)
     row = _row(model)
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
     del model.graph.value_info[:]  # a claim, which inferring would believe
     try:
         checker.check_model(model)
-        inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        one, many = _shapes(model, 1), _shapes(model, AT_ONCE)
     except Exception as error:  # onnx's own
         raise ValueError(f"the network does not fit together: {next(iter(str(error).splitlines()), '')}") from error
-    shapes = {value.name: _shape(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
     for node in model.graph.node:
-        for name in node.output:
-            if name and not _sound(shapes.get(name)):
+        for name in filter(None, node.output):
+            if not (_sound(one.get(name)) and name in many):
                 raise ValueError(f"the network's {node.op_type} gives an array of unknown or absurd size")
-    if len(shapes[OUTPUT]) != 2:
+            if math.prod(many[name]) > AT_ONCE * math.prod(one[name]):
+                raise ValueError(f"the network's {node.op_type} gives more for a row, the more rows there are")
+    if len(one[OUTPUT]) != 2:
         raise ValueError(f"the network's {OUTPUT} are not (n, labels)")
-    return Form(row, shapes[OUTPUT][1], max(math.prod(row), *map(math.prod, shapes.values())))
+    sizes = [math.prod(row), *map(math.prod, one.values())]
+    if sum(sizes) > MOST_TOGETHER:
+        raise ValueError(f"the network's steps hold {sum(sizes)} values for one row, which is too many")
+    return Form(row, one[OUTPUT][1], max(1, min(AT_ONCE, _ROOM // max(sizes), MOST_TOGETHER // sum(sizes))))
+
+
+def _shapes(model: ModelProto, rows: int) -> dict[str, tuple[int, ...]]:
+    """What each step gives for so many rows, by name."""
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = rows
+    inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    return {value.name: _shape(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
 
 
 def _check_parts(model: ModelProto) -> None:

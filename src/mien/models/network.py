@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 KIND = "network"
-_AT_ONCE, _VALUES_AT_ONCE = 32, 2**25
-"""So many rows go through at once, and fewer where a step of the network holds very many values for each."""
-
 Inputs = npt.NDArray[Any]
 """Crops, uint8 (n, side, side) or (n, side, side, 3), or vectors, float32 (n, dimension): as the network says."""
 
@@ -65,7 +62,7 @@ class NetworkHead:
             check_array("centres", self.centres, (k, row[0]))
             check_centres(self.centres)
         object.__setattr__(self, "input", row)
-        object.__setattr__(self, "_at_once", max(1, min(_AT_ONCE, _VALUES_AT_ONCE // form.largest)))
+        object.__setattr__(self, "_at_once", form.at_once)
         object.__setattr__(self, "_session", from_bytes(self.onnx))
 
     def __reduce__(self) -> tuple[Any, ...]:
