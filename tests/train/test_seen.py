@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 
 from mien.train.seen import digests
@@ -30,3 +32,13 @@ def test_it_is_the_same_on_every_machine() -> None:
 
 def test_no_vectors_have_no_digests() -> None:
     assert digests(np.empty((0, 8), dtype=np.float32)).tolist() == []
+
+
+def test_crops_are_looked_at_one_after_the_other() -> None:
+    crops = np.random.default_rng(0).integers(0, 255, (50, 64, 64, 3)).astype(np.uint8)
+    tracemalloc.start()
+    made = digests(crops)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < crops.nbytes
+    assert np.array_equal(made, digests(crops.astype(np.float32)))

@@ -70,7 +70,7 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     }
     manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
     manifest["training"]["tried"] = [one.as_json() for one in tried]
-    arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[fit.seen]))}
+    arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
     return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried)
 
