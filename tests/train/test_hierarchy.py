@@ -21,7 +21,7 @@ from mien.train.head import HeadOptions, HeldOut, fit_head
 from mien.train.hierarchy import HierarchyFit, fit_hierarchy
 from mien.train.holdout import HELD_OUT
 from mien.train.tree import Tree, parse
-from mien.train.unknown import Unknown
+from mien.train.unknown import Unknown, set_by_logits
 from mien.types import UNKNOWN, Floats, Ints, Pixels
 from tests.train.clusters import clusters
 
@@ -80,7 +80,7 @@ def test_it_learns_and_is_measured_on_a_fifth_that_it_did_not_see(tree: Tree) ->
     assert 12 <= len(fit.held_out.rows) <= 16
     assert sorted([*fit.seen, *fit.held_out.rows]) == list(range(70))
     assert accuracy(fit, labels) > 0.85
-    assert fit.counts == {name: sum(labels[i] == name for i in fit.seen) for name in tree.leaves}
+    assert fit.counts == dict.fromkeys(tree.leaves, 14)
 
 
 def test_each_node_learns_from_the_photos_below_it_only() -> None:
@@ -157,7 +157,7 @@ def test_strangers_lie_below_no_node_and_set_the_threshold() -> None:
     assert np.isfinite(fit.head.threshold)
     assert (fit.head.familiarity(vectors[strangers]) < fit.head.threshold).mean() > 0.8
     assert sum(told.n for told in fit.nodes[1:]) == fit.nodes[0].n == len(fit.held_out.rows)
-    assert sum(fit.counts.values()) == len(fit.seen) - 25
+    assert sum(fit.counts.values()) == len(labels) - 25
 
 
 def test_strangers_of_the_split_that_is_measured_on_are_answered_too() -> None:
@@ -220,19 +220,6 @@ def test_what_goes_into_the_manifest_is_strict_json() -> None:
     assert whole["hierarchy"]["tree"] == [{"a": ["a0", "a1", "a2"]}, {"b": ["b0", "b1"]}]
     assert [node["node"] for node in whole["hierarchy"]["nodes"]] == ["root", "a", "b"]
     assert {node["classifier"] for node in whole["hierarchy"]["nodes"]} <= {"centres", "logistic", "linear-svm"}
-
-
-def test_a_node_may_have_options_of_its_own() -> None:
-    vectors, labels = people([12] * 5)
-    asked: list[int] = []
-
-    def options_at(number: int) -> HeadOptions:
-        asked.append(number)
-        return HeadOptions(folds=2 + number)
-
-    fit = fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit_head, options_at=options_at)
-    assert asked == [0, 1, 2]
-    assert [told.fit.as_json()["folds"]["number"] for told in fit.nodes] == [2, 3, 4]
 
 
 @dataclass(frozen=True)
@@ -326,6 +313,33 @@ def test_crops_have_a_threshold_only_from_strangers() -> None:
     assert made.unknown.strangers == 25
     assert made.head.centres is None
     assert made.unknown.threshold is None or np.isfinite(made.head.threshold)
+
+
+def test_a_threshold_of_crops_is_set_by_photos_that_no_node_saw_and_none_is_measured_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Doubles] = []
+
+    def watched(known: Doubles, *rest: Any) -> Unknown:
+        given.append(known)
+        return set_by_logits(known, *rest)
+
+    monkeypatch.setattr("mien.train.hierarchy.set_by_logits", watched)
+    inputs, labels = crops([50, 50, 50, 50, 3, 25])
+    labels[-25:] = [UNKNOWN] * 25
+    made = fit_hierarchy(inputs, labels, options=HeadOptions(), tree=TWO, fit=fit_pixels)
+    below = sum(len(told.fit.seen) for told in made.nodes[1:])
+    assert len(given[0]) >= 10
+    assert below == len(made.seen) - 25 - len(given[0])
+    assert sorted([*made.seen, *made.held_out.rows]) == list(range(len(labels)))
+    assert not np.isin(given[0], made.head.familiarity(inputs[made.held_out.rows]).astype(np.float64)).any()
+
+
+def test_of_two_photos_a_label_all_are_learnt_from_and_none_is_measured_on() -> None:
+    vectors, labels = people([2] * 5)
+    made = fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit_head)
+    assert len(made.held_out.rows) == 0
+    json.dumps(made.as_json(), allow_nan=False)
 
 
 def test_the_shipped_head_of_a_hierarchy_comes_back_from_its_parts() -> None:

@@ -17,6 +17,7 @@ from mien.train.job import Run
 from mien.train.module import loaded
 from mien.train.network import CLOSE, NetworkFit, NetworkOptions, fit_network
 from mien.train.settings import SETTINGS
+from mien.train.unknown import Evidence, Unknown, set_by_few
 from mien.types import UNKNOWN
 from tests.train.clusters import clusters
 
@@ -141,3 +142,40 @@ def test_a_loss_that_is_no_number_stops_with_advice() -> None:
     wild = replace(OPTIONS, settings=replace(OPTIONS.settings, learning_rate=1e30, clip=0.0, most_epochs=5))
     with pytest.raises(DataError, match="learning-rate"):
         fit_network(vectors, labels, options=wild)
+
+
+def test_a_threshold_is_not_set_by_what_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Evidence] = []
+
+    def watched(evidence: Evidence, classes: int, rate: float) -> Unknown:
+        given.append(evidence)
+        return set_by_few(evidence, classes, rate)
+
+    monkeypatch.setattr("mien.train.network.set_by_few", watched)
+    vectors, labels = clusters([40] * 4, dimension=128)
+    fit = fit_network(vectors, labels, options=replace(OPTIONS, settings=replace(OPTIONS.settings, most_epochs=1)))
+    assert len(given[0].known) >= 10
+    assert not np.isin(given[0].known, fit.head.familiarity(vectors[fit.held_out.rows])).any()
+    assert np.isin(given[0].known, fit.head.familiarity(vectors[fit.seen])).all()
+
+
+def test_two_photos_of_each_class_will_do() -> None:
+    vectors, labels = clusters([2] * 3, dimension=128)
+    fit = fit_network(vectors, labels, options=replace(OPTIONS, settings=replace(OPTIONS.settings, most_epochs=2)))
+    assert fit.unknown.threshold is None
+    assert len(fit.held_out.rows) == 3
+    json.dumps(fit.as_json(), allow_nan=False)
+
+
+def test_a_share_of_strangers_that_cannot_be_is_refused() -> None:
+    with pytest.raises(DataError, match=r"between 0 and 0\.5"):
+        replace(OPTIONS, false_accept_rate=2.0)
+
+
+def test_the_random_numbers_of_others_stay_as_they_were() -> None:
+    crops, labels = pictures(20)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    fit_network(crops, labels, options=small())
+    assert torch.equal(torch.rand(1), expected)

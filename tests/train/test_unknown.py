@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from mien.errors import DataError
 from mien.models.head import Doubles, unit
 from mien.train.candidates import class_centres
-from mien.train.unknown import Evidence, describe, leave_classes_out, set_threshold
+from mien.train.unknown import (
+    LEAST_KNOWN,
+    Evidence,
+    check_rate,
+    describe,
+    leave_classes_out,
+    set_by_few,
+    set_by_logits,
+    set_threshold,
+)
 
 
 def evidence(known: Doubles, left_out: Doubles, classes: int, strangers: Doubles | None = None) -> Evidence:
@@ -105,3 +117,34 @@ def test_leaving_a_class_out_is_what_a_head_without_it_would_say() -> None:
         rest = y != j
         without = class_centres(vectors[rest], np.repeat(np.arange(3), 10), 3)
         np.testing.assert_allclose(scores[y == j], (vectors[y == j] @ without.T).max(axis=1))
+
+
+@pytest.mark.parametrize("known", [0, 1, 2, LEAST_KNOWN - 1])
+def test_a_handful_of_the_known_sets_no_threshold(known: int) -> None:
+    made = set_by_few(evidence(bell(known, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20), 20, 0.01)
+    assert made.threshold is None
+    assert (
+        describe(made)
+        == "no face will be called unknown: that needs more photos of the known, 10 of which are kept back for it"
+    )
+
+
+def test_enough_of_the_known_set_the_threshold_that_they_always_did() -> None:
+    facts = evidence(bell(LEAST_KNOWN, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20)
+    assert set_by_few(facts, 20, 0.01) == set_threshold(facts, 20, 0.01)
+
+
+def test_without_likeness_strangers_are_needed() -> None:
+    known, right = bell(50, 9.0, 1.0, 0), np.ones(50, dtype=bool)
+    few = set_by_logits(known, right, bell(19, 2.0, 1.0, 1), 4, 0.05)
+    assert (few.threshold, few.strangers, few.kept) == (None, 19, 1.0)
+    assert describe(few) == "no face will be called unknown: that needs 20 photos of others, labelled 'unknown'"
+    made = set_by_logits(known, right, bell(40, 2.0, 1.0, 1), 4, 0.05)
+    assert made.threshold is not None
+    assert 2 < made.threshold < 9
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5, 2.0, -1.0, math.nan])
+def test_a_share_of_strangers_is_above_nothing_and_below_half(rate: float) -> None:
+    with pytest.raises(DataError, match=r"between 0 and 0\.5"):
+        check_rate(rate)

@@ -17,7 +17,7 @@ from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
 from mien.train.samples import Prepared, Samples, prepare
 from mien.train.split import TRAIN_ONLY, Units, deal_folds, leaves_a_test, units_to_test
-from mien.train.unknown import Evidence, Unknown, describe, leave_classes_out, set_threshold
+from mien.train.unknown import Evidence, Unknown, check_rate, describe, leave_classes_out, set_threshold
 from mien.types import Floats, Ints
 from mien.words import listed
 
@@ -38,8 +38,7 @@ class HeadOptions:
     folds: int = 5
 
     def __post_init__(self) -> None:
-        if not 0 < self.false_accept_rate < 0.5:
-            raise DataError(f"the share of strangers to let in is {self.false_accept_rate}: give one between 0 and 0.5")
+        check_rate(self.false_accept_rate)
         if self.folds < 2 or self.seed < 0:
             raise DataError(f"{self.folds} folds and seed {self.seed}: give at least 2 folds, and a seed from 0 up")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -22,11 +22,10 @@ from mien.train.head import FoldsUsed, HeadFit, HeadOptions, HeldOut, fit_head
 from mien.train.holdout import Deal, deal
 from mien.train.roles import Roles, assign
 from mien.train.tree import Node, Tree
-from mien.train.unknown import ENOUGH_STRANGERS, Evidence, Unknown, describe, set_threshold
+from mien.train.unknown import ENOUGH_STRANGERS, Unknown, describe, set_by_logits
 from mien.types import UNKNOWN, Ints
 
 _ASIDE = "aside"  # a split that is neither learnt from nor measured on
-_NEEDED = f"needs {ENOUGH_STRANGERS} photos of others, labelled {UNKNOWN!r}"
 
 Inputs: TypeAlias = npt.NDArray[Any]
 
@@ -116,13 +115,17 @@ class HierarchyFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """The rows that came, with what each is for: row numbers of those `learnt` from and `tested` on, and the splits."""
+    """The rows that came, with what each is for: row numbers of those `learnt` from, `tested` on, and so on.
+
+    apart: neither of these, for a threshold to be set by; none where likeness sets it, or nothing can.
+    """
 
     inputs: Inputs
     labels: Sequence[str]
     groups: Sequence[str | None] | None
     learnt: Ints
     tested: Ints
+    apart: Ints
     strangers: Ints
 
     def splits(self) -> list[str | None]:
@@ -143,7 +146,6 @@ def fit_hierarchy(
     options: Options,
     tree: Tree,
     fit: Recipe,
-    options_at: Callable[[int], Options] | None = None,
 ) -> HierarchyFit:
     """Crops or vectors (n, ...) and a label each -> one classifier a node, made by `fit`, joined and measured.
 
@@ -153,8 +155,7 @@ def fit_hierarchy(
 
     Rows labelled `UNKNOWN` lie below no node: they only help to set the threshold, or to measure it. Vectors have the
     familiarity and the threshold of a flat head on the same rows, for how familiar a face is does not depend on the
-    tree. Crops have a threshold where there are enough strangers. `options_at` gives a node, by its number, options of
-    its own, such as a folder for its checkpoints.
+    tree. Crops have a threshold where there are enough strangers; a tenth is then kept from all nodes to set it by.
 
     Raises:
         DataError: too little to learn from, at all or below a node, or the tree is not over the data's labels.
@@ -164,21 +165,18 @@ def fit_hierarchy(
     roles = assign(inputs, labels, groups, splits)
     dealt = deal(inputs, roles, groups, options.seed)
     rows = _rows(inputs, labels, groups, roles, dealt)
-    nodes = tuple(
-        _told(node, rows, fit, options_at(number) if options_at else options) for number, node in enumerate(tree.nodes)
-    )
+    nodes = tuple(_told(node, rows, fit, options) for node in tree.nodes)
     onnx = _joined(tree, nodes)
     flat = _flat(rows, options) if inputs.ndim == 2 else None
     head = NetworkHead(tree.leaves, 1.0, -math.inf, False, onnx, flat.head.centres if flat else None)
     unknown = _unknown(head, rows, flat, options.false_accept_rate)
     head = replace(head, threshold=-math.inf if unknown.threshold is None else unknown.threshold)
     held_out = HeldOut(dealt.method, rows.tested, *_answers(head, inputs[rows.tested]))
-    y = np.array([tree.leaves.index(labels[i]) for i in rows.learnt], dtype=np.int64)
     beside = _accuracy(flat.head.labels, flat.held_out, labels) if flat else None
     return HierarchyFit(
         head=head,
-        counts=dict(zip(tree.leaves, np.bincount(y, minlength=len(tree.leaves)).tolist(), strict=True)),
-        seen=np.concatenate([rows.learnt, rows.strangers]),
+        counts=dict(zip(roles.labels, np.bincount(roles.y).tolist(), strict=True)),
+        seen=np.concatenate([rows.learnt, rows.apart, rows.strangers]),
         held_out=held_out,
         unknown=unknown,
         folds=FoldsUsed(1, dealt.units, dealt.copies, dealt.training_only),
@@ -197,13 +195,15 @@ def _learnt(split: str | None) -> bool:
 def _rows(
     inputs: Inputs, labels: Sequence[str], groups: Sequence[str | None] | None, roles: Roles, dealt: Deal
 ) -> _Rows:
-    learnt, tested = np.union1d(dealt.train, dealt.stop), dealt.test
-    if roles.held_name is None:
-        # A node learns from two photos of a label at least, so a label with fewer left is not measured on.
-        left = Counter(labels[i] for i in learnt)
-        thin = np.array([left[labels[i]] < 2 for i in tested], dtype=bool)
-        learnt, tested = np.concatenate([learnt, tested[thin]]), tested[~thin]
-    return _Rows(inputs, labels, groups, np.sort(learnt), tested, roles.strangers)
+    by_logits = inputs.ndim > 2 and len(roles.strangers) >= ENOUGH_STRANGERS
+    apart = dealt.unseen if by_logits else dealt.unseen[:0]
+    tested = dealt.test if roles.held_name is None else dealt.test[:0]
+    learnt = np.setdiff1d(np.union1d(dealt.train, dealt.stop), apart)
+    # A node learns from two photos of a label at least, so of a label with fewer left none is kept back.
+    left = Counter(labels[i] for i in learnt)
+    apart, tested = (rows[[left[labels[i]] > 1 for i in rows]] if len(rows) else rows for rows in (apart, tested))
+    learnt = np.setdiff1d(roles.train, np.union1d(apart, tested))
+    return _Rows(inputs, labels, groups, learnt, dealt.test if roles.held_name else tested, apart, roles.strangers)
 
 
 def _told(node: Node, rows: _Rows, fit: Recipe, options: Options) -> Told:
@@ -259,20 +259,16 @@ def _answers(head: NetworkHead, inputs: Inputs) -> tuple[Doubles, Doubles]:
 
 def _unknown(head: NetworkHead, rows: _Rows, flat: HeadFit | None, rate: float) -> Unknown:
     """The flat head's threshold, and what it costs the hierarchy; for crops, by the largest log-probability."""
-    known = [i for i in rows.tested if rows.labels[i] != UNKNOWN]
+    known = np.array([i for i in (rows.tested if flat else rows.apart) if rows.labels[i] != UNKNOWN], dtype=np.int64)
     probabilities, familiarity = _answers(head, rows.inputs[known])
-    right = np.array(
-        [head.labels[j] == rows.labels[i] for i, j in zip(known, probabilities.argmax(axis=1), strict=True)]
-    )
-    if flat is not None:
-        if flat.unknown.threshold is None:
-            return flat.unknown
-        return replace(flat.unknown, kept=float((right & (familiarity >= flat.unknown.threshold)).mean()))
-    if len(rows.strangers) < ENOUGH_STRANGERS:
-        return Unknown(None, None, float(right.mean()), 0.5, len(rows.strangers), _NEEDED)
-    strangers = _answers(head, rows.inputs[rows.strangers])[1]
-    nobody, none = np.empty(0), np.empty(0, dtype=np.int64)
-    return set_threshold(Evidence(familiarity, right, nobody, none, strangers), len(head.labels), rate)
+    guessed = probabilities.argmax(axis=1)
+    right = np.array([head.labels[j] == rows.labels[i] for i, j in zip(known, guessed, strict=True)], dtype=bool)
+    if flat is None:
+        strangers = _answers(head, rows.inputs[rows.strangers])[1]
+        return set_by_logits(familiarity, right, strangers, len(head.labels), rate)
+    if flat.unknown.threshold is None or not len(known):
+        return flat.unknown
+    return replace(flat.unknown, kept=float((right & (familiarity >= flat.unknown.threshold)).mean()))
 
 
 def _notes(unknown: Unknown, own: float | None, flat: float | None) -> list[str]:
@@ -281,10 +277,7 @@ def _notes(unknown: Unknown, own: float | None, flat: float | None) -> list[str]
         made.append(
             f"on the same photos a flat head is right in {100 * flat:.1f} %, and this hierarchy in {100 * own:.1f} %"
         )
-    return [
-        *made,
-        f"no face will be called unknown: that {_NEEDED}" if unknown.method == _NEEDED else describe(unknown),
-    ]
+    return [*made, describe(unknown)]
 
 
 def _parts(onnx: bytes, tree: Tree, nodes: Sequence[Told]) -> dict[str, bytes]:

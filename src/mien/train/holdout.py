@@ -41,6 +41,11 @@ class Deal:
     training_only: int
     notes: tuple[str, ...]
 
+    @property
+    def unseen(self) -> Ints:
+        """The rows to stop by, less those that had to be learnt from too: what a threshold can be set by."""
+        return np.setdiff1d(self.stop, self.train)
+
 
 def deal(inputs: npt.NDArray[Any], roles: Roles, groups: Sequence[str | None] | None, seed: int) -> Deal:
     """Crops or vectors and their roles -> what each row is for; the same for every network of one seed.

@@ -14,44 +14,59 @@ import torch
 from mien.errors import StageError
 from mien.models.head import Doubles, unit
 from mien.models.network import NetworkHead
+from mien.train.architecture import Architecture
 from mien.train.architectures import ARCHITECTURES
 from mien.train.calibrate import fit_temperature
 from mien.train.candidates import class_centres
 from mien.train.export import difference, export
 from mien.train.finetune import begin
 from mien.train.head import FoldsUsed, HeldOut
-from mien.train.holdout import HELD_OUT, Deal, deal
+from mien.train.holdout import Deal, deal
 from mien.train.job import Epoch, Fitted, Inputs, Rows, Run
 from mien.train.loop import fit_module
 from mien.train.module import build, weights
 from mien.train.roles import Roles, assign
 from mien.train.settings import Settings
-from mien.train.unknown import ENOUGH_STRANGERS, Evidence, Unknown, describe, leave_classes_out, set_threshold
-from mien.types import UNKNOWN, Floats, Ints
+from mien.train.unknown import (
+    Evidence,
+    Unknown,
+    check_rate,
+    describe,
+    leave_classes_out,
+    set_by_few,
+    set_by_logits,
+)
+from mien.types import Floats, Ints
 
 CLOSE = 1e-4
 """ONNX Runtime's logits may differ by so much from PyTorch's, or by so large a share of the largest of them."""
 
 _COMPARED = 200  # rows on which the two are compared
-_NEEDED = f"needs {ENOUGH_STRANGERS} photos of others, labelled {UNKNOWN!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """How to train a network, the seed of all that is drawn, and how the run is driven."""
+    """How to train a network, the seed of all that is drawn, and how the run is driven.
+
+    Raises:
+        DataError: the share of strangers to let in is out of range.
+    """
 
     settings: Settings
     seed: int = 0
     false_accept_rate: float = 0.01
     run: Run = field(default_factory=Run)
 
+    def __post_init__(self) -> None:
+        check_rate(self.false_accept_rate)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkFit:
     """A network as a head, the files of its bundle, and all that is known about how good it is.
 
-    The fields of `HeadFit`, and: `parts`, the network's files by name; `curves`, the course of its training;
-    `difference`, the largest |PyTorch - ONNX Runtime| of a logit.
+    The fields of `HeadFit`, and: `parts`, the network's files by name; `curves` and `course`, how its
+    training went, by epoch and in all; `difference`, the largest |PyTorch - ONNX Runtime| of a logit.
     """
 
     head: NetworkHead
@@ -64,7 +79,7 @@ class NetworkFit:
     parts: Mapping[str, bytes]
     curves: tuple[Epoch, ...]
     settings: Settings
-    fitted: Mapping[str, Any]
+    course: Mapping[str, Any]
     difference: float
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +87,7 @@ class NetworkFit:
         return {
             "held_out": {"method": self.held_out.method, "n": len(self.held_out.rows)},
             "settings": self.settings.to_json(),
-            **self.fitted,
+            **self.course,
             "onnx_difference": self.difference,
             "curves": [epoch.as_json() for epoch in self.curves],
             "unknown": asdict(self.unknown),
@@ -99,40 +114,22 @@ def fit_network(
         ValueError: the arguments do not belong together.
     """
     roles = assign(inputs, labels, groups, splits)
-    rows = deal(inputs, roles, groups, options.seed)
-    y = _numbers(labels, roles.labels)
-    torch.manual_seed(options.seed)
-    architecture = ARCHITECTURES[options.settings.architecture](_shape(inputs), len(roles.labels))
-    module = build(architecture)
-    if architecture.name == "finetune":
-        begin(architecture, module)
+    data = _Data(inputs, _numbers(labels, roles.labels), roles, deal(inputs, roles, groups, options.seed))
+    rows, names = data.rows, roles.labels
+    architecture = ARCHITECTURES[options.settings.architecture](_shape(inputs), len(names))
+    learnt = Rows(inputs, data.y, rows.train, rows.stop, len(names))
     run = replace(options.run, seed=options.seed)
-    fitted = fit_module(module, Rows(inputs, y, rows.train, rows.stop, len(roles.labels)), options.settings, run)
+    fitted = fit_module(_begun(architecture, options.seed), learnt, options.settings, run)
     onnx = export(architecture, fitted.module)
-    centres = class_centres(unit(inputs[rows.train]), y[rows.train], len(roles.labels)) if inputs.ndim == 2 else None
-    head = NetworkHead(
-        labels=roles.labels,
-        temperature=1.0,
-        threshold=-math.inf,
-        mirror=options.settings.mirror,
-        onnx=onnx,
-        centres=None if centres is None else centres.astype(np.float32),
-    )
-    stop = head.logits(inputs[rows.stop])
-    unknown = _unknown(head, inputs, y, rows, roles, options.false_accept_rate)
-    head = replace(
-        head,
-        temperature=fit_temperature(stop, y[rows.stop]),
-        threshold=-math.inf if unknown.threshold is None else unknown.threshold,
-    )
+    head, unknown = _head(onnx, data, options)
     return NetworkFit(
         head=head,
-        counts=dict(zip(roles.labels, np.bincount(roles.y).tolist(), strict=True)),
+        counts=dict(zip(names, np.bincount(roles.y).tolist(), strict=True)),
         seen=np.concatenate([rows.train, rows.stop, roles.strangers]),
         held_out=_held_out(head, inputs, rows),
         unknown=unknown,
         folds=FoldsUsed(1, rows.units, rows.copies, rows.training_only),
-        notes=(*roles.notes, *rows.notes, *fitted.notes, _told(unknown)),
+        notes=(*roles.notes, *rows.notes, *fitted.notes, describe(unknown)),
         parts={
             "network.onnx": onnx,
             "network.json": json.dumps(architecture.to_json(), indent=1).encode(),
@@ -140,9 +137,42 @@ def fit_network(
         },
         curves=fitted.curves,
         settings=options.settings,
-        fitted=_described(fitted, architecture.weights),
+        course=_course(fitted, architecture.weights),
         difference=_agreement(fitted, onnx, inputs[rows.stop[:_COMPARED]]),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    """Inputs (n, ...), the class of each row `y` (n,), and what each row is for."""
+
+    inputs: Inputs
+    y: Ints
+    roles: Roles
+    rows: Deal
+
+
+def _begun(architecture: Architecture, seed: int) -> torch.nn.Module:
+    """A network as its training begins; torch's own generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = build(architecture)
+    if architecture.name == "finetune":
+        begin(architecture, module)
+    return module
+
+
+def _head(onnx: bytes, data: _Data, options: NetworkOptions) -> tuple[NetworkHead, Unknown]:
+    """A network as it will answer, with temperature and threshold by rows that it is not measured on."""
+    train, stop, labels = data.rows.train, data.rows.stop, data.roles.labels
+    centres = None
+    if data.inputs.ndim == 2:
+        centres = class_centres(unit(data.inputs[train]), data.y[train], len(labels)).astype(np.float32)
+    plain = NetworkHead(labels, 1.0, -math.inf, options.settings.mirror, onnx, centres)
+    temperature = fit_temperature(plain.logits(data.inputs[stop]), data.y[stop])
+    unknown = _unknown(plain, data, options.false_accept_rate)
+    threshold = -math.inf if unknown.threshold is None else unknown.threshold
+    return replace(plain, temperature=temperature, threshold=threshold), unknown
 
 
 def _numbers(labels: Sequence[str], names: Sequence[str]) -> Ints:
@@ -162,36 +192,24 @@ def _held_out(head: NetworkHead, inputs: Inputs, rows: Deal) -> HeldOut:
     return HeldOut(rows.method, rows.test, probabilities.astype(np.float64), familiarity.astype(np.float64))
 
 
-def _unknown(head: NetworkHead, inputs: Inputs, y: Ints, rows: Deal, roles: Roles, rate: float) -> Unknown:
-    """The threshold: by likeness of vectors, as a head's; by the largest logit where there are strangers to tell from.
-
-    The largest logit as a measure of familiarity: Hendrycks et al. 2022, "Scaling out-of-distribution detection".
-    """
-    apart = rows.stop if rows.method != HELD_OUT else np.concatenate([rows.stop, rows.test])
-    right = head.logits(inputs[apart]).argmax(axis=1) == y[apart]
-    strangers = inputs[roles.strangers]
-    if head.centres is None and len(strangers) < ENOUGH_STRANGERS:
-        return Unknown(None, None, float(right.mean()), 0.5, len(strangers), _NEEDED)
-    empty = np.empty(0)
-    evidence = Evidence(
-        known=head.familiarity(inputs[apart]).astype(np.float64),
-        right=right,
-        left_out=empty if head.centres is None else _left_out(inputs[rows.train], y[rows.train], head.centres),
-        left_out_y=empty.astype(np.int64) if head.centres is None else y[rows.train],
-        strangers=head.familiarity(strangers).astype(np.float64) if len(strangers) else empty,
+def _unknown(head: NetworkHead, data: _Data, rate: float) -> Unknown:
+    """The threshold, by rows neither learnt from nor measured on: by likeness, or without it by the largest logit."""
+    train, apart = data.rows.train, data.rows.unseen
+    right = head.logits(data.inputs[apart]).argmax(axis=1) == data.y[apart]
+    known, strangers = (
+        head.familiarity(data.inputs[rows]).astype(np.float64) for rows in (apart, data.roles.strangers)
     )
-    return set_threshold(evidence, len(head.labels), rate)
+    if head.centres is None:
+        return set_by_logits(known, right, strangers, len(head.labels), rate)
+    left_out = _left_out(data.inputs[train], data.y[train], head.centres)
+    return set_by_few(Evidence(known, right, left_out, data.y[train], strangers), len(head.labels), rate)
 
 
 def _left_out(vectors: Inputs, y: Ints, centres: Floats) -> Doubles:
     return leave_classes_out(unit(vectors), y, centres.astype(np.float64))
 
 
-def _told(unknown: Unknown) -> str:
-    return f"no face will be called unknown: that {_NEEDED}" if unknown.method == _NEEDED else describe(unknown)
-
-
-def _described(fitted: Fitted, weights: int) -> dict[str, Any]:
+def _course(fitted: Fitted, weights: int) -> dict[str, Any]:
     return {
         "weights": weights,
         "epochs": fitted.epochs,

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, rankdata, t
 
+from mien.errors import DataError
 from mien.models.head import Doubles
-from mien.types import Ints
+from mien.types import UNKNOWN, Ints
 
 ENOUGH_CLASSES = 5
 """With fewer classes, how strangers scatter cannot be told from those left out."""
@@ -29,6 +30,12 @@ LEAST_KEPT_BY_GUESS = 0.95
 Measured: people have a separation of 0.96 to 1 and, with 4 photos each, keep 96 % on average; six traits and seven
 expressions have 0.5 to 0.63. Two traits may reach 0.99, and a threshold between them then loses 4 % and more.
 """
+
+LEAST_KNOWN = 10
+"""Of fewer known photos that were not learnt from, nothing can be said of how familiar the known are."""
+
+_NEEDS_STRANGERS = f"needs {ENOUGH_STRANGERS} photos of others, labelled {UNKNOWN!r}"
+_NEEDS_KNOWN = f"needs more photos of the known, {LEAST_KNOWN} of which are kept back for it"
 
 _ENOUGH_BEYOND = 5  # strangers above the threshold, for a plain quantile to find it
 _KNOWN_LOSS = 0.001
@@ -75,6 +82,12 @@ class _Bell:
     mean: float
     deviation: float
     sources: int
+
+
+def check_rate(rate: float) -> None:
+    """Raise DataError unless this share of strangers may be let in."""
+    if not 0 < rate < 0.5:
+        raise DataError(f"the share of strangers to let in is {rate}: give one between 0 and 0.5")
 
 
 def leave_classes_out(vectors: Doubles, y: Ints, centres: Doubles) -> Doubles:
@@ -124,8 +137,34 @@ def set_threshold(evidence: Evidence, classes: int, rate: float) -> Unknown:
     return Unknown(threshold, stated, kept, separation, len(scores), method)
 
 
+def set_by_logits(
+    known: Doubles, right: npt.NDArray[np.bool_], strangers: Doubles, classes: int, rate: float
+) -> Unknown:
+    """Largest logits of the known (n,), with whether each was named `right`, and of strangers (m,) -> the threshold.
+
+    Where there is no likeness, no class stands in for strangers: there is none without enough of them. The largest
+    logit as a measure of familiarity: Hendrycks et al. 2022, "Scaling out-of-distribution detection".
+    """
+    if len(strangers) < ENOUGH_STRANGERS:
+        return _none(_NEEDS_STRANGERS, right, len(strangers))
+    return set_by_few(Evidence(known, right, np.empty(0), np.empty(0, np.int64), strangers), classes, rate)
+
+
+def set_by_few(evidence: Evidence, classes: int, rate: float) -> Unknown:
+    """`set_threshold` where the known are those of a small part kept back, and may be too few to say anything."""
+    if len(evidence.known) < LEAST_KNOWN:
+        return _none(_NEEDS_KNOWN, evidence.right, len(evidence.strangers))
+    return set_threshold(evidence, classes, rate)
+
+
+def _none(method: str, right: npt.NDArray[np.bool_], strangers: int) -> Unknown:
+    return Unknown(None, None, float(right.mean()) if len(right) else 0.0, 0.5, strangers, method)
+
+
 def describe(unknown: Unknown) -> str:
     """What a person should know about the threshold, in one sentence."""
+    if unknown.method in (_NEEDS_STRANGERS, _NEEDS_KNOWN):
+        return f"no face will be called unknown: that {unknown.method}"
     cost = f"{100 * unknown.kept:.1f} % of known photos keep their right name"
     if unknown.threshold is None:
         return (
