@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from mien.errors import DataError
-from mien.train.checkpoint import Checkpoint, digest
+from mien.train.checkpoint import KEPT_DAYS, Checkpoint, digest, sweep
 from mien.train.job import Epoch, Rows, Run
 from mien.train.settings import Settings
 from tests.train.tasks import network, rows, settings, vectors
@@ -176,3 +177,18 @@ def test_what_does_not_decide_the_outcome_leaves_the_digest(tmp_path: Path) -> N
     assert digest(network(), BASE[0], BASE[1], run) == digest(network(), *BASE)
     laid = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert digest(laid, *BASE) == digest(network(), *BASE)
+
+
+def test_what_has_been_given_up_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    stale = [folder / "checkpoint-0.safetensors", folder / ".mien-1.part", folder / "notes.txt", tmp_path / "x.part"]
+    fresh = [folder / "checkpoint-2.safetensors", folder / ".mien-3.part"]
+    for path in (*stale, *fresh):
+        path.write_bytes(b"x")
+    for path in stale:
+        os.utime(path, (time.time() - (KEPT_DAYS + 1) * 86400,) * 2)
+    sweep(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == [".mien-3.part", "checkpoint-2.safetensors", "notes.txt"]
+    assert (tmp_path / "x.part").is_file()
+    sweep(tmp_path / "nowhere")

@@ -50,6 +50,15 @@ def test_epochs_that_a_kill_undid_are_replaced(tmp_path: Path) -> None:
     assert [step for step, _ in curves(tmp_path)["loss/train"]] == [1, 2]
 
 
+def test_the_same_training_again_is_one_curve(tmp_path: Path) -> None:
+    for _ in range(2):
+        events = Events(tmp_path, 0)
+        for number in (1, 2, 3):
+            events.record(epoch(number))
+        events.close()
+    assert [step for step, _ in curves(tmp_path)["loss/train"]] == [1, 2, 3]
+
+
 def test_a_folder_that_cannot_be_made_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     events = Events(tmp_path / "file" / "below", 0)

@@ -202,7 +202,13 @@ def test_a_folder_gets_events_and_no_checkpoint_stays(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_module(network(), rows(), settings(), Run(folder=tmp_path / "new", save_seconds=0))
-    assert [path.name.split(".")[0] for path in (tmp_path / "new").iterdir()] == ["events"]
+    assert [path.name.split(".")[0] for path in (tmp_path / "new").rglob("*") if path.is_file()] == ["events"]
+
+
+def test_trainings_in_one_folder_have_curves_of_their_own(tmp_path: Path) -> None:
+    for data in (rows(), rows(classes=2)):
+        fit_module(network(), data, settings(most_epochs=1), Run(folder=tmp_path))
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
 def test_watching_and_writing_change_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,6 +29,10 @@ Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 _SHARE = 20
 """Writing takes at most one part in so many of the time: a large network is saved less often."""
+
+
+KEPT_DAYS = 30
+"""A training that was broken off and has not gone on for so long is given up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +58,16 @@ def digest(module: torch.nn.Module, rows: Rows, settings: Settings, run: Run) ->
     return seen.hexdigest()
 
 
+def sweep(home: Path) -> None:
+    """Remove, from all folders of trainings below `home`, the states that have been given up."""
+    oldest = time.time() - KEPT_DAYS * 24 * 3600
+    for name in ("checkpoint-*.safetensors", ".mien-*.part"):
+        for path in home.glob(f"*/{name}"):
+            with suppress(OSError):  # another process may sweep, too
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
 @dataclass(slots=True)
 class Checkpoint:
     """Where one training keeps its state: a file named after its digest, so that another's is never taken for it.
@@ -74,6 +89,11 @@ class Checkpoint:
     @property
     def path(self) -> Path:
         return self.folder / f"checkpoint-{self.digest[:16]}.safetensors"
+
+    @property
+    def events(self) -> Path:
+        """The folder of this training's own, for its course: several in one would be drawn as one line."""
+        return self.folder / self.digest[:16]
 
     def load(self) -> Saved | None:
         """The state of a training that was killed; one that is damaged or foreign is ignored with a note."""

@@ -11,7 +11,7 @@ from mien.train.job import Epoch
 
 
 class Events:
-    """TensorBoard's event files in a folder; curves that an earlier call left beyond epoch `done` are cut off.
+    """TensorBoard's event files of one training in a folder; what an earlier call left beyond epoch `done` is cut off.
 
     They are a convenience: a disk that is full ends them and nothing else.
     """
@@ -19,7 +19,7 @@ class Events:
     def __init__(self, folder: Path, done: int) -> None:
         self._writer: SummaryWriter | None = None
         with suppress(OSError):
-            self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def record(self, epoch: Epoch) -> None:
         """One epoch's loss, accuracy and learning rate."""

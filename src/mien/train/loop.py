@@ -76,7 +76,7 @@ def _checkpoint(module: torch.nn.Module, rows: Rows, settings: Settings, run: Ru
 def _train(training: Training, settings: Settings, run: Run, checkpoint: Checkpoint | None) -> str:
     """Epoch after epoch -> why there were no more."""
     start = time.monotonic() - sum(epoch.seconds for epoch in training.curves)
-    events = _events(run, training.done)
+    events = _events(checkpoint, training.done)
     try:
         while not (ended := _end(training, settings, run, time.monotonic() - start)):
             epoch = training.epoch()
@@ -105,9 +105,9 @@ def _end(training: Training, settings: Settings, run: Run, seconds: float) -> st
     return None
 
 
-def _events(run: Run, done: int) -> Events | None:
-    if run.folder is None:
+def _events(checkpoint: Checkpoint | None, done: int) -> Events | None:
+    if checkpoint is None:
         return None
     from mien.train.events import Events
 
-    return Events(run.folder, done)
+    return Events(checkpoint.events, done)
