@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,38 @@ def test_small_networks_of_vectors_run_on_one_thread() -> None:
         ("resnet-small", {"balance": "fair"}, "--balance fair"),
         ("resnet-small", {"learning_rate": 0.0}, "learning rate"),
         ("resnet-small", {"hierarchy": "no-such-plan"}, "no-such-plan"),
+        ("fer-cnn", {"false_accept_rate": 0.9}, "between 0 and 0"),
     ],
 )
 def test_what_does_not_go_together_is_said(recipe: str, said: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         made(recipe, **said)
+
+
+def test_a_size_that_a_network_cannot_take_is_refused_before_photos_are_looked_at() -> None:
+    with pytest.raises(DataError, match="25 to 360 pixels"):
+        ready(TrainOptions("alexnet"), FaceOptions("mtcnn", size=24), Drive(1))
+
+
+def test_the_questions_of_a_tree_share_the_minutes() -> None:
+    assert made("resnet-small", minutes=6.0).options.run.minutes == 6.0
+    assert made("resnet-small", minutes=6.0, hierarchy="sex-first").options.run.minutes == 2.0
+
+
+def test_how_large_a_tree_of_networks_will_be_is_known_beforehand() -> None:
+    whole = made("alexnet", hierarchy="sex-first")
+    assert whole.weights > 3 * 50_000_000
+    assert made("resnet-small", hierarchy="sex-first").weights < 9_000_000
+    assert made("alexnet").weights == made("finetune", hierarchy="sex-first").weights == 0
+
+
+def test_a_training_begun_sweeps_what_was_given_up(models_home: Path) -> None:
+    stale = models_home / "training" / "other" / "checkpoint-0.safetensors"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"x")
+    os.utime(stale, (0, 0))
+    made("resnet-small")
+    assert not stale.exists()
 
 
 def test_crops_have_no_embedder_to_choose() -> None:

@@ -118,7 +118,7 @@ def test_arrays_of_objects_are_refused_unread(path: Path) -> None:
 def test_arrays_that_unpack_to_more_than_a_bundle_may_hold_are_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundles, "_LARGEST", 100_000)
+    monkeypatch.setattr(bundles, "LARGEST", 100_000)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("weights.npy", b"\0" * 10_000_000)
@@ -320,7 +320,7 @@ def test_changed_parts_that_answering_does_not_need_are_refused_when_they_are_as
 def test_no_part_may_be_larger_than_a_part_may_be(
     network: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundles, "_LARGEST", 1000)
+    monkeypatch.setattr(bundles, "LARGEST", 1000)
     with pytest.raises(DataError, match=f"{name} of .* a smaller network"):
         bundles.save(tmp_path / "x.mien", {}, _ARRAYS, {}, {**_NETWORK, name: b"\0" * 1001})
     assert not (tmp_path / "x.mien").exists()

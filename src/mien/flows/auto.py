@@ -6,10 +6,15 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from mien.classify import stacked
 from mien.collect import DataSet
-from mien.errors import DataError, MissingExtra
+from mien.errors import DataError, MienError
 from mien.evaluate.trials import Trial, measure
+from mien.flows.chain import Chain
 from mien.flows.drive import Drive
+from mien.flows.gathering import gather
 from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
 from mien.flows.study_inputs import Subjects, subjects
 from mien.flows.trying import attempt
@@ -25,7 +30,7 @@ _FINAL = 1.5  # the last training sees three parts where a fold's sees two
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What one recipe came to: means over the folds. None where the time did not suffice, and `why` says so."""
+    """What one recipe came to: means over the folds. None where it was not tried to the end, and `why` says why."""
 
     recipe: str
     accuracy: float | None
@@ -56,17 +61,16 @@ class Chosen:
 def choose(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Chosen:
     """Labelled data -> the recipe with the best macro-F1 in cross-validation, of those that fit in `options.minutes`.
 
-    The cheapest is tried whatever it takes. Of two within one photo of each other the cheaper is taken. Where the data
-    names a split to be measured on, that is left alone.
+    The cheapest is tried whatever it takes, and where another fails it is not chosen. Of two within one photo of each
+    other the cheaper is taken. Where the data names a split to be measured on, that is left alone.
 
     Raises:
         DataError: an option that goes with one recipe only, or too little to learn from.
     """
-    if given := [name for name in options.of_networks if name != "minutes"]:
-        raise DataError(f"--{given[0]} goes with one recipe: name it with --recipe instead of auto")
+    _check(options, faces)
     end = time.monotonic() + 60 * (MINUTES if options.minutes is None else options.minutes)
+    photos: Subjects | None = None
     tried: list[Tried] = []
-    photos = 1
     for name in CHEAPEST_FIRST:
         start = time.monotonic()
         if tried and end <= start:
@@ -74,15 +78,45 @@ def choose(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Driv
             continue
         try:
             recipe = ready(replace(options, recipe=name, minutes=None), _of(name, faces), drive)
-        except MissingExtra as error:
-            tried.append(Tried(name, None, None, 0.0, str(error)))
-            continue
-        found = subjects(data, [recipe.chain], drive, 1)
-        photos = len(found.y)
-        tried.append(_tried(recipe, found, end if tried else None))
+            photos = _prepared(photos, data, recipe.chain, drive)
+            tried.append(_tried(recipe, photos, end if tried else None))
+        except MienError as error:
+            if not tried:
+                raise
+            tried.append(Tried(name, None, None, time.monotonic() - start, str(error)))
     best = max(one.macro_f1 for one in tried if one.macro_f1 is not None)
-    name = next(one.recipe for one in tried if one.macro_f1 is not None and one.macro_f1 >= best - 1 / photos)
+    within = 0 if photos is None else 1 / len(photos.y)
+    name = next(one.recipe for one in tried if one.macro_f1 is not None and one.macro_f1 >= best - within)
     return Chosen(replace(options, recipe=name, minutes=None), tuple(tried))
+
+
+def _check(options: TrainOptions, faces: FaceOptions) -> None:
+    given = [name for name in options.of_networks if name != "minutes"]
+    given += [name for name, value in (("size", faces.size), ("colour", faces.grey)) if value is not None]
+    if given:
+        raise DataError(f"--{given[0]} goes with one recipe: name it with --recipe instead of auto")
+
+
+def _prepared(before: Subjects | None, data: DataSet, chain: Chain, drive: Drive) -> Subjects:
+    """The photos at the end of a chain, in the folds that they were dealt into `before`, for whichever chain that was.
+
+    A photo that this chain cannot prepare is left out from here on.
+    """
+    if before is None:
+        return subjects(data, [chain], drive, 1)
+    if chain in before.inputs:
+        return before
+    found = {item.key: item for item in gather(data, chain, drive).items}
+    rows = np.array([i for i, key in enumerate(before.keys) if key in found], dtype=np.int64)
+    return replace(
+        before,
+        keys=[before.keys[i] for i in rows],
+        y=before.y[rows],
+        units=before.units[rows],
+        folds=[fold[rows] for fold in before.folds],
+        groups=[before.groups[i] for i in rows],
+        inputs={chain: stacked([found[before.keys[i]] for i in rows])},
+    )
 
 
 def _of(name: str, faces: FaceOptions) -> FaceOptions:
@@ -110,5 +144,5 @@ def _limited(recipe: Recipe, seconds: float | None) -> Recipe:
     """The same, ended after so many seconds: what a network has learnt until then does not count, but costs no more."""
     if seconds is None or recipe.settings is None:
         return recipe
-    run = replace(recipe.options.run, minutes=seconds / 60, folder=None)
-    return replace(recipe, options=replace(recipe.options, run=run))
+    limited = recipe.within(seconds / 60)
+    return replace(limited, options=replace(limited.options, run=replace(limited.options.run, folder=None)))

@@ -17,11 +17,13 @@ from mien.flows.drive import Drive
 from mien.run import cores
 from mien.store.names import safe_name
 from mien.train import BRANCHED, NETWORKS, RECIPES
+from mien.train.architectures import ARCHITECTURES
 from mien.train.head import HeadOptions
 from mien.train.settings import SETTINGS, Balance, Settings
 from mien.train.tree import Tree, open_tree
 
 if TYPE_CHECKING:
+    from mien.train.architecture import Architecture
     from mien.train.fit import Fit
 
 _BALANCES: tuple[str, ...] = get_args(Balance)
@@ -84,6 +86,20 @@ class Recipe:
     settings: Settings | None = None
     tree: Tree | None = None
 
+    @property
+    def weights(self) -> int:
+        """Numbers that the networks of all questions of a tree fit; 0 where that is little, or the photos decide it."""
+        if self.tree is None or self.settings is None or self.settings.inputs != "crops":
+            return 0
+        return sum(_architecture(self.settings, len(node.children)).weights for node in self.tree.nodes)
+
+    def within(self, minutes: float) -> Recipe:
+        """The same, ended after so many minutes, which the questions of a tree share evenly; a head takes no notice."""
+        if self.settings is None:
+            return self
+        share = minutes if self.tree is None else minutes / len(self.tree.nodes)
+        return replace(self, options=replace(self.options, run=replace(self.options.run, minutes=share)))
+
     def learn(
         self,
         inputs: npt.NDArray[Any],
@@ -115,7 +131,9 @@ def ready(options: TrainOptions, faces: FaceOptions, drive: Drive, name: str = "
     fit = RECIPES.load(options.recipe)
     if options.recipe in NETWORKS:
         chosen = _settings(options, faces)
-        return Recipe(options.recipe, _chain(chosen, faces), fit, _network(chosen, options, drive, name), chosen, tree)
+        network = _network(chosen, options, drive, name)
+        recipe = Recipe(options.recipe, _chain(chosen, faces), fit, network, chosen, tree)
+        return recipe if options.minutes is None else recipe.within(options.minutes)
     if given := options.of_networks:
         raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
     if faces.size is not None or faces.grey is not None:
@@ -142,7 +160,14 @@ def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:
         "most_epochs": options.epochs,
         "samples": None if options.epochs is None else _ENDLESS,
     }
-    return replace(chosen, **{name: value for name, value in said.items() if value is not None})
+    made = replace(chosen, **{name: value for name, value in said.items() if value is not None})
+    if made.inputs == "crops":
+        _architecture(made, 2)  # which refuses a size that it cannot take, before photos are looked at
+    return made
+
+
+def _architecture(chosen: Settings, classes: int) -> Architecture:
+    return ARCHITECTURES[chosen.architecture]((1 if chosen.grey else 3, chosen.size, chosen.size), classes)
 
 
 def _chain(chosen: Settings, faces: FaceOptions) -> Chain:
@@ -157,7 +182,8 @@ def _chain(chosen: Settings, faces: FaceOptions) -> Chain:
 
 
 def _network(chosen: Settings, options: TrainOptions, drive: Drive, name: str) -> Any:
-    from mien.train.job import Run  # here and below, because torch stands behind them
+    from mien.train.checkpoint import sweep  # here and below, because torch stands behind them
+    from mien.train.job import Run
     from mien.train.network import NetworkOptions
 
     augment = described = None
@@ -166,13 +192,14 @@ def _network(chosen: Settings, options: TrainOptions, drive: Drive, name: str) -
 
         chosen_policy = policy(chosen.policy)
         augment, described = chosen_policy.apply, repr(chosen_policy)
+    home = settings().home / "training"
+    sweep(home)
     run = Run(
         # A network of vectors is so small that threads would spend their time waiting for each other.
         threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
-        folder=settings().home / "training" / safe_name(name),
+        folder=home / safe_name(name),
         watch=drive.watch,
         augment=augment,
         described=described or "",
-        minutes=options.minutes,
     )
     return NetworkOptions(chosen, options.seed, options.false_accept_rate, run)

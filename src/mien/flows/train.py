@@ -13,6 +13,7 @@ import numpy as np
 from mien import __version__
 from mien.classify import predicted, stacked
 from mien.collect import DataSet
+from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, render_card
 from mien.flows.auto import Tried, choose
 from mien.flows.chain import Chain
@@ -58,12 +59,13 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
             drive.tell(note)
     title = out.name.removesuffix(bundles.SUFFIX)
     recipe = ready(options, faces, drive, title)
+    _check_size(recipe)
     found = gather(data, recipe.chain, drive)
     inputs = stacked(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     evaluation = evaluate(results, fit.head.labels, fit.head.threshold)
-    note = f"Measured while training, on photos that were not learnt from ({fit.held_out.method})."
+    note = _measured(fit, chosen=bool(tried))
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
         "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
@@ -73,6 +75,25 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
     return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried)
+
+
+def _measured(fit: Fit, *, chosen: bool) -> str:
+    """How the figures of a training came about, for its report."""
+    method = fit.held_out.method
+    note = f"Measured while training, on photos that were not learnt from ({method})."
+    if chosen and method not in ("val", "test"):
+        note += " The recipe was chosen by how it did on photos which these are among, so the figures flatter a little."
+    return note
+
+
+def _check_size(recipe: Recipe) -> None:
+    """Refuse before hours of training what no bundle could hold."""
+    size = 4 * recipe.weights
+    if size > bundles.LARGEST:
+        raise DataError(
+            f"{recipe.name} for each question of the tree would fill {size >> 20} MiB, and a bundle holds a network of"
+            f" {bundles.LARGEST >> 20} at most: give a smaller --size, or another --recipe"
+        )
 
 
 def _held_out(fit: Fit, found: Sequence[Embedding | Crop]) -> Iterator[Prediction]:

@@ -31,9 +31,10 @@ _MANIFEST, _ARRAYS = "bundle.json", "head.npz"
 NETWORK, ARCHITECTURE, WEIGHTS = "network.onnx", "network.json", "weights.safetensors"
 """The parts of a bundle whose head is a network: what answers, what it is made of, and what training goes on from."""
 _PARTS = frozenset({_MANIFEST, _ARRAYS, NETWORK, ARCHITECTURE, WEIGHTS, "report.html", "card.md"})
+LARGEST = 512 * 2**20
+"""A part of a bundle may have so many bytes."""
 # A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
 _LARGEST_JSON = 16 * 2**20
-_LARGEST = 512 * 2**20
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -86,9 +87,9 @@ def save(
     sums = {name: _sum(each) for name, each in data.items()}
     whole = {"schema": SCHEMA, **manifest, "files": sums}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
-    if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > _LARGEST:
+    if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > LARGEST:
         raise DataError(f"{path} would be larger than a bundle may be: train on fewer labels")
-    if large := [name for name, each in parts.items() if len(each) > _LARGEST]:
+    if large := [name for name, each in parts.items() if len(each) > LARGEST]:
         raise DataError(f"the {listed(large)} of {path} would be larger than may be: train a smaller network")
     pages = {name: page.encode() for name, page in reports.items()}
     atomic.write_folder(path, {**data, **pages, _MANIFEST: text})
@@ -171,7 +172,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _checked(path: Path, sums: Mapping[str, Mapping[str, Any]], name: str) -> bytes:
-    said, data = sums[name], _read(path / name, _LARGEST)
+    said, data = sums[name], _read(path / name, LARGEST)
     if said != _sum(data):
         raise ValueError(f"{name} does not match its checksum")
     return data
@@ -183,8 +184,8 @@ def _sum(data: bytes) -> dict[str, str | int]:
 
 def _arrays(data: bytes) -> Arrays:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > _LARGEST:
-            raise ValueError(f"{_ARRAYS} unpacks to more than {_LARGEST >> 20} MiB")
+        if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+            raise ValueError(f"{_ARRAYS} unpacks to more than {LARGEST >> 20} MiB")
         for entry in archive.infolist():
             _check_size(archive, entry)
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
