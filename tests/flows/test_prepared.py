@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mien import models
 from mien.collect import photos
 from mien.flows.chain import Chain, chain, crop_chain
 from mien.flows.prepared import warning
@@ -66,3 +68,10 @@ def test_large_pictures_without_a_face_are_not_taken_for_cut_ones() -> None:
 
 def test_nothing_to_look_at_is_no_reason_to_warn() -> None:
     assert warning(chain("mtcnn"), []) is None
+
+
+@pytest.mark.usefixtures("home")
+def test_a_bundle_of_cut_faces_needs_no_weights_of_a_detector(album: Path) -> None:
+    way = replace(_cutting(), detector="scrfd")
+    assert not models.present("scrfd")
+    assert warning(way, photos([album / "originals"])) is None

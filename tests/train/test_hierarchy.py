@@ -335,10 +335,16 @@ def test_a_threshold_of_crops_is_set_by_photos_that_no_node_saw_and_none_is_meas
     assert not np.isin(given[0], made.head.familiarity(inputs[made.held_out.rows]).astype(np.float64)).any()
 
 
-def test_of_two_photos_a_label_all_are_learnt_from_and_none_is_measured_on() -> None:
+def test_two_photos_of_each_label_are_too_few_and_it_is_said_before_anything_is_learnt() -> None:
+    def fit(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
     vectors, labels = people([2] * 5)
+    with pytest.raises(DataError, match="too few for any to be kept back"):
+        fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit)
+    vectors, labels = people([3, 2, 2, 2, 2])
     made = fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit_head)
-    assert len(made.held_out.rows) == 0
+    assert len(made.held_out.rows) == 1
     json.dumps(made.as_json(), allow_nan=False)
 
 

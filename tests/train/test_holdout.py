@@ -57,6 +57,34 @@ def test_a_named_split_is_what_is_measured_on() -> None:
     assert all(splits[i] == "train" for i in [*dealt.train, *dealt.stop])
 
 
+def test_a_class_that_is_one_group_is_learnt_from_and_it_is_said() -> None:
+    vectors, labels = clusters([20, 20, 20])
+    groups = ["one" if label == "person 01" else None for label in labels]
+    dealt = deal(vectors, assign(vectors, labels, groups), groups, 0)
+    assert all(labels[i] != "person 01" for i in dealt.test)
+    assert sum(labels[i] == "person 01" for i in [*dealt.train, *dealt.stop]) == dealt.training_only == 20
+    assert any(note.startswith("all photos of person 01 belong together") for note in dealt.notes)
+
+
+def test_a_class_that_is_one_group_is_tested_where_the_data_names_a_split() -> None:
+    vectors, labels = clusters([20, 20, 20])
+    groups = ["one" if label == "person 01" else None for label in labels]
+    splits = ["val" if i % 4 == 0 else "train" for i in range(60)]
+    dealt = deal(vectors, assign(vectors, labels, groups, splits), groups, 0)
+    assert dealt.training_only == 0
+    assert not any("not tested" in note for note in dealt.notes)
+
+
+def test_what_was_stopped_by_and_learnt_from_alike_sets_no_threshold() -> None:
+    vectors, labels = clusters([2, 2], spread=0.9)
+    dealt = deal(vectors, assign(vectors, labels), None, 0)
+    assert dealt.stop.tolist() == dealt.train.tolist()
+    assert len(dealt.unseen) == 0
+    vectors, labels = clusters([30, 30])
+    dealt = deal(vectors, assign(vectors, labels), None, 0)
+    assert sorted(dealt.unseen) == sorted(dealt.stop)
+
+
 def test_strangers_are_neither_learnt_from_nor_stopped_by() -> None:
     vectors, labels = clusters([20, 20, 20])
     labels = [UNKNOWN if label == "person 02" else label for label in labels]

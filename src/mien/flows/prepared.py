@@ -7,6 +7,7 @@ from itertools import islice
 
 from mien.config import settings
 from mien.detect.stage import Detect
+from mien.errors import WeightsError
 from mien.flows.chain import Chain
 from mien.images import Decode
 from mien.types import Faces, Photo, PhotoRef
@@ -45,7 +46,10 @@ def _longer(photo: Photo) -> int:
 
 
 def _face(photo: Photo, detector: str) -> Faces | None:
-    found = next(iter(Detect(detector, "largest", 12)([photo])))
+    try:
+        found = next(iter(Detect(detector, "largest", 12)([photo])))
+    except WeightsError:  # faces already cut need no detector: a look at them must not ask for one
+        return None
     return found if isinstance(found, Faces) else None
 
 

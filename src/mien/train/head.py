@@ -16,10 +16,9 @@ from mien.models.head import Doubles, Head, softmax
 from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.train.candidates import CANDIDATES, Candidate, Linear, class_centres, fit
 from mien.train.samples import Prepared, Samples, prepare
-from mien.train.split import TRAIN_ONLY, Units, deal_folds, leaves_a_test, units_to_test
+from mien.train.split import TRAIN_ONLY, Units, deal_folds, describe_deal, leaves_a_test, units_to_test
 from mien.train.unknown import Evidence, Unknown, check_rate, describe, leave_classes_out, set_threshold
 from mien.types import Floats, Ints
-from mien.words import listed
 
 _COMPARE_ON = 4000
 """The candidates are compared on so many photos at most; the best is then fitted to all."""
@@ -156,7 +155,7 @@ def fit_head(
         compared=compared,
         unknown=unknown,
         folds=FoldsUsed(len(np.unique(fold[tested])), units.number, units.copies, len(fold) - len(tested)),
-        notes=(*data.notes, *units.notes, *_told(data.train, units, fold), describe(unknown)),
+        notes=(*data.notes, *units.notes, *describe_deal(data.train, units, fold), describe(unknown)),
     )
 
 
@@ -231,14 +230,3 @@ def _head(
         temperature=temperature,
         threshold=-math.inf if unknown.threshold is None else unknown.threshold,
     )
-
-
-def _told(samples: Samples, units: Units, fold: Ints) -> list[str]:
-    notes = []
-    if units.copies:
-        notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
-    whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
-    if whole:
-        why = "belong together, as one group or copies of one photo"
-        notes.append(f"all photos of {listed(whole)} {why}: they were trained on and not tested")
-    return notes

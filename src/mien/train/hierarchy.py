@@ -165,6 +165,11 @@ def fit_hierarchy(
     roles = assign(inputs, labels, groups, splits)
     dealt = deal(inputs, roles, groups, options.seed)
     rows = _rows(inputs, labels, groups, roles, dealt)
+    if not len(rows.tested):
+        raise DataError(
+            "the photos are too few for any to be kept back and the tree to be measured on: add photos, so that a label"
+            " has three or more, or name some of them 'val' in a column of splits"
+        )
     nodes = tuple(_told(node, rows, fit, options) for node in tree.nodes)
     onnx = _joined(tree, nodes)
     flat = _flat(rows, options) if inputs.ndim == 2 else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mien.models.head import Doubles, unit
 from mien.train.roles import Roles
 from mien.train.samples import Samples
-from mien.train.split import deal_folds, units_to_test
+from mien.train.split import deal_folds, describe_deal, units_to_test
 from mien.types import Ints
 
 HELD_OUT = "held-out"
@@ -61,14 +61,13 @@ def deal(inputs: npt.NDArray[Any], roles: Roles, groups: Sequence[str | None] | 
     rest = np.flatnonzero(~tested)
     parts = max(_STOP_FOLDS, -(-len(rest) // _STOP_MOST))
     stop = deal_folds(roles.y[rest], units.among(rest), parts, seed) == 0
-    notes = list(units.notes)
+    # Where the data names what is measured on, all folds are learnt from, and no class goes untested for this.
+    notes = [*units.notes, *describe_deal(samples, units, fold * 0 if roles.held_name else fold)]
     if not stop.any():
         stop, learnt = np.full(len(rest), True), rest
         notes.append("too few photos to stop training by any: it was stopped by those that it learnt from")
     else:
         learnt = rest[~stop]
-    if units.copies:
-        notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
     return Deal(
         train=roles.train[learnt],
         stop=roles.train[rest[stop]],
@@ -76,7 +75,7 @@ def deal(inputs: npt.NDArray[Any], roles: Roles, groups: Sequence[str | None] | 
         method=roles.held_name or HELD_OUT,
         units=units.number,
         copies=units.copies,
-        training_only=int((fold < 0).sum()),
+        training_only=0 if roles.held_name else int((fold < 0).sum()),
         notes=tuple(notes),
     )
 

@@ -129,6 +129,18 @@ def deal_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
     return _keep_every_class(y, units, fold[units.of])
 
 
+def describe_deal(samples: Samples, units: Units, fold: Ints) -> list[str]:
+    """What a person should know of photos that were dealt into folds to be tested on."""
+    notes = []
+    if units.copies:
+        notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
+    whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
+    if whole:
+        why = "belong together, as one group or copies of one photo"
+        notes.append(f"all photos of {listed(whole)} {why}: they were trained on and not tested")
+    return notes
+
+
 def _all_testable(samples: Samples, units: Units, folds: int, seeds: Sequence[int]) -> bool:
     return all(leaves_a_test(deal_folds(samples.y, units, folds, seed)) for seed in seeds)
 
