@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from mien.errors import DataError
 from mien.types import UNKNOWN, Ints
 from mien.words import listed
+
+_PREFIX = 256  # bytes
 
 FEW = 20
 """A class with fewer photos is warned about."""
@@ -95,10 +98,15 @@ def _check(
 
 
 def _order(inputs: npt.NDArray[Any], labels: Sequence[str], groups: Sequence[str | None] | None) -> list[int]:
-    def key(i: int) -> tuple[str, bytes, str]:
-        return labels[i], inputs[i].tobytes(), (groups[i] if groups is not None else None) or ""
+    def begun(i: int) -> tuple[str, bytes]:
+        return labels[i], inputs[i].tobytes()[:_PREFIX]
 
-    return sorted(range(len(labels)), key=key)
+    def whole(i: int) -> tuple[bytes, str]:
+        return inputs[i].tobytes(), (groups[i] if groups is not None else None) or ""
+
+    # By how rows begin, and only rows that begin alike by all of them: keys of whole crops would fill the memory.
+    alike = groupby(sorted(range(len(labels)), key=begun), key=begun)
+    return [i for _, rows in alike for i in sorted(rows, key=whole)]
 
 
 def _classes(labels: Sequence[str]) -> tuple[str, ...]:
