@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.evaluate.intervals import Share, bootstrap, wilson
+from mien.evaluate.intervals import Share, alike, bootstrap, wilson
 from mien.types import Ints
 
 
@@ -57,10 +57,54 @@ def test_the_bootstrap_of_a_share_is_near_its_normal_interval() -> None:
     def share(counts: Ints) -> float:
         return float(counts[0] / counts.sum())
 
-    low, high = bootstrap(np.array([160, 40]), share, seed=3) or (0.0, 0.0)
+    low, high = bootstrap(np.eye(2, dtype=np.int64), np.array([160, 40]), share, seed=3) or (0.0, 0.0)
     half = 1.96 * np.sqrt(0.8 * 0.2 / 200)
     assert (low, high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.012)
 
 
 def test_the_bootstrap_of_one_photo_is_none() -> None:
-    assert bootstrap(np.array([1]), np.max, seed=0) is None
+    assert bootstrap(np.eye(1, dtype=np.int64), np.array([1]), np.max, seed=0) is None
+
+
+def test_photos_that_belong_to_nothing_count_as_one_each() -> None:
+    assert alike(np.array([True, False, True]), np.arange(3)) == 1.0
+    assert alike(np.empty(0, dtype=bool), np.empty(0, dtype=np.int64)) == 1.0
+
+
+def test_copies_count_as_one_photo() -> None:
+    right, units = np.repeat(np.arange(60) % 4 > 0, 10), np.repeat(np.arange(60), 10)
+    assert alike(right, units) == pytest.approx(10, rel=0.05)
+    low, high = Share(450, 600, alike(right, units)).interval or (0.0, 0.0)
+    assert (low, high) == pytest.approx(wilson(45, 60) or (0.0, 0.0), abs=0.01)
+
+
+def test_photos_that_are_in_one_group_by_chance_count_nearly_in_full() -> None:
+    right = np.random.default_rng(0).random(4000) < 0.8
+    assert alike(right, np.arange(4000) // 4) == pytest.approx(1, abs=0.15)
+
+
+def test_a_few_families_that_are_all_right_prove_little() -> None:
+    units = np.repeat(np.arange(6), 64)
+    whole = alike(np.ones(384, dtype=bool), units)
+    one_wrong = alike(np.arange(384) > 0, units)
+    assert whole > 30
+    assert one_wrong == pytest.approx(whole, rel=0.05)
+
+
+def test_what_belongs_together_covers_the_true_share_about_as_often_as_promised() -> None:
+    rng = np.random.default_rng(4)
+    units, inside = np.repeat(np.arange(30), 16), []
+    for _ in range(600):
+        right = rng.random(480) < np.repeat(rng.beta(4, 1, 30), 16)  # 0.8 in the mean, and each unit its own
+        low, high = Share(int(right.sum()), 480, alike(right, units)).interval or (1.0, 0.0)
+        inside.append(low <= 0.8 <= high)
+    assert 0.93 <= np.mean(inside) <= 0.99
+
+
+def test_units_are_drawn_as_a_whole() -> None:
+    def share(counts: Ints) -> float:
+        return float(counts[0] / counts.sum())
+
+    alone = bootstrap(np.eye(2, dtype=np.int64), np.array([160, 40]), share, seed=3) or (0.0, 0.0)
+    low, high = bootstrap(np.array([[10, 0], [0, 10]]), np.array([16, 4]), share, seed=3) or (0.0, 0.0)
+    assert (high - low) / (alone[1] - alone[0]) == pytest.approx(10**0.5, rel=0.15)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support, roc_auc_score
 
 from mien.errors import DataError
-from mien.evaluate import Evaluation, evaluate
-from mien.types import Prediction, Reason, Rejected
+from mien.evaluate import Evaluation, evaluate, grouped_by_label
+from mien.types import Origin, Prediction, Reason, Rejected
 from tests.evaluate.made import LABELS, crowd, predicted, rejected
 
 SMALL: list[Prediction | Rejected] = [
@@ -257,3 +258,36 @@ def test_no_photos_at_all_is_one_clear_sentence() -> None:
 def test_an_answer_outside_the_labels_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="'ann' for 1 is not among the labels"):
         evaluate([predicted("1", "bob", "ann")], ["bob"], 0.5)
+
+
+def families(photos: int, variants: int) -> list[Prediction | Rejected]:
+    """Variants of photos, of which every fourth is taken for somebody else, with all of its variants."""
+    made: list[Prediction | Rejected] = []
+    for photo in range(photos):
+        truth = LABELS[photo % 2]
+        for variant in range(variants):
+            told = predicted(f"{photo}~{variant}", truth, "eve" if photo % 4 == 0 else truth)
+            made.append(replace(told, origin=replace(told.origin, group=str(photo))))
+    return made
+
+
+def test_variants_of_a_photo_make_no_figure_surer() -> None:
+    few, many = evaluate(families(40, 1), LABELS, 0.5), evaluate(families(40, 16), LABELS, 0.5)
+    alone = evaluate(families(40, 16), LABELS, 0.5, grouped=False)
+    assert many.accuracy.value == few.accuracy.value
+    assert many.accuracy.interval == pytest.approx(few.accuracy.interval, abs=0.015)
+    assert many.accuracy_all.interval == many.accuracy.interval
+    assert many.macro_f1.interval == pytest.approx(few.macro_f1.interval, abs=0.03)
+    assert alone.accuracy.interval == pytest.approx((0.715, 0.782), abs=0.002)  # Wilson's, of 480 of 640
+
+
+def test_families_in_any_order_give_the_same() -> None:
+    results = families(30, 3)
+    assert evaluate(results[::-1], LABELS, 0.5).as_json() == evaluate(results, LABELS, 0.5).as_json()
+
+
+def test_a_group_that_is_the_label_is_known_as_such() -> None:
+    assert grouped_by_label(
+        [Origin("1", "ann", group="a"), Origin("2", "ann", group="a"), Origin("3", "bob", group="b")]
+    )
+    assert not grouped_by_label([Origin("1", "ann", group="a"), Origin("2", "ann", group="c"), Origin("3", "bob")])

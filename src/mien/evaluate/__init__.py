@@ -6,7 +6,7 @@ Knows nothing of photos, detectors and models: it sees labels, probabilities and
 from mien.evaluate.card import render_card
 from mien.evaluate.evaluation import ClassScore, Confusion, Evaluation, Mistake, Sampled
 from mien.evaluate.intervals import Share
-from mien.evaluate.metrics import evaluate
+from mien.evaluate.metrics import evaluate, grouped_by_label
 from mien.evaluate.pairs import PairsResult, pairs_score
 from mien.evaluate.pairs_file import Pair, read_pairs
 from mien.evaluate.report import About, render_report
@@ -22,6 +22,7 @@ __all__ = [
     "Sampled",
     "Share",
     "evaluate",
+    "grouped_by_label",
     "pairs_score",
     "read_pairs",
     "render_card",

@@ -12,18 +12,21 @@ import numpy as np
 from mien.errors import DataError
 from mien.evaluate.calibration import calibration_error, reliability
 from mien.evaluate.evaluation import ClassScore, Confusion, Evaluation, Mistake, Sampled
-from mien.evaluate.intervals import Share, bootstrap
+from mien.evaluate.intervals import Share, alike, bootstrap
 from mien.evaluate.strangers import open_set
-from mien.types import UNKNOWN, Ints, Prediction, Rejected
+from mien.types import UNKNOWN, Ints, Origin, Prediction, Rejected
 
 _SEED = 0  # the bootstrap's: the same predictions give the same interval
 
 
-def evaluate(results: Iterable[Prediction | Rejected], labels: Sequence[str], threshold: float) -> Evaluation:
+def evaluate(
+    results: Iterable[Prediction | Rejected], labels: Sequence[str], threshold: float, *, grouped: bool = True
+) -> Evaluation:
     """Predictions and rejections, the known labels, the unknown rule's threshold -> the figures.
 
     The truth is each result's `origin.label`. A photo whose label is not among `labels`, or is "unknown", shows a
-    stranger; one without a label is counted and left out.
+    stranger; one without a label is counted and left out. Where `grouped`, photos of one `origin.group`, such as the
+    variants of one, are taken not to vary by themselves, which widens the intervals of accuracy and F1.
 
     Raises:
         DataError: there are no photos, or none of them has a label.
@@ -35,17 +38,21 @@ def evaluate(results: Iterable[Prediction | Rejected], labels: Sequence[str], th
     matrix = _confusion(known, index)
     right = np.array([a.label == a.truth for a in known], dtype=bool)
     bins = reliability(np.array([a.probability for a in known], dtype=np.float64), right)
-    missed = Counter(label for r in sorted_out.rejected if (label := r.origin.label) in index)
-    hits, faces, n = int(right.sum()), len(known), len(known) + missed.total()
+    lost = [r for r in sorted_out.rejected if r.origin.label in index]
+    missed = Counter(r.origin.label or "" for r in lost)
+    groups = [*(a.group for a in known), *(r.origin.group for r in lost)]
+    units = _units(groups if grouped else [None] * len(groups))
+    hits, faces, n = int(right.sum()), len(known), len(known) + len(lost)
+    together = alike(right, units[:faces]), alike(np.append(right, np.zeros(len(lost), dtype=bool)), units)
     return Evaluation(
         photos=sorted_out.photos,
         n=n,
         strangers=sorted_out.photos - n - sorted_out.unlabelled,
         unlabelled=sorted_out.unlabelled,
         rejections=tuple(sorted_out.rejected),
-        accuracy=Share(hits, faces),
-        accuracy_all=Share(hits, n),
-        macro_f1=_macro_f1(matrix),
+        accuracy=Share(hits, faces, together[0]),
+        accuracy_all=Share(hits, n, together[1]),
+        macro_f1=_macro_f1(matrix, known, index, units[:faces]),
         ece=calibration_error(bins),
         bins=bins,
         per_class=_per_class(known_labels, matrix, missed),
@@ -61,6 +68,7 @@ class _Answer:
 
     uri: str
     truth: str | None
+    group: str | None
     label: str
     probability: float
     familiarity: float
@@ -106,7 +114,31 @@ def _sort_out(results: Iterable[Prediction | Rejected], labels: frozenset[str]) 
 def _answer(prediction: Prediction) -> _Answer:
     label, probability = prediction.top[0]
     sure = probability if isfinite(probability) else 0.0
-    return _Answer(prediction.key, prediction.origin.label, label, sure, prediction.familiarity)
+    origin = prediction.origin
+    return _Answer(prediction.key, origin.label, origin.group, label, sure, prediction.familiarity)
+
+
+def grouped_by_label(origins: Iterable[Origin]) -> bool:
+    """Whether each label of a data set is a single group, as when the group is the person to be recognised."""
+    pairs = {(origin.label, origin.group) for origin in origins}
+    return len(pairs) == len({label for label, _ in pairs})
+
+
+def _units(groups: Sequence[str | None]) -> Ints:
+    """The group of each photo -> the number of what it belongs to (n,): its group, or itself where it has none."""
+    number: dict[str | int, int] = {}
+    own = [i if group is None else group for i, group in enumerate(groups)]
+    return np.array([number.setdefault(key, len(number)) for key in own], dtype=np.int64)
+
+
+def _outcomes(kinds: Ints, units: Ints, most: int) -> tuple[Ints, Ints]:
+    """Kind of outcome and unit of each photo -> kinds counted in each unit (u, m), and how many units are so (u,)."""
+    if len(np.unique(units)) == len(units):
+        return np.eye(most, dtype=np.int64), np.bincount(kinds, minlength=most)
+    counts = np.zeros((int(units.max()) + 1, most), dtype=np.int64)
+    np.add.at(counts, (units, kinds), 1)
+    alike_ones, times = np.unique(counts[counts.any(axis=1)], axis=0, return_counts=True)
+    return alike_ones, times
 
 
 def _familiarities(answers: list[_Answer]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -132,13 +164,12 @@ def _per_class(labels: tuple[str, ...], matrix: Ints, missed: Counter[str]) -> d
     return scores
 
 
-def _macro_f1(matrix: Ints) -> Sampled:
+def _macro_f1(matrix: Ints, known: list[_Answer], index: dict[str, int], units: Ints) -> Sampled:
     """Mean F1 over the labels that occur as truth, and its bootstrap interval.
 
     Without a single error there is no interval: drawing anew from hits alone gives nothing but hits.
     """
     true, answered = np.nonzero(matrix)
-    cells = matrix[true, answered]
     k = len(matrix)
 
     def score(counts: Ints) -> float | None:
@@ -148,8 +179,13 @@ def _macro_f1(matrix: Ints) -> Sampled:
         occur = rows > 0
         return float((2 * hits[occur] / (rows + columns)[occur]).mean()) if occur.any() else None
 
-    flawless = bool((true == answered).all())
-    return Sampled(score(cells), None if flawless else bootstrap(cells, score, _SEED))
+    value = score(matrix[true, answered])
+    if (true == answered).all():
+        return Sampled(value, None)
+    number = np.zeros_like(matrix)
+    number[true, answered] = np.arange(len(true))
+    kinds = np.array([number[index[a.truth or ""], index[a.label]] for a in known], dtype=np.int64)
+    return Sampled(value, bootstrap(*_outcomes(kinds, units, len(true)), score, _SEED))
 
 
 def _mistakes(known: list[_Answer], strangers: list[_Answer], threshold: float) -> tuple[Mistake, ...]:

@@ -12,7 +12,7 @@ from mien import atomic
 from mien.classify import Classify, stacked
 from mien.collect import DataSet
 from mien.errors import BundleError
-from mien.evaluate import Evaluation
+from mien.evaluate import Evaluation, grouped_by_label
 from mien.evaluate import evaluate as measure
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
@@ -59,7 +59,7 @@ def evaluate(
     head, chain = recogniser.head, recogniser.chain
     seen = _Seen(_digests(recogniser.bundle))
     results = stream([Classify(head)], seen.watch(drive.inputs(chain, data.refs)), drive.keep_going)
-    evaluation = measure(results, head.labels, head.threshold)
+    evaluation = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
     done = Evaluated(evaluation, chain.detector, to, trained_on)
     if to is not None:

@@ -14,7 +14,7 @@ from mien import __version__
 from mien.classify import predicted, stacked
 from mien.collect import DataSet
 from mien.errors import DataError
-from mien.evaluate import Evaluation, evaluate, render_card
+from mien.evaluate import Evaluation, evaluate, grouped_by_label, render_card
 from mien.flows.auto import Tried, choose
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
@@ -64,7 +64,8 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     inputs = stacked(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
-    evaluation = evaluate(results, fit.head.labels, fit.head.threshold)
+    grouped = not grouped_by_label(data.origins)
+    evaluation = evaluate(results, fit.head.labels, fit.head.threshold, grouped=grouped)
     note = _measured(fit, chosen=bool(tried))
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
