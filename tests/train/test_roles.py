@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 
 from mien.train.roles import assign
+from tests.train.clusters import clusters
 
 
 def test_rows_come_by_label_then_content_then_group() -> None:
@@ -28,3 +29,12 @@ def test_ordering_large_crops_takes_little_memory() -> None:
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert used < inputs.nbytes / 4
+
+
+def test_photos_that_the_data_has_in_two_splits_are_counted() -> None:
+    vectors, labels = clusters([20, 20])
+    splits = ["val" if i % 4 == 0 else "train" for i in range(40)]
+    assert not any("flatter" in note for note in assign(vectors, labels, splits=splits).notes)
+    vectors[[0, 20]] = vectors[[1, 21]]
+    notes = assign(vectors, labels, splits=splits).notes
+    assert "photos of the val split that are also in training: 2 of 10; the figures flatter" in notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -73,7 +74,11 @@ def assign(
         strangers=_rows(i for i in train if labels[i] == UNKNOWN),
         held=_rows(held),
         held_name=held_name if held else None,
-        notes=(*_few([labels[i] for i in named]), *_untrained(others, held_name)),
+        notes=(
+            *_few([labels[i] for i in named]),
+            *_untrained(others, held_name),
+            *_copied(inputs, train, held, held_name),
+        ),
     )
 
 
@@ -135,3 +140,14 @@ def _untrained(others: set[str], held_name: str | None) -> list[str]:
     if not others:
         return []
     return [f"the {held_name} split also holds {listed(sorted(others))}, not in training: left out of the validation"]
+
+
+def _copied(inputs: npt.NDArray[Any], train: Sequence[int], held: Sequence[int], held_name: str | None) -> list[str]:
+    """What to say of photos that are both learnt from and measured on, where the data's own splits have them so."""
+    if not held:
+        return []
+    learnt = {sha256(inputs[i].tobytes()).digest() for i in train}
+    copies = sum(sha256(inputs[i].tobytes()).digest() in learnt for i in held)
+    if not copies:
+        return []
+    return [f"photos of the {held_name} split that are also in training: {copies} of {len(held)}; the figures flatter"]
