@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from mien.models.checking import INPUT, OUTPUT
 from mien.models.graph import Graph
 from mien.models.network import planes
 from mien.models.sessions import from_bytes
@@ -38,8 +39,6 @@ from mien.train.layers import (
 )
 from mien.train.module import FLAT, NORM_SMALL, tensors
 from mien.types import Floats
-
-INPUT, OUTPUT = "input", "logits"
 
 _NOTHING = np.float32(1e-30)
 """What zeros around a picture are written as.
