@@ -36,17 +36,10 @@ def apply(policy: Policy, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Te
         raise ValueError(f"{len(batch)} pictures, but {len(seeds)} seeds")
     if not policy.steps or not batch.numel():
         return batch.clone()
-    rows, out = keys(seeds), torch.empty_like(batch)
-    drawn = _draw(policy, rows)
-    shifts = _shifts(drawn, len(batch), (batch.shape[-2], batch.shape[-1]))
-    size = max(1, _AT_ONCE // batch[0].numel()) if batch.device.type == "cpu" else len(batch)
+    out = torch.empty_like(batch)
     with _one_thread():
-        for start in range(0, len(batch), size):
-            some = slice(start, start + size)
-            moved = warp(batch[some], shifts[some], policy.fill)
-            tones = _Tones(batch[some], any(it.step.method in _NEED_MEANS for it in drawn))
-            x = _changed(moved, [it.only(some) for it in drawn], rows[some], tones)
-            torch.clamp(x, 0, 255, out=out[some])
+        for some, made in _parts(policy, batch, keys(seeds)):
+            torch.clamp(made, 0, 255, out=out[some])
     return out
 
 
@@ -69,15 +62,27 @@ def _one_thread() -> Iterator[None]:
 def pictures(policy: Policy, face: Pixels, seeds: Sequence[int]) -> Pixels:
     """A face (h, w, 3) or (h, w) -> one variant a seed, (n, h, w, 3) or (n, h, w)."""
     planes = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(face).transpose(2, 0, 1), dtype=np.float32))
-    size = min(len(seeds), max(1, _AT_ONCE // face.size))
-    batch = planes.expand(size, *planes.shape).contiguous()
+    batch = planes.expand(len(seeds), *planes.shape)
     out = np.empty((len(seeds), *face.shape[:2], len(planes)), np.uint8)
-    for start in range(0, len(seeds), max(size, 1)):
-        some = seeds[start : start + size]
-        made = apply(policy, batch[: len(some)], some).round_().to(torch.uint8).numpy()
-        for channel in range(len(planes)):  # three plain copies are faster than one that turns the axes round
-            out[start : start + size, ..., channel] = made[:, channel]
+    with _one_thread():
+        for some, made in _parts(policy, batch, keys(seeds)):
+            whole = made.clamp_(0, 255).round_().to(torch.uint8).numpy()
+            for channel in range(len(planes)):  # three plain copies are faster than one that turns the axes round
+                out[some, ..., channel] = whole[:, channel]
     return out if face.ndim == 3 else out[..., 0]
+
+
+def _parts(policy: Policy, batch: torch.Tensor, rows: Keys) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Some rows of a batch at a time -> which they are, and their variants, of values that may lie outside 0..255."""
+    drawn = _draw(policy, rows)
+    shifts = _shifts(drawn, len(batch), (batch.shape[-2], batch.shape[-1]))
+    size = max(1, _AT_ONCE // batch.shape[1:].numel()) if batch.device.type == "cpu" else len(batch)
+    need_means = any(it.step.method in _NEED_MEANS for it in drawn)
+    for start in range(0, len(batch), size):
+        some = slice(start, start + size)
+        tones = _Tones(batch[some], need_means)
+        moved = warp(batch[some], shifts[some], policy.fill)
+        yield some, _changed(moved, [it.only(some) for it in drawn], rows[some], tones)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +104,7 @@ class _Drawn:
 
 
 def _draw(policy: Policy, rows: Keys) -> list[_Drawn]:
-    numbers = uniforms(rows, len(policy.steps) * _DRAWS).reshape(len(rows), -1, _DRAWS)
+    numbers = uniforms(rows, len(policy.steps) * _DRAWS).reshape(len(rows), len(policy.steps), _DRAWS)
     drawn = []
     for i, step in enumerate(policy.steps):
         own, neutral = numbers[:, i], METHODS[step.method].neutral
