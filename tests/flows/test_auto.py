@@ -20,7 +20,6 @@ from mien.flows.recipes import FaceOptions, Recipe, TrainOptions
 from mien.flows.study_inputs import Subjects
 from mien.flows.train import train
 from mien.flows.trying import attempt
-from mien.store import bundle as bundles
 from mien.types import Crop, Embedding, Face, Ints, Origin, PhotoRef, Reason, Rejected
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -122,14 +121,3 @@ def test_the_report_says_that_choosing_flatters(data: DataSet, tmp_path: Path, m
         train(data, "made up", tmp_path / "x.mien", TrainOptions(recipe), FACES, MadeUp(1))
         pages.append((tmp_path / "x.mien" / "report.html").read_text("utf-8"))
     assert ["flatter a little" in page for page in pages] == [True, False]
-
-
-def test_networks_that_no_bundle_could_hold_are_refused_before_photos_are_looked_at(
-    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "tree.toml").write_text('tree = ["ann", "bob"]')
-    options = TrainOptions("alexnet", hierarchy=str(tmp_path / "tree.toml"))
-    monkeypatch.setattr(bundles, "LARGEST", 100 * 2**20)
-    monkeypatch.setattr(MadeUp, "inputs", None)
-    with pytest.raises(DataError, match="smaller --size"):
-        train(data, "made up", tmp_path / "x.mien", options, FACES, MadeUp(1))

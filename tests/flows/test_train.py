@@ -126,3 +126,31 @@ def test_a_threshold_from_two_classes_is_a_guess_on_the_card_as_well(tmp_path: P
     assert found.fit.unknown.rate is None
     assert "The threshold is a guess" in card(tmp_path)
     assert "aims at" not in card(tmp_path)
+
+
+def never(*_: object) -> None:
+    raise AssertionError("photos were looked at")
+
+
+def refused(tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What is said of a tree of AlexNets, before any photo is looked at."""
+    (tmp_path / "tree.toml").write_text(tree)
+    data = DataSet.of(photos("ann", 3) + photos("bob", 3) + photos("eve", 3, split="test"), [])
+    options = TrainOptions("alexnet", hierarchy=str(tmp_path / "tree.toml"))
+    monkeypatch.setattr("mien.flows.train.gather", never)
+    with pytest.raises(DataError) as caught:
+        train(data, "made up", tmp_path / "x.mien", options, FaceOptions("mtcnn"), MadeUp(1))
+    return str(caught.value)
+
+
+def test_networks_that_no_bundle_could_hold_are_refused_before_photos_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "LARGEST", 100 * 2**20)
+    assert "give a smaller --size" in refused('tree = ["ann", "bob"]', tmp_path, monkeypatch)
+
+
+def test_a_tree_over_other_labels_is_refused_before_photos_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "the data lacks eve, which the tree has" in refused('tree = ["ann", "bob", "eve"]', tmp_path, monkeypatch)

@@ -59,7 +59,7 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
             drive.tell(note)
     title = out.name.removesuffix(bundles.SUFFIX)
     recipe = ready(options, faces, drive, title)
-    _check_size(recipe)
+    _check(recipe, data)
     found = gather(data, recipe.chain, drive)
     inputs = stacked(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
@@ -87,8 +87,10 @@ def _measured(fit: Fit, *, chosen: bool) -> str:
     return note
 
 
-def _check_size(recipe: Recipe) -> None:
-    """Refuse before hours of training what no bundle could hold."""
+def _check(recipe: Recipe, data: DataSet) -> None:
+    """Refuse before photos are looked at: a tree over other labels, and networks that no bundle could hold."""
+    if recipe.tree is not None:
+        recipe.tree.check([o.label for o in data.origins if o.label is not None and o.split in LEARNT])
     size = 4 * recipe.weights
     if size > bundles.LARGEST:
         raise DataError(
