@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from mien import atomic
 from mien.align.views import ViewOptions, view
 from mien.augment.policy import Policy, Step, policy
 from mien.collect import open_data, photos
-from mien.errors import DataError
+from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
 from mien.flows.augment import Augmented, AugmentOptions, augment, faces
 from mien.flows.chain import Chain, chain
 from mien.flows.drive import Drive
+from mien.flows.preview import preview
 from mien.flows.whole import Entire
 from mien.images import decode, encode
 from mien.train.samples import prepare
@@ -362,3 +364,15 @@ def test_a_family_and_its_original_stay_on_one_side_of_a_split(tmp_path: Path) -
     assert len(sides) == 25
     assert all(len(folds) == 1 for folds in sides.values())
     assert len({number for folds in sides.values() for number in folds}) == 5
+
+
+def test_without_torch_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    src = lay(tmp_path / "src", "a/x.png")
+    for name in [name for name in sys.modules if name.startswith("mien.augment.engine")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
+        run(src, tmp_path / "dst")
+    with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
+        preview(photos([src]), CUT, FOUR, tmp_path / "sheet.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]

@@ -48,6 +48,14 @@ class Policy:
     fill: Fill = "reflect"
     steps: tuple[Step, ...] = ()
 
+    def ready(self) -> None:
+        """Load what carries it out, so that what is missing is told before any work is done.
+
+        Raises:
+            MissingExtra: torch is not installed.
+        """
+        ENGINES.load("pictures")
+
     def apply(self, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """A batch (n, c, h, w), float32 in 0..255, one or three channels -> a new one, on the same device.
 

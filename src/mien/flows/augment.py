@@ -116,6 +116,7 @@ def augment(
     refs = outside(refs, src, dst)
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
+    options.policy.ready()
     if chain.faces == "find":
         chain.ready()
     out = Out(dst, options.form, options.variants, options.grid)

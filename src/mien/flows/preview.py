@@ -36,6 +36,7 @@ def preview(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions, fil
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"--preview {file}: give a file that ends in .png or .jpg")
     atomic.writable(file)
+    options.policy.ready()
     if chain.faces == "find":
         chain.ready()
     face = _first(refs, chain, options)
