@@ -143,8 +143,9 @@ class _Tones:
 
     def __init__(self, batch: torch.Tensor, needed: bool) -> None:
         n = len(batch)
-        # In 64 bits the sum of whole grey levels is exact, and so the same in every batch and on any thread.
-        self._mean: Column = batch.mean((1, 2, 3), dtype=torch.float64).cpu().numpy() if needed else np.zeros(n)
+        # Lines of whole grey levels are summed exactly in 32 bits, and these sums in 64: the same in every batch.
+        sums = batch.sum(3).sum((1, 2), dtype=torch.float64).cpu().numpy() if needed else np.zeros(n)
+        self._mean: Column = sums / batch.shape[1:].numel()
         self._gain, self._bias = np.ones(n), np.zeros(n)
 
     def brighter(self, factors: Column) -> None:
