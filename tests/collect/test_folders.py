@@ -128,3 +128,13 @@ def test_real_folders_with_official_splits(data: Path) -> None:
     assert len(celebrities.labels) == 5
     assert Counter(origin.split for origin in celebrities.origins) == {"train": 93, "val": 25}
     assert all(ref.path is not None and ref.path.is_file() for ref in celebrities.refs)
+
+
+def test_contact_sheets_are_not_taken_for_a_class(lay: Lay) -> None:
+    root = lay("grid/anna/1.jpg", "grid_after/anna/1~00.jpg", "grid/ben/1.jpg", "grid_after/ben/1~00.jpg")
+    assert open_data(root).labels == ["grid", "grid_after"]  # somebody's own labels
+    (root / ".mien").mkdir()
+    (root / ".mien" / "augment.json").write_text("{}")
+    with pytest.raises(DataError, match=r"contact sheets beside the variants on them: give .*grid_after$"):
+        open_data(root)
+    assert open_data(root / "grid_after").labels == ["anna", "ben"]

@@ -14,6 +14,9 @@ from mien.errors import DataError
 from mien.types import Origin, PhotoRef
 from mien.words import counted, listed
 
+_SHEETS, _VARIANTS = "grid", "grid_after"
+"""Folders that `mien augment --grid` writes side by side: of contact sheets, and of the variants on them."""
+
 
 def read(data: Path, options: DataOptions) -> DataSet:
     """Folder of label folders -> data set; folders inside a label folder belong to that label.
@@ -21,11 +24,13 @@ def read(data: Path, options: DataOptions) -> DataSet:
     What lies in no label folder is left out, unless `options.loose` keeps it. A photo and its variants are a group.
 
     Raises:
-        DataError: there is no picture in it, or none in a label folder.
+        DataError: there is no picture in it, or none in a label folder, or contact sheets lie beside variants.
     """
     seen = walk(data)
     if not seen.found:
         raise DataError(f"there are no photos in {data}")
+    if _tops(seen.found, 1) == {_SHEETS, _VARIANTS} and (data / ".mien" / "augment.json").is_file():
+        raise DataError(f"{data} holds contact sheets beside the variants on them: give {data / _VARIANTS}")
     depth = 1 if _has_splits(seen.found) else 0
     refs, loose = [], []
     for found in seen.found:
