@@ -166,3 +166,11 @@ def test_variants_that_were_not_tested_alike_are_refused() -> None:
     part = [Trial(0, 0, np.arange(10), y[:10], 1.0, 1.0)]
     with pytest.raises(ValueError, match="a and b were not tested on the same photos"):
         compare({"a": part, "b": trials_of(y, y)}, y, alone(y))
+
+
+def test_photos_that_are_never_tested_change_nothing() -> None:
+    y: Ints = np.zeros(120, dtype=np.int64)
+    made = {name: answered(y[:30], share, seed=seed) for name, share, seed in (("a", 0.9, 0), ("b", 0.7, 1))}
+    (few,) = compare(made, y[:30], alone(y[:30]))
+    (many,) = compare(made, y, alone(y))
+    assert many == few

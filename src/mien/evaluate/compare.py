@@ -136,6 +136,7 @@ def _pair(a: str, b: str, scored: Mapping[str, tuple[Doubles, Doubles]], units: 
     values = (right_a - right_b) * weight
     if values.sum() < 0:
         a, b, values = b, a, -values
-    differences = np.stack([by_unit(each, units) for each in values])
+    tested = by_unit(weight.sum(axis=0), units) > 0
+    differences = np.stack([by_unit(each, units)[tested] for each in values])
     p = max(sign_flip(differences.sum(axis=0)), luck_of_runs(differences))
     return Comparison(a, b, float(values.sum()), drawn_anew(values, weight, units), p, real=False)
