@@ -180,6 +180,17 @@ def test_without_the_cache_nothing_is_remembered(trials: list[tuple[str, int, in
 
 
 @pytest.mark.usefixtures("quick")
+def test_where_studies_cannot_be_kept_it_says_whose_folder_that_is(
+    trials: list[tuple[str, int, int]], home: Path
+) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "studies").write_bytes(b"")
+    with pytest.raises(DataError, match=r"could not be written .* \(MIEN_HOME says where it is kept\)$"):
+        studied()
+    assert not trials
+
+
+@pytest.mark.usefixtures("quick")
 def test_lines_that_were_damaged_are_done_again(trials: list[tuple[str, int, int]], home: Path) -> None:
     studied()
     (file,) = (home / "studies").glob("*.jsonl")

@@ -40,7 +40,7 @@ class Memory:
         except BlockingIOError as error:
             raise DataError("another study of these photos is running: wait until it is done") from error
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise DataError(f"{unwritable(path, error)} (MIEN_HOME says where it is kept)") from error
 
     def recall(self, way: Way, seed: int, fold: int, rows: Ints) -> Trial | None:
         """The trial of a way on a fold of a seed, which holds these rows, if it was finished."""
