@@ -16,7 +16,7 @@ _LOOKED_AT = 6
 _SIDE = 320  # pixels on the longer side, enough to see a face that fills a good part of a picture
 _TINY = 64  # a picture of no more pixels on its longer side can only be a face already cut
 _SMALL = 160  # and up to so many it may be one
-_FILLS = 0.45  # of the picture's shorter side; a face that was cut out takes up more
+_FILLS = 0.55  # of the picture's shorter side; a face that was cut out takes up more
 
 
 def warning(chain: Chain, refs: Sequence[PhotoRef]) -> str | None:
