@@ -83,6 +83,12 @@ def test_rows_without_an_emotion_are_left_out_and_noted(table: Table) -> None:
     assert list(data.notes) == ["left out 3 rows of labels.csv without an emotion of 0 to 6: line 2, 3, 4"]
 
 
+def test_a_row_of_a_split_that_is_not_known_is_learnt_from_and_noted(table: Table) -> None:
+    data = open_data(table(f"emotion,pixels,Usage\n0,{PIXELS},Training\n1,{PIXELS},Foo\n", name="fer2013.csv"))
+    assert [origin.split for origin in data.origins] == ["train", None]
+    assert list(data.notes) == ["1 row of fer2013.csv names no split that is known, and will be learnt from: line 3"]
+
+
 def test_a_table_of_nothing_says_so(table: Table) -> None:
     with pytest.raises(DataError, match="has no row with an emotion of 0 to 6"):
         open_data(table("emotion,pixels,Usage\n"))

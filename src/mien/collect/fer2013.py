@@ -43,7 +43,10 @@ def read(data: Path, options: DataOptions) -> DataSet:
     emotion, pixels, usage = (first_of(names, (name,)) for name in ("emotion", "pixels", "usage"))
     assert emotion is not None
     assert pixels is not None
-    refs, unlabelled, broken = [], [], []
+    refs: list[PhotoRef] = []
+    unlabelled: list[int] = []
+    broken: list[int] = []
+    unnamed: list[int] = []
     for index, (number, cells) in enumerate(lines):
         row = dict(zip(names, cells, strict=False))
         label = _LABELS.get(row[emotion])
@@ -54,11 +57,14 @@ def read(data: Path, options: DataOptions) -> DataSet:
         picture = _pgm(text)
         if picture is None:
             broken.append(number)
-        origin = Origin(f"{data.name}#{index}", label, split_named(row.get(usage, "")) if usage else None)
+        split = split_named(row.get(usage, "")) if usage else None
+        if usage and split is None:
+            unnamed.append(number)
+        origin = Origin(f"{data.name}#{index}", label, split)
         refs.append(PhotoRef(origin, data=text.encode() if picture is None else picture))
     if not refs:
         raise DataError(f"{data} has no row with an emotion of 0 to 6")
-    return DataSet.of(refs, _notes(data, unlabelled, broken))
+    return DataSet.of(refs, [*_notes(data, unlabelled, broken), *_unnamed(data, unnamed)])
 
 
 def _pgm(text: str) -> bytes | None:
@@ -78,3 +84,10 @@ def _notes(data: Path, unlabelled: Sequence[int], broken: Sequence[int]) -> Iter
     if broken:
         many = counted(len(broken), "row")
         yield f"{many} of {data.name} {'has' if len(broken) == 1 else 'have'} broken pixels: line {listed(broken)}"
+
+
+def _unnamed(data: Path, rows: Sequence[int]) -> Iterator[str]:
+    if rows:
+        many = counted(len(rows), "row")
+        verb = "names" if len(rows) == 1 else "name"
+        yield f"{many} of {data.name} {verb} no split that is known, and will be learnt from: line {listed(rows)}"
