@@ -163,6 +163,7 @@ SETTINGS: Mapping[str, Settings] = MappingProxyType(
             warm_up=2,
             label_smoothing=0.1,
             ema=0.999,
+            mirror=True,
         ),
         "alexnet": Settings(
             architecture="alexnet",
@@ -173,6 +174,7 @@ SETTINGS: Mapping[str, Settings] = MappingProxyType(
             samples=36_000,
             most_epochs=150,
             patience=30,
+            mirror=True,
         ),
         "resnet-small": Settings(
             architecture="resnet-small",
