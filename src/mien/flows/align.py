@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,24 +13,28 @@ from pathlib import Path, PurePosixPath
 from mien import atomic
 from mien.align.places import crop_name, folded
 from mien.align.plan import Plan, Wanted, crops_of, lying, plan
-from mien.align.record import Entry, Record
+from mien.align.record import Record
 from mien.collect import outside
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.embed import ledger
+from mien.flows.filling import (
+    OF_ITS_NAME,
+    SUFFIXES,
+    claim,
+    finish,
+    missed_before,
+    remove,
+    source_of,
+    stamp_of,
+)
 from mien.images import encode
 from mien.stage import Needs
-from mien.store.placing import Stamp, stamp
+from mien.store.placing import Stamp
 from mien.types import Crop, PhotoRef, Reason, Rejected
 
-SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _MARK = PurePosixPath(".mien/align.json")
-
-OF_ITS_NAME = frozenset(
-    {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
-)
-"""Why a file may not be written where others may: its name, or a thing of another kind that stands in its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,62 +134,24 @@ def _cut(
 def _finish(
     record: Record, source: str, made: Sequence[Crop | Rejected], now: Stamp | None, before: Iterable[str], dst: Path
 ) -> None:
-    """Take away what an earlier run cut and this one did not, and note the photo as done.
-
-    Nothing but a photo without a face is done with for good: what else was rejected may be mended by the user.
-    """
+    """Take away what an earlier run cut and this one did not, and note the photo as done."""
     place = record.entries[source].place
     crops = [crop_name(place, crop.face.index) for crop in made if isinstance(crop, Crop)]
     rejected = [result for result in made if isinstance(result, Rejected)]
     kept = {folded(crop) for crop in crops}
-    for path in (dst / name for name in before if folded(name) not in kept):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(f"{path} could not be removed, which no photo gives any more: {error.strerror}") from error
-    final = all(result.reason is Reason.NO_FACE for result in rejected)
-    missed = (rejected[0].stage, rejected[0].detail) if rejected and final else None
-    record.done(source, now if final else None, crops, missed)
-
-
-def missed_before(ref: PhotoRef, entry: Entry) -> list[Rejected]:
-    """What an earlier run said of a photo without a face."""
-    return [Rejected(ref.origin, entry.missed[0], Reason.NO_FACE, entry.missed[1])] if entry.missed else []
+    remove(dst / name for name in before if folded(name) not in kept)
+    finish(record, source, now, crops, rejected)
 
 
 def _claim(dst: Path, chain: Chain, form: str) -> None:
     """Mark the folder with how its crops are cut, so that a later run does not mix two kinds."""
-    ours = {**chain.as_json(), "format": form}
-    mark = dst / _MARK
-    if mark.exists():
-        try:
-            theirs = json.loads(mark.read_bytes())
-        except ValueError:
-            theirs = None
-        if theirs != json.loads(json.dumps(ours)):
-            raise DataError(f"{dst} holds crops that were cut in another way: choose another folder, or empty this one")
-    else:
-        atomic.write(mark, json.dumps(ours, indent=1).encode())
-
-
-def source_of(src: Path, root: Path, ref: PhotoRef) -> str:
-    """What the record knows a photo by: where it lies, however the folder was named."""
-    path = ref.path or Path(ref.key)
-    return str(root / path.relative_to(src) if path.is_relative_to(src) else path.resolve())
+    claim(dst / _MARK, {**chain.as_json(), "format": form}, f"{dst} holds crops that were cut in another way")
 
 
 def _place(src: Path, ref: PhotoRef, suffix: str) -> str:
     path = ref.path or Path(ref.key)
     below = path.relative_to(src) if path.is_relative_to(src) else Path(path.name)
     return below.with_suffix(suffix).as_posix()
-
-
-def stamp_of(ref: PhotoRef) -> Stamp | None:
-    """What a photo is at this moment; None where it has no file, or none that can be looked at."""
-    try:
-        return stamp(ref.path) if ref.path else None
-    except (OSError, ValueError):
-        return None
 
 
 def _lying(dst: Path, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,10 +21,19 @@ from mien.augment.stage import Varied, Vary
 from mien.collect import outside
 from mien.config import settings
 from mien.errors import DataError
-from mien.flows.align import OF_ITS_NAME, SUFFIXES, missed_before, source_of, stamp_of
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.embed import ledger
+from mien.flows.filling import (
+    OF_ITS_NAME,
+    SUFFIXES,
+    claim,
+    finish,
+    missed_before,
+    remove,
+    source_of,
+    stamp_of,
+)
 from mien.flows.whole import Entire
 from mien.images import Decode, contact_sheet, encode
 from mien.stage import AnyStage, Needs
@@ -244,21 +252,12 @@ def _finish(
     before: Iterable[str],
     out: Out,
 ) -> None:
-    """Take away what an earlier run made and this one did not, and note the photo as done.
-
-    Nothing but a photo without a face is done with for good: what else was rejected may be mended by the user.
-    """
+    """Take away what an earlier run made and this one did not, and note the photo as done."""
     rejected = [it for it in made if isinstance(it, Rejected)]
     places = [it.place for it in made if isinstance(it, Saved)]
     kept = {folded(place) for place in places}
-    for path in (out.path(place, number) for place in before if folded(place) not in kept for number in out.numbers):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise DataError(f"{path} could not be removed, which no photo gives any more: {error.strerror}") from error
-    final = all(it.reason is Reason.NO_FACE for it in rejected)
-    missed = (rejected[0].stage, rejected[0].detail) if rejected and final else None
-    record.done(source, photo.stamp if final else None, places, missed)
+    remove(out.path(place, number) for place in before if folded(place) not in kept for number in out.numbers)
+    finish(record, source, photo.stamp, places, rejected)
 
 
 def _claim(dst: Path, chain: Chain, options: AugmentOptions) -> None:
@@ -274,16 +273,7 @@ def _claim(dst: Path, chain: Chain, options: AugmentOptions) -> None:
         "faces": chain.faces,
         "chain": chain.as_json() if chain.faces == "find" else None,
     }
-    mark, text = dst / MARK, json.dumps(ours, indent=1)
-    if not mark.exists():
-        atomic.write(mark, text.encode())
-        return
-    try:
-        theirs = json.loads(mark.read_bytes())
-    except ValueError:
-        theirs = None
-    if theirs != json.loads(text):
-        raise DataError(f"{dst} holds variants that were made in another way: choose another folder, or empty this one")
+    claim(dst / MARK, ours, f"{dst} holds variants that were made in another way")
 
 
 def _below(src: Path, ref: PhotoRef) -> PurePosixPath:
