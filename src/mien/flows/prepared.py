@@ -9,7 +9,7 @@ from mien.config import settings
 from mien.detect.stage import Detect
 from mien.errors import WeightsError
 from mien.flows.chain import Chain
-from mien.images import Decode
+from mien.images import Decode, ImageError, read, read_header
 from mien.types import Faces, Photo, PhotoRef
 
 _LOOKED_AT = 6
@@ -21,19 +21,17 @@ _FILLS = 0.55  # of the picture's shorter side; a face that was cut out takes up
 
 def warning(chain: Chain, refs: Sequence[PhotoRef]) -> str | None:
     """A bundle's chain and the pictures that it is given -> a sentence, where these look prepared otherwise."""
-    decoded = Decode(_SIDE, settings().max_megapixels)(list(islice(refs, _LOOKED_AT)))
-    photos = [photo for photo in decoded if isinstance(photo, Photo)]
+    few = [(ref, side) for ref in islice(refs, _LOOKED_AT) if (side := _longer(ref)) is not None]
     if chain.faces == "cut":
-        whole = [photo for photo in photos if _longer(photo) > _TINY and _is_small_in(photo, chain.detector)]
-        if photos and 2 * len(whole) > len(photos):
+        whole = [ref for ref, side in few if side > _TINY and _is_small(ref, chain.detector)]
+        if few and 2 * len(whole) > len(few):
             return (
                 "these look like whole photos, and the bundle was trained on faces already cut:"
                 " its answers may be wrong; give --faces find, or cut the faces with 'mien align' first"
             )
         return None
-    small = [photo for photo in photos if _longer(photo) <= _SMALL]
-    cut = [photo for photo in small if _longer(photo) <= _TINY or _face(photo, chain.detector) is None]
-    if photos and 2 * len(cut) > len(photos):
+    cut = [ref for ref, side in few if side <= _TINY or (side <= _SMALL and _face(ref, chain.detector) is None)]
+    if few and 2 * len(cut) > len(few):
         return (
             "these look like faces already cut, and the bundle was trained to find them in photos:"
             " its answers may be wrong; give --faces cut to take the pictures as they are"
@@ -41,22 +39,29 @@ def warning(chain: Chain, refs: Sequence[PhotoRef]) -> str | None:
     return None
 
 
-def _longer(photo: Photo) -> int:
-    return max(photo.width, photo.height)
-
-
-def _face(photo: Photo, detector: str) -> Faces | None:
+def _longer(ref: PhotoRef) -> int | None:
+    """The longer side by the picture's header, since most pictures need no second look; None where there is none."""
     try:
-        found = next(iter(Detect(detector, "largest", 12)([photo])))
+        header = read_header(read(ref, settings().max_megapixels))
+    except ImageError:
+        return None
+    return max(header.width, header.height)
+
+
+def _face(ref: PhotoRef, detector: str) -> Faces | None:
+    """The main face of a picture, where there is one."""
+    photo = next(iter(Decode(_SIDE, settings().max_megapixels)([ref])))
+    try:
+        found = next(iter(Detect(detector, "largest", 12)([photo]))) if isinstance(photo, Photo) else None
     except WeightsError:  # faces already cut need no detector: a look at them must not ask for one
         return None
     return found if isinstance(found, Faces) else None
 
 
-def _is_small_in(photo: Photo, detector: str) -> bool:
+def _is_small(ref: PhotoRef, detector: str) -> bool:
     """Whether the main face takes up only a small part of the picture."""
-    found = _face(photo, detector)
+    found = _face(ref, detector)
     if found is None:
         return False
     x1, y1, x2, y2 = found.boxes[0]
-    return bool(max(x2 - x1, y2 - y1) < _FILLS * min(photo.width, photo.height))
+    return bool(max(x2 - x1, y2 - y1) < _FILLS * min(found.photo.width, found.photo.height))
