@@ -75,16 +75,20 @@ class TrainOptions:
 class Recipe:
     """A recipe with all that the user said: the chain whose end it takes, and how it learns.
 
-    fit, options: the function of the table of recipes, and what it takes. settings: those of a network. tree: over the
-    labels, where they are to be told apart step by step.
+    fit, options: the function of the table of recipes, and what it takes. tree: over the labels, where they are to be
+    told apart step by step.
     """
 
     name: str
     chain: Chain
     fit: Callable[..., Fit]
     options: Any
-    settings: Settings | None = None
     tree: Tree | None = None
+
+    @property
+    def settings(self) -> Settings | None:
+        """How its network is trained; None where it trains none."""
+        return getattr(self.options, "settings", None)
 
     @property
     def weights(self) -> int:
@@ -132,7 +136,7 @@ def ready(options: TrainOptions, faces: FaceOptions, drive: Drive, name: str = "
     if options.recipe in NETWORKS:
         chosen = _settings(options, faces)
         network = _network(chosen, options, drive, name)
-        recipe = Recipe(options.recipe, _chain(chosen, faces), fit, network, chosen, tree)
+        recipe = Recipe(options.recipe, _chain(chosen, faces), fit, network, tree)
         return recipe if options.minutes is None else recipe.within(options.minutes)
     if given := options.of_networks:
         raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
@@ -141,7 +145,7 @@ def ready(options: TrainOptions, faces: FaceOptions, drive: Drive, name: str = "
     if faces.embedder in models.CARDS and models.card(faces.embedder).layout:
         raise DataError(f"embedder {faces.embedder!r} gives an inner layer, not a face's vector: use --recipe finetune")
     way = chain(faces.detector, faces.embedder, faces.faces, min_face=faces.min_face)
-    return Recipe(options.recipe, way, fit, HeadOptions(options.seed, options.false_accept_rate), tree=tree)
+    return Recipe(options.recipe, way, fit, HeadOptions(options.seed, options.false_accept_rate), tree)
 
 
 def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:

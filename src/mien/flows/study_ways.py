@@ -124,7 +124,7 @@ def _fixed(way: Way, variants: int) -> Way:
     assert way.recipe.settings is not None
     settings = replace(way.recipe.settings, variants=variants)
     options = replace(way.recipe.options, settings=settings)
-    return replace(way, recipe=replace(way.recipe, settings=settings, options=options))
+    return replace(way, recipe=replace(way.recipe, options=options))
 
 
 def _sizes(asked: _Asked) -> list[Way]:
