@@ -219,6 +219,13 @@ def test_official_test_photos_and_strangers_have_no_part_in_the_choice(home: Pat
     assert "4 photos of other splits than train: left alone, to measure the chosen one on" in done.notes
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_label_that_is_one_group_is_said_to_go_untested(home: Path) -> None:
+    grouped = [replace(ref, origin=replace(ref.origin, group="burst")) for ref in photos("cy", 10)]
+    done = studied(data=DataSet.of([*TWO.refs, *grouped], []))
+    assert any(note.startswith("no photo of cy was tested") for note in done.notes)
+
+
 def test_photos_of_one_group_are_tested_together(home: Path) -> None:
     refs = [
         replace(ref, origin=replace(ref.origin, group=f"{ref.origin.label}{i % 5}")) for i, ref in enumerate(TWO.refs)

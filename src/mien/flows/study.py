@@ -23,7 +23,7 @@ from mien.flows.study_memory import Memory
 from mien.flows.study_ways import StudyOptions, Way, ways
 from mien.flows.trying import attempt
 from mien.types import Rejected
-from mien.words import counted
+from mien.words import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def study(
         remembered = memory.taken
     measured = [measure(way.name, trials[way.name], photos.y, photos.units) for way in varied]
     comparisons = compare(trials, photos.y, photos.units)
-    notes = list(photos.notes)
+    notes = [*photos.notes, *_untested(photos, options)]
     if remembered:
         notes.append(
             f"{counted(remembered, 'training')} finished by an earlier run: taken from there, with their times"
@@ -82,6 +82,14 @@ def study(
         notes=notes,
         seconds=time.perf_counter() - start,
     )
+
+
+def _untested(photos: Subjects, options: StudyOptions) -> list[str]:
+    """What a person should know of labels that the figures say nothing of."""
+    tested = {int(j) for _, _, rows in photos.tests(options.folds) for j in photos.y[rows]}
+    missed = [label for j, label in enumerate(photos.labels) if j not in tested]
+    why = "they are few, or belong together; with --folds 5 more is tested"
+    return [f"no photo of {listed(missed)} was tested: {why}"] if missed else []
 
 
 def _run(
