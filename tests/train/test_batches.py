@@ -49,7 +49,7 @@ def test_rows_are_varied_under_their_seeds(colour: bool) -> None:
         seen.append((tuple(batch.shape), list(seeds)))
         return batch + 1
 
-    batches = list(Batches(task, WHERE, augment).varied([(NUMBERS, [1, 2, 3, 4]), (NUMBERS[:2], [7, 8])]))
+    batches = list(Batches(task, WHERE).varied([(NUMBERS, [1, 2, 3, 4]), (NUMBERS[:2], [7, 8])], augment))
     channels = 3 if colour else 1
     assert seen == [((4, channels, 12, 12), [1, 2, 3, 4]), ((2, channels, 12, 12), [7, 8])]
     x, y = batches[0]
@@ -58,10 +58,7 @@ def test_rows_are_varied_under_their_seeds(colour: bool) -> None:
 
 
 def test_stop_rows_are_never_varied() -> None:
-    def augment(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        raise AssertionError
-
     task = rows()
-    batches = list(Batches(task, WHERE, augment).plain(task.stop, 16))
+    batches = list(Batches(task, WHERE).plain(task.stop, 16))
     assert [len(y) for _, y in batches] == [16, 16, 8]
     assert torch.equal(torch.cat([x for x, _ in batches]), tensor(task.inputs, task.stop).float())

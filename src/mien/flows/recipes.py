@@ -23,6 +23,7 @@ from mien.train.settings import SETTINGS, Balance, Settings
 from mien.train.tree import Tree, open_tree
 
 if TYPE_CHECKING:
+    from mien.augment.policy import Policy
     from mien.train.architecture import Architecture
     from mien.train.fit import Fit
 
@@ -159,6 +160,7 @@ def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:
         "size": faces.size,
         "grey": faces.grey,
         "policy": options.policy,
+        "calm": None if options.policy is None else 0.0,  # who names the variants means all epochs
         "learning_rate": options.learning_rate,
         "balance": options.balance,
         "most_epochs": options.epochs,
@@ -190,12 +192,8 @@ def _network(chosen: Settings, options: TrainOptions, drive: Drive, name: str) -
     from mien.train.job import Run
     from mien.train.network import NetworkOptions
 
-    augment = described = None
-    if chosen.inputs == "crops" and chosen.policy != "none":
-        from mien.augment.policy import policy
-
-        chosen_policy = policy(chosen.policy)
-        augment, described = chosen_policy.apply, repr(chosen_policy)
+    policies = [_policy(chosen.policy, chosen), _policy(chosen.calm_policy, chosen) if chosen.calm else None]
+    augment, calm = (None if policy is None else policy.apply for policy in policies)
     home = settings().home / "training"
     sweep(home)
     run = Run(
@@ -204,6 +202,15 @@ def _network(chosen: Settings, options: TrainOptions, drive: Drive, name: str) -
         folder=home / safe_name(name),
         watch=drive.watch,
         augment=augment,
-        described=described or "",
+        calm=calm,
+        described=" then ".join(repr(policy) for policy in policies if policy is not None),
     )
     return NetworkOptions(chosen, options.seed, options.false_accept_rate, run)
+
+
+def _policy(name: str, chosen: Settings) -> Policy | None:
+    if chosen.inputs != "crops" or name == "none":
+        return None
+    from mien.augment.policy import policy
+
+    return policy(name)

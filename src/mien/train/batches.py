@@ -15,17 +15,18 @@ from mien.types import Ints
 class Batches:
     """The rows of a training as batches (crops or vectors, classes) on the device."""
 
-    def __init__(self, rows: Rows, where: Place, augment: Augment | None) -> None:
+    def __init__(self, rows: Rows, where: Place) -> None:
         self._rows = rows
         self._where = where
-        self._augment = augment
 
-    def varied(self, drawn: Iterable[tuple[Ints, Sequence[int]]]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def varied(
+        self, drawn: Iterable[tuple[Ints, Sequence[int]]], augment: Augment | None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Row numbers and a seed each -> batches to learn from, each row varied under its seed."""
         for numbers, seeds in drawn:
             batch = self._where.put(tensor(self._rows.inputs, numbers))
-            if self._augment is not None:
-                batch = self._augment(batch.contiguous(), seeds)
+            if augment is not None:
+                batch = augment(batch.contiguous(), seeds)
             yield self._where.lay(batch), self._classes(numbers)
 
     def plain(self, numbers: Ints, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

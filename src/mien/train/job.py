@@ -94,8 +94,8 @@ class Run:
     """What does not belong to the settings: where and on how many cores, who watches, and the seed.
 
     folder: for a checkpoint and, in one of their own, TensorBoard's events (None: neither). described: what else
-    decides the outcome and cannot be seen in the rows, the settings or the module (which policy `augment` is), so that
-    a checkpoint made with another is not taken up. minutes: training ends with the epoch in which they are over; what
+    decides the outcome and cannot be seen in the rows, the settings or the module (which policies `augment` and `calm`,
+    that of the last epochs, are), so that a checkpoint made with another is not taken up. minutes: training ends with the epoch in which they are over; what
     an earlier call spent before it was killed counts. save_seconds: no checkpoint is written sooner after the last, and
     of a large network later (0: after every epoch).
     """
@@ -105,6 +105,7 @@ class Run:
     folder: Path | None = None
     watch: Callable[[Progress], None] | None = None
     augment: Augment | None = None
+    calm: Augment | None = None
     described: str = ""
     minutes: float | None = None
     save_seconds: float = 5.0

@@ -31,7 +31,8 @@ class Settings:
     architecture: its name. inputs, size, grey: what it sees, crops of `size` pixels or vectors (`size` 0).
     embedder: what makes the vectors, where the user does not say.
     policy: the name of the variants that crops are seen in. variants: so many fixed ones of each row, or None: new ones
-    in every epoch. samples: how many rows to see in all, repeats counted. most_epochs: never more epochs than this.
+    in every epoch. calm: the last share of the epochs, in which crops are seen in the milder `calm_policy`, so that the
+    network ends on pictures like those that it will be asked about. samples: how many rows to see in all, repeats counted. most_epochs: never more epochs than this.
     batch: rows a step; with little data fewer. learning_rate: at that batch. weight_decay: on matrices and filters, not
     on biases and norms. warm_up: epochs in which the learning rate rises. ema: how slowly the averaged weights follow
     (0: no average). clip: the longest gradient (0: any). mirror: answers are the mean over a crop and its mirror image.
@@ -49,6 +50,8 @@ class Settings:
     grey: bool = False
     policy: str = "none"
     variants: int | None = None
+    calm: float = 0.0
+    calm_policy: str = "none"
     samples: int
     most_epochs: int
     batch: int = 128
@@ -79,7 +82,7 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0) or (name == "learning_rate" and value == 0):
                 raise DataError(f"{_words(name)} is {value}: give a number above 0")
-        for name in ("momentum", "label_smoothing", "ema"):
+        for name in ("momentum", "label_smoothing", "ema", "calm"):
             if not 0 <= getattr(self, name) < 1:
                 raise DataError(f"{_words(name)} is {getattr(self, name)}: give a number from 0 up to, but not, 1")
 
@@ -90,6 +93,11 @@ class Settings:
     def epochs(self, n: int) -> int:
         """How many epochs `n` rows are trained for."""
         return min(self.most_epochs, math.ceil(self.samples / max(self.rows_of(n), 1)))
+
+    def calm_from(self, n: int) -> int:
+        """The first epoch (from 0) in which `n` rows are seen calmly; the number of epochs where none is."""
+        epochs = self.epochs(n)
+        return epochs - round(epochs * self.calm)
 
     def batch_of(self, n: int) -> int:
         """How many rows a step takes of `n`: a power of two where the data is too small for the whole batch."""
@@ -120,7 +128,11 @@ class Settings:
 
 
 def _words(name: str) -> str:
-    return {"ema": "the averaging of weights", "samples": "the number of rows to see"}.get(
+    return {
+        "ema": "the averaging of weights",
+        "samples": "the number of rows to see",
+        "calm": "the share of calm epochs",
+    }.get(
         name, f"the {name.replace('_', ' ')}"
     )
 
@@ -181,10 +193,12 @@ SETTINGS: Mapping[str, Settings] = MappingProxyType(
             size=48,
             grey=True,
             policy="expression",
+            calm=0.15,
+            calm_policy="gentle",
             learning_rate=0.1,
             nesterov=True,
             weight_decay=5e-4,
-            samples=1_000_000,
+            samples=1_400_000,
             most_epochs=120,
             schedule="cosine",
             warm_up=2,

@@ -45,7 +45,8 @@ class Training:
         self._parameters = [p for p in self._module.parameters() if p.requires_grad]
         self._optimiser = optimiser(self._module, settings)
         self._average = Average(self._module, settings.ema) if settings.ema else None
-        self._batches = Batches(rows, where, run.augment)
+        self._batches = Batches(rows, where)
+        self._augment, self._calm, self._calm_from = run.augment, run.calm, settings.calm_from(n)
         self._weights = self._class_weights(rows.train) if settings.balance == "weights" else None
         self.meter = Meter(run.watch, self.epochs, self._per_epoch)
 
@@ -120,7 +121,9 @@ class Training:
         torch.manual_seed(epoch_seed(self._seed, self.done))
         self._module.train()
         steps, skipped, now = self.epochs * self._per_epoch, 0, 0.0
-        for k, (x, y) in enumerate(self._batches.varied(self._drawn(self.done)), self.done * self._per_epoch):
+        augment = self._augment if self.done < self._calm_from else self._calm
+        batches = self._batches.varied(self._drawn(self.done), augment)
+        for k, (x, y) in enumerate(batches, self.done * self._per_epoch):
             now = rate(self._settings, self._top, k, steps, self._per_epoch)
             for group in self._optimiser.param_groups:
                 group["lr"] = now
