@@ -16,11 +16,13 @@ class Settings:
     home: folder of the cache (`MIEN_HOME`, else the platform's cache folder).
     commercial: weights without a commercial licence are refused (`MIEN_LICENCE=commercial`).
     max_megapixels: photos above are refused before decoding (`MIEN_MAX_MEGAPIXELS`).
+    traits: the built-in ones that may be used: "all", "none", or names with commas between (`MIEN_TRAITS`).
     """
 
     home: Path
     commercial: bool = False
     max_megapixels: float = 100.0
+    traits: str = "all"
 
 
 def settings() -> Settings:
@@ -32,7 +34,8 @@ def settings() -> Settings:
     licence = os.environ.get("MIEN_LICENCE", "any").strip().lower()
     if licence not in ("any", "commercial"):
         raise DataError(f"MIEN_LICENCE is {licence!r}: use 'commercial' or 'any'")
-    return Settings(home=_home(), commercial=licence == "commercial", max_megapixels=_megapixels())
+    traits = os.environ.get("MIEN_TRAITS", "all").strip()
+    return Settings(_home(), commercial=licence == "commercial", max_megapixels=_megapixels(), traits=traits)
 
 
 def _home() -> Path:

@@ -173,7 +173,8 @@ class Embedding:
 class Prediction:
     """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most.
 
-    `label` is the best one, or `UNKNOWN` where `familiarity` lies below the bundle's threshold.
+    `label` is the best one, or `UNKNOWN` where `familiarity` lies below the bundle's threshold, or `UNCERTAIN` where
+    the best one's probability is too low for an answer.
     """
 
     origin: Origin
@@ -188,6 +189,7 @@ class Prediction:
 
 
 UNKNOWN = "unknown"
+UNCERTAIN = "uncertain"
 
 
 @dataclass(frozen=True, slots=True)

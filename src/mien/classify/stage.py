@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,36 @@ import numpy.typing as npt
 
 from mien.models.head import Scorer
 from mien.stage import Needs
-from mien.types import UNKNOWN, Crop, Embedding, Prediction
+from mien.types import UNCERTAIN, UNKNOWN, Crop, Embedding, Prediction
 
 TOP = 10
 """A prediction holds so many labels at most: all of a thousand for each of ten thousand faces would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Whom nothing is to be said about: faces whose likeliest label by another head is among `labels`."""
+
+    head: Scorer
+    labels: frozenset[str]
+
+    def covers(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Inputs (n, ...), as the head takes them -> whether each is such a face (n,)."""
+        likeliest = self.head.answer(inputs)[0].argmax(axis=1)
+        return np.array([self.head.labels[i] in self.labels for i in likeliest], dtype=bool)
+
+
+@dataclass(frozen=True, slots=True)
 class Classify:
     """Embedding or Crop -> Prediction: the best label, or `UNKNOWN` below the head's threshold of familiarity.
 
-    The batches are small, so that the first answers are there before many faces are.
+    The label is `UNCERTAIN` where the head is not certain, and for faces that `silence` covers. The batches are small,
+    so that the first answers are there before many faces are.
     """
 
     head: Scorer
     batch_size: int = 8
+    silence: Silence | None = None
 
     @property
     def name(self) -> str:
@@ -43,9 +58,12 @@ class Classify:
         """
         if not batch:
             return
-        probabilities, familiarity = self.head.answer(stacked(batch))
-        for item, row, familiar in zip(batch, probabilities, familiarity, strict=True):
-            yield predicted(item, self.head, row, float(familiar))
+        inputs = stacked(batch)
+        probabilities, familiarity = self.head.answer(inputs)
+        silent = np.zeros(len(batch), dtype=bool) if self.silence is None else self.silence.covers(inputs)
+        for item, row, familiar, covered in zip(batch, probabilities, familiarity, silent, strict=True):
+            made = predicted(item, self.head, row, float(familiar))
+            yield replace(made, label=UNCERTAIN) if covered else made
 
 
 def stacked(items: Sequence[Embedding | Crop]) -> npt.NDArray[Any]:
@@ -62,5 +80,9 @@ def predicted(
     """
     best = np.argsort(-probabilities, kind="stable")[:TOP]
     top = tuple((head.labels[i], float(probabilities[i])) for i in best)
-    label = top[0][0] if familiarity >= head.threshold else UNKNOWN
+    label, probability = top[0]
+    if familiarity < head.threshold:
+        label = UNKNOWN
+    elif probability < head.certain:
+        label = UNCERTAIN
     return Prediction(item.origin, item.face, label, top, familiarity)

@@ -65,6 +65,10 @@ def _text(found: Evaluation) -> str:
         f"accuracy      {share(found.accuracy.value)}   with the rejected as errors {share(found.accuracy_all.value)}",
         f"macro-F1      {share(found.macro_f1.value)}   calibration error {share(found.ece)}",
     ]
+    if found.uncertain.right:
+        lines.append(
+            f"where certain {share(found.accuracy_certain.value)}   uncertain of {share(found.uncertain.value)}"
+        )
     unknown = found.unknown.as_json()
     if unknown["threshold"] is not None and unknown["known"]:
         lines.append(f"known named   {share(unknown['known_named'])}   rightly, and not called unknown")

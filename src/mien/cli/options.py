@@ -35,7 +35,12 @@ Labels: TypeAlias = Annotated[Path | None, typer.Option("--labels", help="CSV th
 Data: TypeAlias = Annotated[
     Path, typer.Argument(help="Folder of label folders, CSV, Parquet, fer2013.csv, or a folder with metadata.csv.")
 ]
-BundleArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="BUNDLE", help="What 'mien train' left.")]
+BundleArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="What 'mien train' left, or a built-in trait: see 'mien models list'.")
+]
+Traits: TypeAlias = Annotated[
+    str | None, typer.Option("--traits", help="all, none, or names with commas between, such as mask,glasses.")
+]
 Photos: TypeAlias = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Photos, or folders of photos.")]
 
 

@@ -32,7 +32,9 @@ class EmbedderFactory(Protocol):
 
 
 _ONNX = "mien.embed.network:Network"
+_NAMES = ("dlib-resnet", "dlib-resnet-int8", "dlib-resnet-block", "traits", "expression-features")
+_MORE = ("sface", "arcface", "mobilefacenet")
 EMBEDDERS: Registry[EmbedderFactory] = Registry(
     "embedder",
-    dict.fromkeys(("dlib-resnet", "dlib-resnet-int8", "dlib-resnet-block", "sface", "arcface", "mobilefacenet"), _ONNX),
+    dict.fromkeys((*_NAMES, *_MORE), _ONNX),
 )

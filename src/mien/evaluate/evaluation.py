@@ -62,7 +62,8 @@ class Evaluation:
     rejected: photos of any kind without a result; rejections: each with its reason.
     accuracy: best answer right, whatever the threshold, over known photos with a result; accuracy_all: over all known
     photos, so that a missed face is an error. macro_f1: mean F1 of the labels that occur among the known photos with
-    a result. ece: expected calibration error over the same, from `bins`.
+    a result. uncertain: share of known photos with a result that was given no answer; accuracy_certain: best answer
+    right, of the others. ece: expected calibration error over the same, from `bins`.
     mistakes: the most confident first.
     """
 
@@ -74,6 +75,8 @@ class Evaluation:
     accuracy: Share
     accuracy_all: Share
     macro_f1: Sampled
+    uncertain: Share
+    accuracy_certain: Share
     ece: float | None
     bins: tuple[Bin, ...]
     per_class: dict[str, ClassScore]
@@ -106,6 +109,9 @@ class Evaluation:
             "accuracy_all_interval": self.accuracy_all.interval,
             "macro_f1": self.macro_f1.value,
             "macro_f1_interval": self.macro_f1.interval,
+            "uncertain": self.uncertain.value,
+            "accuracy_certain": self.accuracy_certain.value,
+            "accuracy_certain_interval": self.accuracy_certain.interval,
             "ece": self.ece,
             "per_class": {
                 label: {

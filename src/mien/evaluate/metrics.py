@@ -14,7 +14,7 @@ from mien.evaluate.calibration import calibration_error, reliability
 from mien.evaluate.evaluation import ClassScore, Confusion, Evaluation, Mistake, Sampled
 from mien.evaluate.intervals import Share, alike, bootstrap
 from mien.evaluate.strangers import open_set
-from mien.types import UNKNOWN, Ints, Origin, Prediction, Rejected
+from mien.types import UNCERTAIN, UNKNOWN, Ints, Origin, Prediction, Rejected
 
 _SEED = 0  # the bootstrap's: the same predictions give the same interval
 
@@ -37,6 +37,7 @@ def evaluate(
     index = {label: i for i, label in enumerate(known_labels)}
     matrix = _confusion(known, index)
     right = np.array([a.label == a.truth for a in known], dtype=bool)
+    certain = np.array([a.certain for a in known], dtype=bool)
     bins = reliability(np.array([a.probability for a in known], dtype=np.float64), right)
     lost = [r for r in sorted_out.rejected if r.origin.label in index]
     missed = Counter(r.origin.label or "" for r in lost)
@@ -53,6 +54,10 @@ def evaluate(
         accuracy=Share(hits, faces, together[0]),
         accuracy_all=Share(hits, n, together[1]),
         macro_f1=_macro_f1(matrix, known, index, units[:faces]),
+        uncertain=Share(int((~certain).sum()), faces, alike(~certain, units[:faces])),
+        accuracy_certain=Share(
+            int(right[certain].sum()), int(certain.sum()), alike(right[certain], units[:faces][certain])
+        ),
         ece=calibration_error(bins),
         bins=bins,
         per_class=_per_class(known_labels, matrix, missed),
@@ -72,6 +77,7 @@ class _Answer:
     label: str
     probability: float
     familiarity: float
+    certain: bool
 
 
 @dataclass(slots=True)
@@ -115,7 +121,8 @@ def _answer(prediction: Prediction) -> _Answer:
     label, probability = prediction.top[0]
     sure = probability if isfinite(probability) else 0.0
     origin = prediction.origin
-    return _Answer(prediction.key, origin.label, origin.group, label, sure, prediction.familiarity)
+    certain = prediction.label != UNCERTAIN
+    return _Answer(prediction.key, origin.label, origin.group, label, sure, prediction.familiarity, certain)
 
 
 def grouped_by_label(origins: Iterable[Origin]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from mien.embed import EMBEDDERS
 from mien.embed.stage import Embed
 from mien.errors import BundleError, DataError
 from mien.fields import read
+from mien.flows.ways import Together, Way
 from mien.images.stage import Decode
 from mien.stage import AnyStage
 
@@ -30,6 +31,9 @@ _DETECTION_SIDE = 1000
 PIXELS = "none"
 """The embedder of a chain that ends with the crop, whose pixels are the numbers."""
 
+JOINED = "+"
+"""Between the names of embedders whose vectors are one, such as `dlib-resnet+traits`."""
+
 # What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
 _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 
@@ -38,9 +42,10 @@ _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 class Chain:
     """Photo -> vectors: everything that decides the numbers.
 
-    embedder: its name, or `PIXELS` where a network looks at the crop itself. faces: "find" looks for faces, "cut" takes
-    each picture as a face already cut. which: the main face of a photo, or all of them. min_face: side of the smallest
-    face in pixels of the photo.
+    embedder: its name, or `PIXELS` where a network looks at the crop itself; of several, whose vectors stand one after
+    the other, the names with `JOINED` between: they see the same view, the first at its size and each other at its own.
+    faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
+    all of them. min_face: side of the smallest face in pixels of the photo.
     """
 
     view: View
@@ -51,6 +56,11 @@ class Chain:
     min_face: int = 20
     mirror: bool = True
     normalise: bool = True
+
+    @property
+    def embedders(self) -> tuple[str, ...]:
+        """The names of its networks: one, or several whose vectors are joined; none where it ends with the crop."""
+        return () if self.embedder == PIXELS else tuple(self.embedder.split(JOINED))
 
     def taking(self, faces: str) -> Chain:
         """The same for pictures that are prepared otherwise: faces to be found, or already cut.
@@ -82,7 +92,15 @@ class Chain:
         """The stages PhotoRef -> Embedding, or Crop where there is no embedder."""
         if self.embedder == PIXELS:
             return self.cutting()
+        if len(self.embedders) > 1:
+            return [*self.detecting(), Together(tuple(self._ways()))]
         return [*self.cutting(), Embed(self.embedder, self.mirror, self.normalise)]
+
+    def _ways(self) -> Iterator[Way]:
+        """Each network with the crop that it takes."""
+        for i, name in enumerate(self.embedders):
+            size = EMBEDDERS.load(name)(name).size if i else self.view.size
+            yield Way(replace(self.view, size=size), Embed(name, self.mirror, self.normalise))
 
     def weights(self) -> dict[str, str]:
         """The weights that it stands on: name -> identity.
@@ -91,7 +109,7 @@ class Chain:
             WeightsError: some are not on this machine.
         """
         found = [self.detector] if self.faces == "find" else []
-        names = [self.embedder, *found, *self.view.weights]
+        names = [*self.embedders, *found, *self.view.weights]
         return {name: models.identity(name) for name in names if name in models.CARDS}
 
     def ready(self) -> None:
@@ -151,8 +169,7 @@ def chain(
         DataError: another word that has no meaning.
     """
     embedder = "dlib-resnet" if embedder == "auto" else embedder
-    EMBEDDERS.load(embedder)
-    inner = embedder in models.CARDS and models.card(embedder).layout is not None
+    inner = _inner(embedder)
     return Chain(
         view=_view(embedder, faces),
         detector=resolve(detector),
@@ -163,6 +180,21 @@ def chain(
         mirror=not inner,
         normalise=not inner,
     )
+
+
+def _inner(embedder: str) -> bool:
+    """Whether an embedder's vectors are the values of an inner layer; refuses names that there are not."""
+    names = embedder.split(JOINED)
+    for name in names:
+        EMBEDDERS.load(name)
+    inner = [name for name in names if name in models.CARDS and models.card(name).layout is not None]
+    if len(names) > 1:
+        views = {_view(name, "find").name for name in names}
+        if inner or len(views) > 1 or len(set(names)) < len(names):
+            raise DataError(
+                f"--embedder {embedder}: these cannot be joined: name different ones that see a face by one view"
+            )
+    return bool(inner)
 
 
 def crop_chain(size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int = 20) -> Chain:
@@ -186,7 +218,8 @@ def _view(embedder: str, faces: str) -> View:
     """How faces are cut for an embedder, or for a network of one's own, at the size that it wants."""
     if faces not in ("find", "cut"):
         raise DataError(f"--faces {faces}: use 'find' or 'cut'")
-    plan = models.card(embedder).input if embedder in models.CARDS else None
+    first = embedder.split(JOINED, maxsplit=1)[0]
+    plan = models.card(first).input if first in models.CARDS else None
     # dlib's view shows the whole face and some hair, by five points whose weights may be used for anything.
     way = view(plan.view if plan else "dlib")
     if faces == "cut":

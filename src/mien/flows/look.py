@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,26 +10,38 @@ from mien import atomic
 from mien.curate.quality import SIDE, Quality, quality
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
+from mien.flows.traits import NO_TRAITS, Trait, Traits
 from mien.images import draw, encode, sharper
 from mien.stage import Needs
-from mien.types import Face, Faces, Origin, PhotoRef, Rejected
+from mien.types import Face, Faces, Origin, PhotoRef, Pixels, Rejected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenFace:
+    """A face, how good its picture is, and its traits by name."""
+
+    face: Face
+    quality: Quality
+    traits: Mapping[str, Trait]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """A photo with faces: its size at full scale, and each face with its quality."""
+    """A photo with faces, and its size at full scale."""
 
     origin: Origin
     width: int
     height: int
-    faces: Sequence[tuple[Face, Quality]]
+    faces: Sequence[SeenFace]
 
     @property
     def key(self) -> str:
         return self.origin.uri
 
 
-def look(refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: Drive) -> Iterator[Seen | Rejected]:
+def look(
+    refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: Drive, traits: Traits = NO_TRAITS
+) -> Iterator[Seen | Rejected]:
     """Photos -> what is seen in them; with `drawings`, an annotated copy of each photo with faces goes there.
 
     Raises:
@@ -37,32 +49,36 @@ def look(refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: D
     """
     chain.ready()
     places = {ref.key: f"{i:04d}-{Path(ref.key).stem}.jpg" for i, ref in enumerate(refs)} if drawings else {}
-    return drive.run([*chain.detecting(), Describe(drawings, places)], refs, len(refs), "photos")
+    return drive.run([*chain.detecting(), Describe(drawings, places, traits)], refs, len(refs), "photos")
 
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """Measures the faces of a photo, and draws them where asked: Faces -> Seen."""
+    """Measures the faces of photos, tells their traits, and draws them where asked: Faces -> Seen."""
 
     drawings: Path | None
     places: dict[str, str]
+    traits: Traits = NO_TRAITS
     name: str = "describe"
-    batch_size: int = 1
+    batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Seen]:
-        for faces in batch:
+        for faces, traits in zip(batch, self.traits(batch), strict=True):
             photo = faces.photo
             found = [faces.face(i) for i in range(len(faces))]
+            seen = [SeenFace(face, _measured(faces, face), each) for face, each in zip(found, traits, strict=True)]
             if self.drawings:
-                pixels, scale = sharper(photo, 1.0)
-                labels = [f"{face.score:.2f}" for face in found]
-                drawn = draw(
-                    pixels, faces.boxes * scale, None if faces.landmarks is None else faces.landmarks * scale, labels
-                )
-                atomic.write(self.drawings / self.places[photo.key], encode(drawn, "jpeg"))
-            seen = [(face, _measured(faces, face)) for face in found]
+                atomic.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
             yield Seen(photo.origin, photo.width, photo.height, seen)
+
+
+def _drawn(faces: Faces, seen: Sequence[SeenFace]) -> Pixels:
+    pixels, scale = sharper(faces.photo, 1.0)
+    labels = [f"{each.face.score:.2f}" for each in seen]
+    traits = [[f"{name}: {trait.label} {trait.score:.2f}" for name, trait in each.traits.items()] for each in seen]
+    landmarks = None if faces.landmarks is None else faces.landmarks * scale
+    return draw(pixels, faces.boxes * scale, landmarks, labels, traits)
 
 
 def _measured(faces: Faces, face: Face) -> Quality:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.classify import Classify
+from mien.classify import Classify, Silence
+from mien.detect import resolve
 from mien.errors import BundleError
 from mien.flows.chain import PIXELS, Chain
 from mien.flows.drive import Drive
 from mien.flows.prepared import warning
+from mien.models import shipped
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
 from mien.run.local import stream
@@ -25,13 +27,20 @@ _COSINE = 1.001  # the largest there is, and what rounding adds
 class Recogniser:
     """A bundle, checked and ready: the chain that it pins and the head that it carries.
 
-    trained_on: whether faces were found or came cut in training; the chain may be told to take others.
+    trained_on: whether faces were found or came cut in training; the chain may be told to take others. silence: of a
+    built-in trait, the faces that it says nothing about.
     """
 
     bundle: bundles.Bundle
     chain: Chain
     head: Head | NetworkHead
     trained_on: str
+    silence: Silence | None = None
+
+    @property
+    def naming(self) -> Classify:
+        """The stage from what the chain gives to a prediction."""
+        return Classify(self.head, silence=self.silence)
 
     def predictions(
         self, refs: Sequence[PhotoRef], drive: Drive, *, every_face: bool = False
@@ -39,7 +48,7 @@ class Recogniser:
         """PhotoRef -> Prediction: of the main face of each photo, or of every face."""
         chain = self.chain.all_faces() if every_face else self.chain
         self.forewarn(refs, drive)
-        yield from stream([Classify(self.head)], drive.inputs(chain, refs), drive.keep_going)
+        yield from stream([self.naming], drive.inputs(chain, refs), drive.keep_going)
 
     def forewarn(self, refs: Sequence[PhotoRef], drive: Drive) -> None:
         """Tell the user where pictures are, or seem to be, prepared otherwise than in training."""
@@ -52,23 +61,69 @@ class Recogniser:
 def recognise(path: Path, faces: str | None = None) -> Recogniser:
     """Open a bundle, and make sure that this machine prepares faces as the one did that trained it.
 
-    faces: "find" or "cut", to have them prepared otherwise than in training.
+    The name of a built-in trait stands for its bundle, where nothing else of that name lies. faces: "find" or "cut", to
+    have them prepared otherwise than in training.
 
     Raises:
-        BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing.
+        BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing, or
+        the trait is turned off.
     """
+    hidden = shipped.bundle(str(path)) is not None
+    if hidden and not path.exists():
+        recogniser = built_in(str(path))
+    elif hidden and not (path / shipped.MANIFEST).exists():
+        raise BundleError(
+            f"{path} lies in this folder and is no bundle, and the built-in trait is not looked for where something of"
+            " its name lies: type this in another folder"
+        )
+    else:
+        recogniser = _opened(path)
+        _compare(recogniser, recogniser.chain.weights())
+    return recogniser if faces is None else replace(recogniser, chain=recogniser.chain.taking(faces))
+
+
+def built_in(name: str) -> Recogniser:
+    """Open the bundle of a trait that comes with mien; its detector is the best that is here.
+
+    Raises:
+        UnknownName: there is no such trait. WeightsError: it is missing, or turned off.
+        BundleError: it is damaged, or its network is another than it was trained with.
+    """
+    shipped.permit(name)
+    found = _opened(shipped.shipped(name).path)
+    chain = replace(found.chain, detector=resolve(found.chain.detector))
+    _compare(found, {each: identity for each, identity in chain.weights().items() if each in chain.embedders})
+    return replace(found, chain=chain, silence=_silence(found))
+
+
+def _silence(found: Recogniser) -> Silence | None:
+    """Whom a built-in trait says nothing about, which it tells by another one's head over the same vectors."""
+    if "silent" not in found.bundle.manifest:
+        return None
+    said = found.bundle.manifest["silent"]
+    other = _opened(shipped.shipped(said["bundle"]).path)
+    if other.chain != found.chain:
+        raise BundleError(f"{found.bundle.path} and {other.bundle.path} do not belong together: reinstall mien")
+    return Silence(other.head, frozenset(said["labels"]))
+
+
+def _opened(path: Path) -> Recogniser:
     bundle = bundles.load(path)
     try:
-        chain, pinned = Chain.from_json(bundle.manifest["chain"]), dict(bundle.manifest["weights"])
-        head = _head(bundle, chain)
+        chain = Chain.from_json(bundle.manifest["chain"])
+        dict(bundle.manifest["weights"])
+        return Recogniser(bundle, chain, _head(bundle, chain), chain.faces)
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}): restore it or train it anew") from error
-    here = chain.weights()
+
+
+def _compare(found: Recogniser, here: Mapping[str, str]) -> None:
+    pinned = dict(found.bundle.manifest["weights"])
     if other := sorted(name for name in here if pinned.get(name) != here[name]):
         raise BundleError(
-            f"{path} was trained with other weights of {', '.join(other)} than this machine has: train it anew"
+            f"{found.bundle.path} was trained with other weights of {', '.join(other)} than this machine has:"
+            " train it anew"
         )
-    return Recogniser(bundle, chain if faces is None else chain.taking(faces), head, chain.faces)
 
 
 def _head(bundle: bundles.Bundle, chain: Chain) -> Head | NetworkHead:

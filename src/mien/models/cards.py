@@ -101,10 +101,13 @@ Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Truncated | P
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What an embedder takes: crops of `view`, `size` pixels square, as (value - mean) * scale in order `colour`."""
+    """What an embedder takes: crops of the view of that name, `size` pixels square.
+
+    Their values are taken as (value - mean) * scale, in the order `colour`.
+    """
 
     size: int
-    view: Literal["dlib", "arcface"]
+    view: str
     colour: Literal["rgb", "bgr"] = "rgb"
     mean: float = 0.0
     scale: float = 1.0
@@ -181,6 +184,8 @@ def _source(table: dict[str, Any]) -> Source:
     match table.pop("kind"):
         case "package":
             return PackageFile(**table)
+        case "shipped":  # beside this module
+            return PackageFile("mien", f"models/shipped/{table.pop('file')}", **table)
         case "inside":
             return Inside(table["package"], tuple(table["distributions"]))
         case "converted":

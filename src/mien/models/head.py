@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mien.types import UNKNOWN, Floats
+from mien.types import UNCERTAIN, UNKNOWN, Floats
 
 KINDS = ("centres", "logistic", "linear-svm")
 """The ways a head can have been fitted, the simplest first; all are linear, so all are applied alike."""
@@ -39,7 +39,8 @@ def softmax(logits: Doubles) -> Doubles:
 class Scorer(Protocol):
     """What names faces, be it a head or a network; it answers with probabilities (n, k) and familiarity (n,).
 
-    Below `threshold` a face's familiarity makes it a stranger.
+    Below `threshold` a face's familiarity makes it a stranger; below `certain` the best label's probability is too low
+    for an answer.
     """
 
     @property
@@ -47,6 +48,9 @@ class Scorer(Protocol):
 
     @property
     def threshold(self) -> float: ...
+
+    @property
+    def certain(self) -> float: ...
 
     def answer(self, inputs: npt.NDArray[Any], /) -> tuple[Floats, Floats]: ...
 
@@ -58,7 +62,8 @@ class Head:
     A vector is brought to length 1; its logits are `weights @ vector + bias`, and its probabilities are the softmax of
     the logits divided by `temperature` (Guo et al. 2017, "On Calibration of Modern Neural Networks"). Its familiarity
     is its cosine to the nearest of `centres`, the mean direction of each class; below `threshold` it is a stranger.
-    `threshold` is -inf where nothing is to be called unknown.
+    `threshold` is -inf where nothing is to be called unknown. Below `certain` the best label's probability is too low
+    for an answer; it is 0 where there always is one.
 
     Shapes: `weights` and `centres` (k, d), `bias` (k,), all float32.
 
@@ -73,6 +78,7 @@ class Head:
     centres: Floats
     temperature: float
     threshold: float
+    certain: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -89,6 +95,7 @@ class Head:
             check_array(name, array, shape)
         check_centres(self.centres)
         check_scale(self.temperature, self.threshold)
+        check_certain(self.certain, self.labels)
 
     @property
     def dimension(self) -> int:
@@ -136,6 +143,7 @@ class Head:
             "labels": list(self.labels),
             "temperature": self.temperature,
             "threshold": self.threshold if math.isfinite(self.threshold) else None,
+            "certain": self.certain,
         }
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -165,6 +173,7 @@ class Head:
             centres=arrays["centres"],
             temperature=number("temperature", json["temperature"]),
             threshold=-math.inf if json["threshold"] is None else number("threshold", json["threshold"]),
+            certain=number("certain", json.get("certain", 0.0)),  # older heads are always sure
         )
 
 
@@ -212,3 +221,11 @@ def check_scale(temperature: float, threshold: float) -> None:
         raise ValueError(f"a head's temperature is a finite number above 0, not {temperature!r}")
     if math.isnan(threshold) or threshold == math.inf:
         raise ValueError(f"a head's threshold is a number or -inf, not {threshold!r}")
+
+
+def check_certain(certain: float, labels: tuple[str, ...]) -> None:
+    """Raise ValueError unless `certain` is a probability from which on a head with these labels may be sure."""
+    if not 0 <= certain <= 1:
+        raise ValueError(f"a head is certain from a probability of 0 to 1 on, not {certain!r}")
+    if certain and UNCERTAIN in labels:
+        raise ValueError(f"a head that may be uncertain cannot have a label {UNCERTAIN!r}")

@@ -74,6 +74,10 @@ class NetworkHead:
     def kind(self) -> str:
         return KIND
 
+    @property
+    def certain(self) -> float:
+        return 0.0
+
     def probabilities(self, inputs: Inputs) -> Floats:
         """Crops or vectors -> calibrated probabilities (n, k), float32; each row sums to 1.
 

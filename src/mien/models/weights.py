@@ -94,7 +94,15 @@ def identity(name: str) -> str:
         UnknownName: there is no such card.
         WeightsError: they are not here, so that it cannot be known.
     """
-    found = card(name)
+    return identity_of(card(name))
+
+
+def identity_of(found: Card) -> str:
+    """What `identity` says of the weights that a card describes.
+
+    Raises:
+        WeightsError: as `identity`.
+    """
     match found.source:
         case Parts(cards):
             return _digest(*(identity(part) for part in cards))

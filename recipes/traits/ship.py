@@ -1,0 +1,96 @@
+"""Trained networks and heads into the files that the package carries; knows no training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mien import __version__, atomic
+from mien.flows.chain import chain
+from mien.models import card, shipped
+from mien.models.cards import Card, PackageFile
+from mien.models.head import Head
+from mien.models.weights import identity_of
+from mien.store import bundle
+
+CARDS = shipped.FOLDER.with_name("cards.toml")
+SILENT = {"gender": {"bundle": "age", "labels": ["0-2"]}}
+"""Trait -> whom it says nothing about: faces whose likeliest label by another trait is one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the bundles say of how they were made.
+
+    date: the day. recipe: the command that makes them. data: what they were trained on, in words. seed: of the
+    training. counts: photos of each label, by trait. measured: the fields of `mien evaluate --json`, by trait.
+    """
+
+    date: str
+    recipe: str
+    data: str
+    seed: int
+    counts: Mapping[str, Mapping[str, int]]
+    measured: Mapping[str, Mapping[str, Any]]
+
+
+def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages: Mapping[str, str]) -> str:
+    """Write a network that is the embedder `trunk`, and the heads on its vectors with a page each, by trait.
+
+    The network takes pixels (n, 3, size, size) and gives vectors (n, dim), as its card says; checksum and size are
+    put down in `cards.toml`, and are returned as the lines that stand there.
+
+    Raises:
+        ValueError: there is no such card, a head is not that of a trait, or it does not take the network's vectors.
+    """
+    for trait, head in heads.items():
+        if trait not in shipped.TRAITS or head.dimension != card(trunk).dim:
+            raise ValueError(f"{trait!r} is no trait, or its head does not take the vectors of {trunk!r}")
+    source = PackageFile("mien", f"models/shipped/{trunk}.onnx", sha256(onnx).hexdigest(), len(onnx))
+    made = replace(card(trunk), source=source)
+    atomic.write(shipped.FOLDER / f"{trunk}.onnx", onnx)
+    for trait, head in heads.items():
+        bundle.save(
+            shipped.FOLDER / f"{trait}.mien",
+            manifest(trait, head, made, facts),
+            head.to_arrays(),
+            {"card.md": pages[trait]},
+        )
+    return _noted(CARDS, source)
+
+
+def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any]:
+    """The `bundle.json` of a trait.
+
+    The detector is left open, for the best that is there where the trait is used, and so no weights are pinned but the
+    network's.
+    """
+    made: dict[str, Any] = {
+        "mien": __version__,
+        "created": facts.date,
+        "recipe": facts.recipe,
+        "labels": list(head.labels),
+        "counts": dict(facts.counts.get(trait, {})),
+        "chain": replace(chain("mtcnn", trunk.name), detector="auto").as_json(),
+        "weights": {trunk.name: identity_of(trunk)},
+        "head": head.to_json(),
+        "training": {"data": facts.data, "seed": facts.seed},
+        "measured": dict(facts.measured.get(trait, {})),
+    }
+    return made | ({"silent": SILENT[trait]} if trait in SILENT else {})
+
+
+def _noted(cards: Path, file: PackageFile) -> str:
+    """Put checksum and size down in the cards, in place of those of the file that was there before."""
+    name = Path(file.path).name
+    lines = f'file = "{name}"\nsha256 = "{file.sha256}"\nbytes = {file.bytes}\n'
+    pattern = rf'file = "{re.escape(name)}"\nsha256 = "[0-9a-f]{{64}}"\nbytes = \d+\n'
+    text, count = re.subn(pattern, lines, cards.read_text("utf-8"))
+    if count != 1:
+        raise ValueError(f"{cards} has no card, or more than one, of a shipped file {name!r}")
+    atomic.write(cards, text.encode())
+    return lines

@@ -1,0 +1,114 @@
+"""The built-in traits of faces: which are wanted, and all of them for many faces at once; knows no verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien import models
+from mien.embed.stage import Embed
+from mien.errors import MienError
+from mien.flows.recognise import Recogniser, built_in
+from mien.flows.ways import Way, embeddings
+from mien.models import shipped
+from mien.types import UNCERTAIN, Embedding, Faces
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """What a face was taken for: the likeliest label, or `UNCERTAIN`; its probability, and those of all labels."""
+
+    label: str
+    score: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Faces of photos -> for each photo, for each face, its traits by name.
+
+    ways: how each network sees a face; told: the traits that its vectors tell. Each network runs once over all faces.
+    """
+
+    ways: tuple[Way, ...] = ()
+    told: tuple[Mapping[str, Recogniser], ...] = ()
+
+    def __call__(self, batch: Sequence[Faces], /) -> list[list[dict[str, Trait]]]:
+        """Photos -> a list for each of them, with the traits of each face; none of one that cannot be cut."""
+        places = {faces.key: [dict[str, Trait]() for _ in range(len(faces))] for faces in batch}
+        if self.ways:
+            made, _ = embeddings(batch, self.ways)
+            for vectors, told in zip(made, self.told, strict=True):
+                for name, recogniser in told.items():
+                    for item, trait in _answers(vectors, recogniser):
+                        places[item.key][item.face.index][name] = trait
+        return [[_ordered(each) for each in places[faces.key]] for faces in batch]
+
+
+NO_TRAITS = Traits()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Traits, ready to be told, and why others are not, in a sentence each."""
+
+    traits: Traits
+    notes: tuple[str, ...]
+
+
+def traits(wanted: str | None = None) -> Opened:
+    """`all`, `none` or names with commas between -> the traits, with their networks at hand.
+
+    Of all, or where nothing is said, those are left out, and noted, that are missing or may not be used, and those that
+    are turned off.
+
+    Raises:
+        UnknownName: there is no trait of that name.
+        WeightsError, BundleError: one that is named is missing, turned off or refused.
+    """
+    everything = wanted is None or wanted.strip() == shipped.ALL
+    names = shipped.TRAITS if wanted is None else shipped.named(wanted)
+    ready: dict[str, Recogniser] = {}
+    notes = []
+    for name in shipped.turned_on() if everything else names:
+        try:
+            ready[name] = _ready(name)
+        except MienError as error:
+            if not everything:
+                raise
+            notes.append(f"{name} is left out: {error}")
+    grouped: dict[Way, dict[str, Recogniser]] = {}
+    for name, recogniser in ready.items():
+        chain = recogniser.chain
+        way = Way(chain.view, Embed(chain.embedder, chain.mirror, chain.normalise))
+        grouped.setdefault(way, {})[name] = recogniser
+    return Opened(Traits(tuple(grouped), tuple(grouped.values())), tuple(notes))
+
+
+def _ready(name: str) -> Recogniser:
+    found = built_in(name)
+    for weights in (*found.chain.embedders, *found.chain.view.weights):  # not its detector: faces are found already
+        models.ensure(weights)
+    return found
+
+
+def _answers(vectors: Sequence[Embedding], recogniser: Recogniser) -> Iterator[tuple[Embedding, Trait]]:
+    """The faces that a trait has an answer for, each with it."""
+    if not vectors:
+        return
+    inputs = np.stack([item.vector for item in vectors])
+    probabilities = recogniser.head.answer(inputs)[0]
+    silent = np.zeros(len(vectors), dtype=bool) if recogniser.silence is None else recogniser.silence.covers(inputs)
+    labels = recogniser.head.labels
+    for item, row, covered in zip(vectors, probabilities, silent, strict=True):
+        if not covered:
+            best = int(row.argmax())
+            score = float(row[best])
+            label = labels[best] if score >= recogniser.head.certain else UNCERTAIN
+            yield item, Trait(label, score, dict(zip(labels, map(float, row), strict=True)))
+
+
+def _ordered(found: Mapping[str, Trait]) -> dict[str, Trait]:
+    return {name: found[name] for name in shipped.TRAITS if name in found}
