@@ -132,9 +132,7 @@ def _words(name: str) -> str:
         "ema": "the averaging of weights",
         "samples": "the number of rows to see",
         "calm": "the share of calm epochs",
-    }.get(
-        name, f"the {name.replace('_', ' ')}"
-    )
+    }.get(name, f"the {name.replace('_', ' ')}")
 
 
 SETTINGS: Mapping[str, Settings] = MappingProxyType(
