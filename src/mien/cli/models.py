@@ -22,17 +22,20 @@ app = typer.Typer(help="Weights: list them, download them, add files, check them
 
 @app.command("list")
 def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """Every set of weights: its licence, whether commercial use is allowed, and where it is."""
-    from mien.models.inventory import holdings
+    """Every set of weights, and the built-in traits: licence, whether commercial use is allowed, and where it is."""
+    from mien.models.inventory import holdings, traits
 
     show, rows = Output(json, quiet), [("name", "kind", "commercial", "where", "size", "licence")]
-    for held in holdings():
+    for held in (*holdings(), *traits()):
         card, terms = held.card, held.terms
-        fields = {"name": card.name, "kind": card.kind, "licence": terms.licence, "commercial": terms.commercial}
-        more = {"where": str(held.where), "bytes": held.bytes, "title": card.title, "data": card.data, "url": card.url}
+        name, kind, title = card.name, str(card.kind), card.title
+        if held.trait:
+            name, kind, title = held.trait.name, "trait", f"by {card.name}: {', '.join(held.trait.labels)}"
+        fields = {"name": name, "kind": kind, "licence": terms.licence, "commercial": terms.commercial}
+        more = {"where": str(held.where), "bytes": held.bytes, "title": title, "data": card.data, "url": card.url}
         if json:
             show.record(fields | more)
-        rows.append((card.name, card.kind, terms.commercial, held.where, _size(held.bytes), terms.licence))
+        rows.append((name, kind, terms.commercial, held.where, _size(held.bytes), terms.licence))
     if not json:
         _table(show, rows)
 

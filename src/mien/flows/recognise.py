@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,7 +78,10 @@ def recognise(path: Path, faces: str | None = None) -> Recogniser:
         )
     else:
         recogniser = _opened(path)
-        _compare(recogniser, recogniser.chain.weights())
+        if other := _others(recogniser):
+            raise BundleError(
+                f"{path} was trained with other weights of {', '.join(other)} than this machine has: train it anew"
+            )
     return recogniser if faces is None else replace(recogniser, chain=recogniser.chain.taking(faces))
 
 
@@ -91,8 +94,9 @@ def built_in(name: str) -> Recogniser:
     """
     shipped.permit(name)
     found = _opened(shipped.shipped(name).path)
+    if set(_others(found)) & set(found.chain.embedders):
+        raise BundleError(f"the built-in trait {name!r} does not belong to the network beside it: reinstall mien")
     chain = replace(found.chain, detector=resolve(found.chain.detector))
-    _compare(found, {each: identity for each, identity in chain.weights().items() if each in chain.embedders})
     return replace(found, chain=chain, silence=_silence(found))
 
 
@@ -117,13 +121,10 @@ def _opened(path: Path) -> Recogniser:
         raise BundleError(f"{path} is damaged ({error}): restore it or train it anew") from error
 
 
-def _compare(found: Recogniser, here: Mapping[str, str]) -> None:
-    pinned = dict(found.bundle.manifest["weights"])
-    if other := sorted(name for name in here if pinned.get(name) != here[name]):
-        raise BundleError(
-            f"{found.bundle.path} was trained with other weights of {', '.join(other)} than this machine has:"
-            " train it anew"
-        )
+def _others(found: Recogniser) -> list[str]:
+    """The weights that are not here as the bundle pins them."""
+    here, pinned = found.chain.weights(), dict(found.bundle.manifest["weights"])
+    return sorted(name for name in here if pinned.get(name) != here[name])
 
 
 def _head(bundle: bundles.Bundle, chain: Chain) -> Head | NetworkHead:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
-from mien.models import cache
+from mien.models import cache, shipped
 from mien.models.cards import CARDS, Card, Converted, Download, Inside, PackageFile, Parts, Quantised, Truncated
 from mien.models.weights import BROUGHT, Terms, identity, location, terms_of
 
@@ -34,12 +34,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A card, under which terms its file is, where that is, and its size in bytes (of the download, if not here)."""
+    """A card, under which terms its file is, where that is, and its size in bytes (of the download, if not here).
+
+    trait: the built-in trait whose head on the card's vectors this is; None for the card's own weights.
+    """
 
     card: Card
     terms: Terms
     where: Where
     bytes: int | None
+    trait: shipped.Shipped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class Check:
 def holdings() -> list[Holding]:
     """All cards and where their weights are, without reading any."""
     return [Holding(card, terms_of(card), *_where(card)) for card in CARDS.values()]
+
+
+def traits() -> list[Holding]:
+    """The built-in traits that there are, each under the terms of the network that it stands on."""
+    found = [shipped.shipped(name) for name in shipped.TRAITS if shipped.is_there(name)]
+    return [Holding(each.trunk, terms_of(each.trunk), Where.PACKAGE, each.bytes, each) for each in found]
 
 
 def verify() -> list[Check]:

@@ -40,6 +40,12 @@ def bundle(name: str) -> Path | None:
     return FOLDER / f"{name}.mien" if name in TRAITS else None
 
 
+def is_there(name: str) -> bool:
+    """Whether the bundle of a trait is part of this installation."""
+    path = bundle(name)
+    return path is not None and (path / MANIFEST).is_file()
+
+
 def shipped(name: str) -> Shipped:
     """What is known of a trait.
 
