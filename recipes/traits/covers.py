@@ -24,7 +24,7 @@ class _Scene:
 
 
 def draw_other(crop: Pixels, points: Floats, rng: np.random.Generator) -> Pixels:
-    """Pixels (s, s, 3) RGB and five points (5, 2) in them -> a copy with something before the mouth or chin, no mask."""
+    """Pixels (s, s, 3) RGB and five points (5, 2) in them -> a copy with something else before mouth or chin."""
     where, seen = face(points), look(crop, rng)
     cheeks = [where.pixel(where.middle(0.55) + side * 0.4, 0.55) for side in (-1, 1)]
     height, width = crop.shape[:2]
@@ -61,16 +61,23 @@ def _stroke(plane: Floats, scene: _Scene, ends: tuple[float, float, float, float
     return alone
 
 
+def _polygon(plane: Floats, corners: list[tuple[int, int]]) -> None:
+    # Only planes of bytes get smooth edges.
+    drawn = np.zeros(plane.shape, np.uint8)
+    cv2.fillPoly(drawn, [np.array(corners, np.int32)], 255, cv2.LINE_AA, 4)
+    np.maximum(plane, drawn * np.float32(1 / 255), out=plane)
+
+
 def _hand(scene: _Scene, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Fingers side by side over the mouth, from below or from one side, in the colour of the cheeks."""
-    cover, layer = _blank(scene, scene.skin * rng.uniform(0.85, 1.1))
+    cover, layer = _blank(scene, scene.skin * rng.uniform(0.92, 1.15))
     wide, side = rng.uniform(0.17, 0.25), rng.choice([-1, 1])
     tilt, count = rng.uniform(-0.5, 0.5), int(rng.integers(2, 5))
     start, level = rng.uniform(-0.35, 0.1), rng.uniform(0.65, 1.1)
     upright = rng.random() < 0.5
     for k in range(count):
         off = k * wide * rng.uniform(0.92, 1.05)
-        tip = rng.uniform(-0.08, 0.08)
+        tip = rng.uniform(-0.14, 0.14)
         if upright:
             ends = (start + off, level + tip, start + off + tilt, 2.4)
         else:
@@ -78,7 +85,7 @@ def _hand(scene: _Scene, rng: np.random.Generator) -> tuple[Floats, Floats]:
         finger = _stroke(cover, scene, ends, wide)
         # Each finger is rounder than flat, and throws a dark line on its neighbour.
         core = smooth(finger, scene.where.unit * wide * 0.25)
-        layer *= (1 + finger * (0.35 * core - 0.3))[..., None]
+        layer *= (1 + finger * (0.3 * core - 0.17))[..., None]
     if upright:
         _stroke(cover, scene, (start + tilt, 2.0, start + count * wide + tilt, 2.1), 0.6)
     return cover, layer
@@ -90,8 +97,7 @@ def _cup(scene: _Scene, rng: np.random.Generator) -> tuple[Floats, Floats]:
     wide, top, low = rng.uniform(0.3, 0.5), rng.uniform(0.7, 1.0), rng.uniform(1.6, 2.2)
     shift, narrow = rng.uniform(-0.2, 0.2), rng.uniform(0.65, 0.9)
     corners = [(-wide, top), (wide, top), (wide * narrow, low), (-wide * narrow, low)]
-    shape = np.array([_spot(scene, x + shift, y) for x, y in corners], np.int32)
-    cv2.fillPoly(cover, [shape], 1.0, cv2.LINE_AA, 4)
+    _polygon(cover, [_spot(scene, x + shift, y) for x, y in corners])
     return cover, layer * _rounded(scene, shift, wide, rng)[..., None]
 
 
@@ -154,8 +160,7 @@ def _patch(scene: _Scene, rng: np.random.Generator) -> tuple[Floats, Floats]:
     wide, high, slant = rng.uniform(0.2, 0.8), rng.uniform(0.1, 0.45), rng.uniform(0, np.pi)
     turned = np.array(((np.cos(slant), np.sin(slant)), (-np.sin(slant), np.cos(slant))))
     corners = np.array(((-wide, -high), (wide, -high), (wide, high), (-wide, high))) @ turned
-    shape = np.array([_spot(scene, x + u, y + v) for u, v in corners], np.int32)
-    cv2.fillPoly(cover, [shape], 1.0, cv2.LINE_AA, 4)
+    _polygon(cover, [_spot(scene, x + u, y + v) for u, v in corners])
     return cover, layer
 
 

@@ -33,7 +33,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "yellow": (220, 190, 80),
 }
 _OFTEN: dict[Style, dict[str, float]] = {
-    "surgical": {"light blue": 8, "white": 5, "mint": 4, "black": 4, "blue": 2, "pink": 1.5, "dark grey": 1,
+    "surgical": {"light blue": 8, "white": 7.5, "mint": 4, "black": 4, "blue": 2, "pink": 1.5, "dark grey": 1,
                  "green": 1.5, "lilac": 0.7, "grey": 0.7, "navy": 0.7},
     "cloth": {"black": 8, "white": 4, "dark grey": 3, "grey": 2, "navy": 2.5, "red": 2, "green": 2.5, "blue": 1.5,
               "light blue": 1, "pink": 1.5, "beige": 2, "brown": 1, "lilac": 1, "yellow": 1, "mint": 1},
@@ -67,7 +67,7 @@ def style(rng: np.random.Generator) -> Style:
 def tone(name: str, rng: np.random.Generator) -> Floats:
     """One of the colours as one piece of cloth has it (3,)."""
     base = np.array(COLOURS[name], np.float32)
-    return np.clip(base * rng.uniform(0.88, 1.06) + rng.normal(0, 5, 3), 6, 250).astype(np.float32)
+    return np.clip(base * rng.uniform(0.91, 1.07) + rng.normal(0, 5, 3), 6, 250).astype(np.float32)
 
 
 def fabric(kind: Style, rng: np.random.Generator) -> Floats:
@@ -190,9 +190,9 @@ def _creases(rng: np.random.Generator) -> Floats:
 
 def _form(rng: np.random.Generator) -> Floats:
     """The sides turn away from the light, the nose's ridge catches it, and what is below the nose gets less."""
-    aside = 1 + rng.uniform(0, 0.05) - rng.uniform(0.06, 0.3) * np.abs(_ACROSS) ** 3 + rng.normal(0, 0.06) * _ACROSS
+    aside = 1 + rng.uniform(0, 0.05) - rng.uniform(0.04, 0.26) * np.abs(_ACROSS) ** 3 + rng.normal(0, 0.06) * _ACROSS
     ridge = rng.uniform(0, 0.13) * _bell(_ACROSS, 0, 0.16) * _bell(_DOWN, 0.22, 0.3)
-    return np.asarray(aside + ridge - rng.uniform(0, 0.26) * np.clip(_DOWN - 0.3, 0, 1), np.float32)
+    return np.asarray(aside + ridge - rng.uniform(0, 0.22) * np.clip(_DOWN - 0.3, 0, 1), np.float32)
 
 
 def _pleated(rng: np.random.Generator) -> Floats:

@@ -53,9 +53,7 @@ def draw_mask(crop: Pixels, points: Floats, rng: np.random.Generator, how: How =
     cut = _cut(where, how, kind, rng)
     _strings(made, where, cut, seen, rng)
     hung = y - cut.lean * x
-    # Nothing reaches above this: what makes the difference between the labels stays bare.
-    bare = {"worn": 0.04, "under-nose": where.nose[1] + 0.04}.get(how, 1.02)
-    ends = np.asarray(np.clip((y - bare) * (where.unit * 0.7), 0, 1), np.float32)
+    ends = _free(where, how, x, y)
     across, down, inside = _flat(where, cut, x, hung)
     sharp = np.clip(inside * np.float32(where.unit) + 0.5, 0, 1)
     cover = smooth(np.asarray(sharp, np.float32), seen.soft) * ends
@@ -64,6 +62,17 @@ def draw_mask(crop: Pixels, points: Floats, rng: np.random.Generator, how: How =
     layer = _lit(fabric(kind, rng), across, down, seen, skin)
     lay(made[rows], layer, cover, seen, rng)
     return made
+
+
+def _free(where: Face, how: How, x: Floats, y: Floats) -> Floats:
+    """Where a mask may lie (h, w), from 0 to 1: what makes the difference between the labels stays bare."""
+    may = (y - 0.04) * (where.unit * 0.7)
+    if how != "worn":
+        lowest, half = (where.nose[1] + 0.04, 0.14) if how == "under-nose" else (1.02, 0.42)
+        middle = where.nose[0] if how == "under-nose" else where.middle(1.0)
+        beside = np.maximum(np.abs(x - middle) - half, 0)
+        may = np.minimum(may, (y - lowest + 1.5 * beside) * (where.unit * 0.7))
+    return np.asarray(np.clip(may, 0, 1), np.float32)
 
 
 def _cut(where: Face, how: How, kind: Style, rng: np.random.Generator) -> _Cut:
@@ -81,9 +90,9 @@ def _cut(where: Face, how: How, kind: Style, rng: np.random.Generator) -> _Cut:
         top_side = top + rise
         bottom_side = max(uniform(0.95, 1.45) if kind == "surgical" else uniform(0.8, 1.3), top_side + 0.25)
     elif how == "under-nose":
-        top = uniform(nose + 0.07, max(0.88, nose + 0.16))
+        top = uniform(nose + 0.06, max(0.85, nose + 0.16))
         bottom = _CHIN + uniform(-0.12, 0.3)
-        top_side = top + uniform(-0.28, 0.12)
+        top_side = top + uniform(-0.36, 0.1)
         bottom_side = max(uniform(1.0, 1.35), top_side + 0.25)
     else:
         low = how == "under-chin"

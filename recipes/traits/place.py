@@ -109,7 +109,7 @@ def look(crop: Pixels, rng: np.random.Generator) -> Look:
     mean = some.mean(0) + 8
     coloured = min(max(float(np.abs(some[:, 0] - some[:, 2]).mean()) / 6 - 0.5, 0), 1)
     cast = (mean / mean.mean()) ** rng.uniform(0.05, 0.4)
-    strength = min(max(bright / 205, 0.35), 1.02) * rng.uniform(0.88, 1.06)
+    strength = min(max(bright / 198, 0.35), 1.03) * rng.uniform(0.9, 1.08)
     soft = float(np.interp(fine / coarse, (0.15, 0.42), (1.2, 0.35))) * rng.uniform(0.7, 1.2)
     grain = min(max(0.5 * fine, 0.4), 3.5) * rng.uniform(0.5, 1.4)
     return Look(grey, (strength * cast).astype(np.float32), soft, grain, coloured)
