@@ -56,3 +56,16 @@ def _megapixels() -> float:
     if not 0 < value < float("inf"):
         raise DataError(f"MIEN_MAX_MEGAPIXELS is {text!r}: use a number above 0")
     return value
+
+
+def gallery() -> str:
+    """Where people are kept who were enrolled: a path, or the URL of a database (`MIEN_GALLERY`).
+
+    Unless set, it is in the user's data folder and not in the cache: what is in it cannot be computed again.
+    """
+    named = os.environ.get("MIEN_GALLERY")
+    if named:
+        return named
+    from platformdirs import user_data_path  # only here, and not at every start
+
+    return str(user_data_path("mien", appauthor=False) / "gallery.sqlite")

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     TOO_LARGE = "too-large"
     NO_FACE = "no-face"
+    SEVERAL_FACES = "several-faces"
+    ENROLLED = "enrolled-before"
     ERROR = "error"
 
     @property
@@ -45,6 +47,8 @@ _MEANINGS = {
     Reason.UNREADABLE: "not a picture, or a broken one",
     Reason.TOO_LARGE: "more pixels than the limit; raise MIEN_MAX_MEGAPIXELS if you trust it",
     Reason.NO_FACE: "no face was found",
+    Reason.SEVERAL_FACES: "several faces, and which of them is meant cannot be told; --largest takes the main one",
+    Reason.ENROLLED: "somebody was enrolled with this photo before",
     Reason.ERROR: "something unforeseen; the detail says what",
 }
 

@@ -24,6 +24,7 @@ HEAVY = {
     "safetensors",
     "scipy",
     "sklearn",
+    "sqlalchemy",
     "tensorboard",
     "torch",
 }
@@ -52,6 +53,10 @@ ROOMS = {
     "scipy": {"train"},
     "skimage": set[str](),
     "sklearn": {"evaluate", "train"},
+    "alembic": {"gallery"},
+    "faiss": {"gallery"},
+    "pgvector": {"gallery"},
+    "sqlalchemy": {"gallery"},
     "tensorboard": {"train"},
     "tensorflow": set[str](),
     "torch": {"augment", "train"},

@@ -14,9 +14,13 @@ from mien.cli import (
     classify,
     demo,
     embed,
+    enroll,
     evaluate,
+    forget,
+    identify,
     look,
     models,
+    people,
     sort,
     study,
     train,
@@ -50,7 +54,10 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-for verb in (look, align, augment, embed, train, evaluate, classify, sort, undo, verify, study):
+_VERBS = (look, align, augment, embed, train, evaluate, classify, sort, undo, verify, study)
+_PEOPLE = (enroll, identify, people, forget)
+
+for verb in (*_VERBS, *_PEOPLE):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")

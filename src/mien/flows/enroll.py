@@ -1,0 +1,111 @@
+"""Photos of one person in, the person in the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mien.config import settings
+from mien.errors import DataError
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.flows.gallery import pin_of
+from mien.flows.identify import Identifier, Match
+from mien.gallery.values import Known, Shown
+from mien.images import ImageError, read
+from mien.store.cache import digest
+from mien.types import Embedding, PhotoRef, Reason, Rejected
+
+if TYPE_CHECKING:
+    from mien.gallery.book import Gallery
+
+_STAGE = "enroll"
+_AT_ONCE = 32  # photos whose bytes are held, so that what is enrolled is what was looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What came of it: the person, how many photos are new, the ledger, and people who are too close to tell apart."""
+
+    person: Known
+    enrolled: int
+    rejected: Sequence[Rejected]
+    close: Sequence[Match]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user says about a person: the note on consent, and whether the main face of several is meant."""
+
+    name: str
+    consent: str | None = None
+    largest: bool = False
+
+
+def enroll(wish: Wish, refs: Sequence[PhotoRef], gallery: Gallery, way: Chain, drive: Drive) -> Enrolled:
+    """Photos of somebody -> the person in the gallery, all of them in one transaction.
+
+    Raises:
+        DataError: the name cannot be, the gallery's vectors are made otherwise, or no photo can be used for somebody
+            who is not there. WeightsError: weights are missing.
+    """
+    shown: dict[str, tuple[PhotoRef, Shown]] = {}
+    rejected: list[Rejected] = []
+    for ref, result in _faces(refs, way, drive, largest=wish.largest):
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        elif result.sha256 in shown:
+            rejected.append(Rejected(ref.origin, _STAGE, Reason.ENROLLED, f"the same as {shown[result.sha256][0].key}"))
+        else:
+            shown[result.sha256] = (ref, result)
+    if not shown and not _there(gallery, wish.name):
+        raise DataError(f"{wish.name} was not enrolled, since no photo could be used: {_first(rejected)}")
+    added = gallery.add(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
+    for sha256, who in added.before.items():
+        rejected.append(Rejected(shown[sha256][0].origin, _STAGE, Reason.ENROLLED, f"as {who}"))
+    close = Identifier(gallery).too_close([added.person.id]).get(added.person.id, [])
+    return Enrolled(added.person, len(added.added), rejected, close)
+
+
+def _faces(
+    refs: Sequence[PhotoRef], way: Chain, drive: Drive, *, largest: bool
+) -> Iterator[tuple[PhotoRef, Shown | Rejected]]:
+    """Each photo with the face that is meant in it, or why there is none."""
+    for start in range(0, len(refs), _AT_ONCE):
+        held = [_held(ref) for ref in refs[start : start + _AT_ONCE]]
+        found: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref in held}
+        for result in drive.vectors(way, held):
+            found[result.key].append(result)
+        for ref in held:
+            yield ref, _meant(ref, found[ref.key], largest=largest)
+
+
+def _held(ref: PhotoRef) -> PhotoRef:
+    try:
+        return replace(ref, data=read(ref, settings().max_megapixels))
+    except ImageError:
+        return ref  # the decoder will say why
+
+
+def _meant(ref: PhotoRef, results: Sequence[Embedding | Rejected], *, largest: bool) -> Shown | Rejected:
+    main = results[0]  # the main face comes first
+    if isinstance(main, Rejected):
+        return main
+    if len(results) > 1 and not largest:
+        return Rejected(ref.origin, _STAGE, Reason.SEVERAL_FACES, f"{len(results)} faces")
+    x1, y1, x2, y2 = main.face.box
+    return Shown(digest(ref.data or b"").hex(), main.vector, min(x2 - x1, y2 - y1), main.face.score)
+
+
+def _there(gallery: Gallery, name: str) -> bool:
+    try:
+        gallery.find(name)
+    except DataError:
+        return False
+    return True
+
+
+def _first(rejected: Sequence[Rejected]) -> str:
+    item = rejected[0]
+    return f"{item.key}: {item.reason.meaning}"

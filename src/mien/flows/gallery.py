@@ -1,0 +1,89 @@
+"""The gallery of this user, and the chain that its vectors are made with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mien import config, models
+from mien.errors import DataError
+from mien.flows.chain import Chain, chain
+from mien.gallery import open_gallery
+from mien.gallery.values import Pin
+
+if TYPE_CHECKING:
+    from mien.gallery.book import Gallery
+
+
+def opened(*, make: bool = False) -> Gallery:
+    """The gallery that the environment names, or the user's own.
+
+    Raises:
+        MissingExtra: the packages for it are not installed. DataError: it cannot be opened, or there is none and it
+            is not to be made.
+    """
+    address = config.gallery()
+    gallery = open_gallery(address, make=make)
+    if gallery is None:
+        raise DataError(f"nobody is enrolled: there is no gallery {address} yet, and 'mien enroll' makes it")
+    return gallery
+
+
+def held(gallery: Gallery) -> Chain | None:
+    """The chain that a gallery's vectors were made with, by which weights of its name ever; None where nobody is."""
+    pin = gallery.pin()
+    return None if pin is None else Chain.from_json(json.loads(pin.chain))
+
+
+def pinned(gallery: Gallery) -> Chain | None:
+    """The same chain, if this machine makes the same vectors with it.
+
+    Raises:
+        DataError: this machine would make other vectors: weights or mien are not the same.
+    """
+    way, pin = held(gallery), gallery.pin()
+    if way is None or pin is None:
+        return None
+    if way.digest().hex() != pin.digest:
+        raise DataError(
+            f"the gallery {gallery.address} holds vectors that this machine cannot compare with its own, since its "
+            f"weights of {way.detector} or {way.embedder} are others: install the same ones, or enrol everybody anew"
+        )
+    return way
+
+
+def chain_for(gallery: Gallery, detector: str, embedder: str) -> Chain:
+    """The chain to enrol with: the gallery's, or what a user asks for in a new one.
+
+    Raises:
+        DataError: it is not the gallery's, or the embedder states no threshold.
+    """
+    way = pinned(gallery)
+    if way is None:
+        way = chain(detector, embedder, which="all")
+    elif detector not in ("auto", way.detector) or embedder not in ("auto", way.embedder):
+        raise DataError(
+            f"the gallery {gallery.address} holds vectors by {way.detector} and {way.embedder}, and others cannot be "
+            "compared with them: leave away --detector and --embedder, or begin another with MIEN_GALLERY"
+        )
+    own_threshold(way)
+    return way
+
+
+def own_threshold(way: Chain) -> float:
+    """The largest distance of one person that the embedder of a chain states.
+
+    Raises:
+        DataError: it states none.
+    """
+    card = models.card(way.embedder) if way.embedder in models.CARDS else None
+    if card is None or card.threshold is None:
+        raise DataError(
+            f"the embedder {way.embedder!r} states no threshold: enrol with dlib-resnet, or another that does"
+        )
+    return card.threshold
+
+
+def pin_of(way: Chain) -> Pin:
+    """What a gallery keeps of a chain."""
+    return Pin(json.dumps(way.as_json(), sort_keys=True), way.digest().hex())

@@ -1,0 +1,39 @@
+"""Who is enrolled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mien.config import gallery as address
+from mien.flows.identify import Identifier, Match
+from mien.gallery import open_gallery
+from mien.gallery.threshold import Threshold
+from mien.gallery.values import Known
+
+_COMPARED = 10_000  # people who are compared with each other, which takes a second on one core
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Everybody with those whom they are too close to, whether that was looked at, and the threshold."""
+
+    listed: Sequence[tuple[Known, Sequence[Match]]]
+    compared: bool = True
+    threshold: Threshold | None = None
+
+
+def people() -> People:
+    """Everybody in the gallery by name; nobody where there is no gallery, and none is made.
+
+    Raises:
+        MissingExtra: the packages for it are not installed. DataError: it cannot be opened.
+    """
+    gallery = open_gallery(address(), make=False)
+    if gallery is None:
+        return People([])
+    with gallery:
+        known, identifier = gallery.people(), Identifier(gallery)
+        compared = len(known) <= _COMPARED
+        close = identifier.too_close([person.id for person in known]) if compared else {}
+        return People([(person, close.get(person.id, [])) for person in known], compared, identifier.threshold())
