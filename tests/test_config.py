@@ -12,7 +12,7 @@ from mien.errors import DataError, MienError
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MIEN_HOME", "MIEN_LICENCE", "MIEN_MAX_MEGAPIXELS"):
+    for name in ("MIEN_HOME", "MIEN_LICENCE", "MIEN_MAX_MEGAPIXELS", "MIEN_TRAITS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -20,7 +20,7 @@ def test_without_any_setting_the_platform_says_where_the_cache_is(monkeypatch: p
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     found = settings()
     assert found.home.name == "mien"
-    assert found == Settings(found.home, commercial=False, max_megapixels=100.0)
+    assert found == Settings(found.home, commercial=False, max_megapixels=100.0, traits="all")
 
 
 def test_reading_settings_makes_no_folder(home: Path) -> None:
@@ -43,6 +43,11 @@ def test_a_licence_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MIEN_LICENCE", "comercial")
     with pytest.raises(DataError, match=r"MIEN_LICENCE is 'comercial': use 'commercial' or 'any'"):
         settings()
+
+
+def test_traits_may_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_TRAITS", " mask,age ")
+    assert settings().traits == "mask,age"
 
 
 def test_the_largest_photo_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:

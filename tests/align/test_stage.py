@@ -12,11 +12,11 @@ import pytest
 
 from mien import models
 from mien.align.landmarks import DlibLandmarks
-from mien.align.stage import Align
+from mien.align.stage import Align, cuts
 from mien.align.views import OPENFACE_LANDMARKS, ViewOptions, view
 from mien.images import decode, reading
 from mien.images import stage as images_stage
-from mien.types import Box, Crop, Faces, Origin, Photo, Pixels, Reason, Rejected
+from mien.types import Box, Crop, Faces, Floats, Origin, Photo, Pixels, Reason, Rejected
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -50,6 +50,31 @@ def test_the_dlib_view_cuts_as_dlib_does(collins: Pixels) -> None:
     shape = dlib.shape_predictor(str(models.ensure("dlib-landmarks-5")))(collins, square)
     theirs = dlib.get_face_chip(collins, shape, 150, 0.25)
     assert np.abs(crop.pixels.astype(int) - theirs).mean() < 2.0
+
+
+def test_several_views_of_a_face_are_the_crops_of_each_for_one_look_at_its_landmarks(
+    collins: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [view("dlib"), view("dlib", ViewOptions(size=112)), view("box"), view("dlib", ViewOptions(grey=True))]
+    alone = [_one(Align(each), _faces(collins)) for each in views]
+    looked: list[str] = []
+    find = DlibLandmarks.__call__
+
+    def counted(self: DlibLandmarks, pixels: Pixels, box: Box) -> Floats:
+        looked.append(self.name)
+        return find(self, pixels, box)
+
+    monkeypatch.setattr(DlibLandmarks, "__call__", counted)
+    together = cuts(_faces(collins), views)
+    assert looked == ["dlib-5"]
+    for (crop,), same in zip(together, alone, strict=True):
+        assert np.array_equal(crop.pixels, same.pixels)
+
+
+def test_a_face_that_one_of_the_views_cannot_cut_is_left_out_of_all(collins: Pixels) -> None:
+    one_spot = [[100, 100]] * 5
+    assert cuts(_faces(collins, landmarks=one_spot), [view("dlib"), view("arcface")]) == [[], []]
+    assert [len(column) for column in cuts(_faces(collins, landmarks=one_spot), [view("dlib")])] == [1]
 
 
 @pytest.mark.parametrize("landmarks", list(OPENFACE_LANDMARKS))

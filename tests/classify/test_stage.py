@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.classify import TOP, Classify
+from mien.classify import TOP, Classify, Silence
 from mien.models.head import Head
 from mien.stage import Stage, apply
-from mien.types import UNKNOWN, Embedding, Face, Origin, Prediction
+from mien.types import UNCERTAIN, UNKNOWN, Embedding, Face, Origin, Prediction
 
 
 def a_head(threshold: float = 0.9) -> Head:
@@ -44,6 +44,34 @@ def test_a_face_exactly_at_the_threshold_is_known() -> None:
     (made,) = Classify(a_head())([item])
     (again,) = Classify(a_head(made.familiarity))([item])
     assert again.label == "Ada"
+
+
+def test_below_the_certain_probability_the_label_is_uncertain_and_the_likeliest_is_told() -> None:
+    item = an_embedding("a.jpg", 1, 0.9, 0, 0)
+    (sure,) = Classify(replace(a_head(-1.0), certain=0.3))([item])
+    (unsure,) = Classify(replace(a_head(-1.0), certain=0.99))([item])
+    assert (sure.label, unsure.label) == ("Ada", UNCERTAIN)
+    assert sure.top == unsure.top
+
+
+def test_a_face_exactly_as_probable_as_needed_is_certain() -> None:
+    item = an_embedding("a.jpg", 1, 0.9, 0, 0)
+    (made,) = Classify(a_head(-1.0))([item])
+    (again,) = Classify(replace(a_head(-1.0), certain=made.top[0][1]))([item])
+    assert again.label == "Ada"
+
+
+def test_a_stranger_is_unknown_rather_than_uncertain() -> None:
+    (made,) = Classify(replace(a_head(), certain=1.0))([an_embedding("a.jpg", 0.2, 0.1, 0, 1)])
+    assert made.label == UNKNOWN
+
+
+def test_faces_that_another_head_tells_to_be_silent_about_are_uncertain() -> None:
+    other = replace(a_head(-1.0), labels=("child", "adult", "old"))
+    stage = Classify(a_head(-1.0), silence=Silence(other, frozenset({"child"})))
+    made = list(stage([an_embedding("a.jpg", 1, 0, 0, 0), an_embedding("b.jpg", 0, 1, 0, 0)]))
+    assert [each.label for each in made] == [UNCERTAIN, "Bo"]
+    assert made[0].top[0][0] == "Ada"
 
 
 def test_without_a_threshold_nobody_is_unknown() -> None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mien.images import decode
+from mien.models.shipped import TRAITS
 from tests.conftest import Mien
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MIEN_LICENCE", "MIEN_TRAITS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_it_prints_a_line_a_photo_with_every_field(mien: Mien, album: Path) -> None:
@@ -54,3 +63,53 @@ def test_a_missing_photo_costs_only_itself(mien: Mien, album: Path) -> None:
     ran = mien("look", album / "gone.jpg", album / "originals" / "Grace Hopper.jpg", "--json")
     assert ran.code == 0
     assert [line.get("rejected", {}).get("reason") for line in ran.lines] == ["missing", None]
+
+
+def test_every_face_has_its_traits(mien: Mien, album: Path) -> None:
+    ran = mien("look", album / "originals", "--json", "--min-face", 40)
+    for face in (face for line in ran.lines for face in line["faces"]):
+        assert set(TRAITS) - set(face["traits"]) <= {"gender"}
+        for trait in face["traits"].values():
+            assert trait.keys() == {"label", "score", "scores"}
+            assert trait["score"] == max(trait["scores"].values())
+            assert trait["label"] in {*trait["scores"], "uncertain"}
+            assert sum(trait["scores"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_traits_are_those_that_are_asked_for(mien: Mien, album: Path) -> None:
+    ran = mien("look", album / "originals", "--json", "--traits", "glasses,mask")
+    assert {tuple(face["traits"]) for line in ran.lines for face in line["faces"]} == {("mask", "glasses")}
+    ran = mien("look", album / "originals", "--json", "--traits", "none")
+    assert {tuple(face["traits"]) for line in ran.lines for face in line["faces"]} == {()}
+
+
+def test_traits_can_be_turned_off_for_good(mien: Mien, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_TRAITS", "none")
+    ran = mien("look", album / "originals", "--json")
+    assert {tuple(face["traits"]) for line in ran.lines for face in line["faces"]} == {()}
+    ran = mien("look", album / "originals", "--traits", "mask")
+    assert ran.code == 1
+    assert "turned off by MIEN_TRAITS=none" in ran.err
+
+
+def test_a_trait_that_there_is_not_is_refused_with_those_that_there_are(mien: Mien, album: Path) -> None:
+    ran = mien("look", album / "originals", "--traits", "mood")
+    assert ran.code == 1
+    assert "no built-in trait called 'mood' (there are: expression, mask, age, gender, glasses; all; none)" in ran.err
+    assert ran.out == ""
+
+
+def test_commercially_the_others_are_shown_and_a_note_says_what_is_left_out(
+    mien: Mien, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_LICENCE", "commercial")
+    ran = mien("look", album / "originals", "--json", "--min-face", 40)
+    assert ran.code == 0
+    assert all("mask" in face["traits"] for line in ran.lines for face in line["faces"])
+    assert not any("expression" in face["traits"] for line in ran.lines for face in line["faces"])
+    assert "note: expression is left out" in ran.err
+
+
+def test_a_person_reads_the_traits_under_each_face(mien: Mien, album: Path) -> None:
+    out = mien("look", album / "originals", "--min-face", 40).out
+    assert out.count("    expression ") == out.count("  glasses ") == 2

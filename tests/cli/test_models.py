@@ -11,6 +11,7 @@ from mien.cli.models import _bar, app
 from mien.errors import MienError, WeightsError
 from mien.models import CARDS, cache, ensure, fetch, weights
 from mien.models.cards import Download
+from mien.models.shipped import TRAITS
 
 
 def run(*words: str) -> str:
@@ -28,7 +29,10 @@ def lines(*words: str) -> list[dict[str, Any]]:
 
 def test_the_list_names_every_card_with_its_licence_and_place(home: Path) -> None:
     rows = {row["name"]: row for row in lines("list")}
-    assert list(rows) == list(CARDS)
+    assert list(rows) == [*CARDS, *TRAITS]
+    assert rows["mask"]["kind"] == "trait"
+    assert "with_mask" in rows["mask"]["title"]
+    assert rows["expression"]["commercial"] == "no"
     assert rows["yunet"] == {
         "name": "yunet",
         "kind": "detector",
@@ -42,7 +46,7 @@ def test_the_list_names_every_card_with_its_licence_and_place(home: Path) -> Non
     }
     shown = run("list").splitlines()
     assert shown[0].split() == ["name", "kind", "commercial", "where", "size", "licence"]
-    assert len(shown) == len(CARDS) + 1
+    assert len(shown) == len(CARDS) + len(TRAITS) + 1
     assert not any(line != line.rstrip() for line in shown)
 
 
@@ -87,7 +91,7 @@ def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
     ensure("mtcnn-pnet")
     assert {row["state"] for row in lines("verify")} == {"ok"}
     path = cache.store("yunet", weights.BROUGHT, b"network")
-    assert f"yunet              ok  {path}" in run("verify").splitlines()
+    assert f"yunet                ok  {path}" in run("verify").splitlines()
     path.write_bytes(b"Network")
     with pytest.raises(
         WeightsError, match=r"1 of \d+ files of weights are not as they should be: .*yunet.* \(changed\)"

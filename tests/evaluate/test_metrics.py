@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, grouped_by_label
-from mien.types import Origin, Prediction, Reason, Rejected
+from mien.types import UNCERTAIN, Origin, Prediction, Reason, Rejected
 from tests.evaluate.made import LABELS, crowd, predicted, rejected
 
 SMALL: list[Prediction | Rejected] = [
@@ -47,6 +47,32 @@ def test_accuracy_is_before_the_unknown_rule(small: Evaluation) -> None:
     strict = evaluate(SMALL, LABELS, 99.0)
     assert strict.accuracy == small.accuracy
     assert strict.unknown.known_named.value == 0
+
+
+def test_the_uncertain_are_scored_by_their_likeliest_label_and_counted(small: Evaluation) -> None:
+    unsure = [
+        replace(each, label=UNCERTAIN) if isinstance(each, Prediction) and each.key in ("2", "3", "6") else each
+        for each in SMALL
+    ]
+    found = evaluate(unsure, LABELS, 0.5)
+    assert found.accuracy == small.accuracy
+    assert (found.uncertain.right, found.uncertain.of) == (2, 4)
+    assert (found.accuracy_certain.right, found.accuracy_certain.of) == (2, 2)
+    fields = found.as_json()
+    assert (fields["uncertain"], fields["accuracy_certain"]) == (0.5, 1.0)
+    assert fields["accuracy_certain_interval"][0] < 1
+
+
+def test_where_nobody_is_uncertain_both_accuracies_are_one(small: Evaluation) -> None:
+    assert small.uncertain.value == 0
+    assert small.accuracy_certain == small.accuracy
+
+
+def test_where_all_are_uncertain_there_is_no_accuracy_of_the_others() -> None:
+    found = evaluate([replace(predicted("1", "ann", "ann"), label=UNCERTAIN)], LABELS, 0.5)
+    assert found.uncertain.value == 1
+    assert found.as_json()["accuracy_certain"] is None
+    assert found.as_json()["accuracy_certain_interval"] is None
 
 
 def test_confusion_has_the_truth_in_rows_and_all_labels_in_their_order(small: Evaluation) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from mien.collect import photos
-from mien.errors import BundleError
+from mien.errors import BundleError, WeightsError
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
-from mien.types import Prediction
+from mien.models import shipped
+from mien.types import UNCERTAIN, Prediction
+from tests.flows.silent import answering
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -94,3 +96,87 @@ def test_any_field_of_a_chain_that_holds_something_else_is_refused_or_means_what
         with suppress(BundleError):
             assert recognise(copy).chain.as_json()[field] == value
         (copy / "bundle.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with nothing turned off."""
+    for name in ("MIEN_LICENCE", "MIEN_TRAITS"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", shipped.TRAITS)
+def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) -> None:
+    ready = recognise(Path(name))
+    assert ready.bundle.path == shipped.bundle(name)
+    assert set(ready.head.labels) == set(shipped.shipped(name).labels)
+    assert ready.chain.detector == "mtcnn"
+    assert (ready.silence is None) == (name != "gender")
+
+
+@pytest.mark.parametrize("name", ["people", "mask.mien", "Mask", "traits"])
+def test_another_name_is_a_path(elsewhere: Path, name: str) -> None:
+    with pytest.raises(BundleError, match=f"there is no bundle at {name}"):
+        recognise(Path(name))
+
+
+def test_a_bundle_of_one_s_own_wins_over_a_built_in_trait(elsewhere: Path, people: Path) -> None:
+    shutil.copytree(people, elsewhere / "mask")
+    assert recognise(Path("mask")).head.labels == ("Eileen Collins", "Grace Hopper")
+
+
+def test_a_folder_of_photos_that_is_called_like_a_trait_is_said_to_hide_it(elsewhere: Path) -> None:
+    (elsewhere / "mask").mkdir()
+    with pytest.raises(BundleError, match="mask lies in this folder and is no bundle"):
+        recognise(Path("mask"))
+
+
+def test_a_built_in_trait_takes_pictures_that_are_cut(elsewhere: Path) -> None:
+    ready = recognise(Path("mask"), "cut")
+    assert (ready.chain.faces, ready.chain.view.name, ready.chain.view.margin) == ("cut", "box", 0.0)
+    assert ready.chain.view.size == recognise(Path("mask")).chain.view.size
+
+
+def test_the_detector_of_a_built_in_trait_is_the_best_that_is_here(
+    elsewhere: Path, home: Path, test_models: Path
+) -> None:
+    from mien.models.adopt import add
+
+    add(test_models / "yunet_n_dynamic.onnx", None)
+    assert recognise(Path("mask")).chain.detector == "yunet"
+
+
+def test_a_built_in_trait_that_is_turned_off_is_refused(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_TRAITS", "none")
+    with pytest.raises(WeightsError, match="'gender' is turned off"):
+        recognise(Path("gender"))
+
+
+def test_a_built_in_trait_whose_head_is_of_another_network_is_refused(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, tmp_path, {})
+    _edit(shipped.FOLDER / "mask.mien", lambda manifest: manifest["weights"].update({"traits": "another"}))
+    with pytest.raises(BundleError, match="does not belong to the network beside it"):
+        recognise(Path("mask"))
+
+
+def test_of_the_youngest_the_gender_is_uncertain(
+    elsewhere: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, tmp_path, {"age": "0-2", "gender": "Female"})
+    found = list(recognise(Path("gender")).predictions(photos([album / "originals"]), Drive(1)))
+    assert [(p.label, p.top[0][0]) for p in found if isinstance(p, Prediction)] == [(UNCERTAIN, "Female")] * 2
+
+
+def test_a_bundle_from_elsewhere_cannot_ask_for_silence(
+    elsewhere: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copy: Path
+) -> None:
+    answering(monkeypatch, tmp_path, {"age": "0-2"})
+    _edit(copy, lambda manifest: manifest.update(silent={"bundle": "age", "labels": ["0-2"]}))
+    found = list(recognise(copy).predictions(photos([album / "originals"]), Drive(1)))
+    assert [p.label for p in found if isinstance(p, Prediction)] == ["Eileen Collins", "Grace Hopper"]

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pytest
 
+from mien.align.views import VIEWS
 from mien.errors import UnknownName
 from mien.models import CARDS, card
 from mien.models.cards import Card, Converted, Download, Given, PackageFile, Parts, Quantised, Truncated
@@ -15,6 +16,8 @@ NAMES = {
     "dlib-resnet",
     "dlib-resnet-int8",
     "dlib-resnet-block",
+    "traits",
+    "expression-features",
     "mtcnn",
     "mtcnn-pnet",
     "mtcnn-rnet",
@@ -72,9 +75,10 @@ def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
 
 @pytest.mark.parametrize("found", [c for c in CARDS.values() if c.kind == "embedder"], ids=lambda c: c.name)
 def test_an_embedder_says_what_it_takes_and_gives(found: Card) -> None:
-    assert found.dim == math.prod(found.layout) if found.layout else found.dim in (128, 512)
+    assert found.dim == math.prod(found.layout) if found.layout else found.dim in (128, 256, 512)
     assert found.input is not None
-    assert (found.input.view, found.input.size) in {("dlib", 150), ("arcface", 112)}
+    assert found.input.view in VIEWS
+    assert found.input.size in (112, 150)
     assert 0 < found.input.scale <= 1
 
 
@@ -95,6 +99,7 @@ def test_what_excludes_commercial_use_says_no() -> None:
         "dlib-landmarks-68",
         "scrfd",
         "arcface",
+        "expression-features",
     }
     assert card("mobilefacenet").commercial == "unknown"
 

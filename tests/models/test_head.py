@@ -114,6 +114,24 @@ def test_saving_and_loading_changes_not_a_bit(threshold: float) -> None:
     assert np.array_equal(back.familiarity(vectors), head.familiarity(vectors))
 
 
+def test_from_which_probability_on_it_is_certain_is_kept() -> None:
+    head = replace(a_head(), certain=0.625)
+    assert through_files(head).certain == 0.625
+
+
+def test_a_head_of_an_older_bundle_always_answers() -> None:
+    head = replace(a_head(), certain=0.625)
+    fields = {name: value for name, value in head.to_json().items() if name != "certain"}
+    assert Head.load(fields, head.to_arrays()).certain == 0
+
+
+def test_only_a_head_that_is_always_certain_may_have_a_label_uncertain() -> None:
+    labels = ("uncertain", "b", "c")
+    assert replace(a_head(), labels=labels).labels == labels
+    with pytest.raises(ValueError, match="cannot have a label 'uncertain'"):
+        replace(a_head(), labels=labels, certain=0.5)
+
+
 def test_a_head_pickles_for_workers() -> None:
     head = a_head()
     back = pickle.loads(pickle.dumps(head))
@@ -142,6 +160,12 @@ HOSTILE_JSON: list[tuple[str, Any]] = [
     ("threshold", math.nan),
     ("threshold", math.inf),
     ("threshold", [0.5]),
+    ("certain", -0.1),
+    ("certain", 1.1),
+    ("certain", math.nan),
+    ("certain", "0.5"),
+    ("certain", True),
+    ("certain", None),
 ]
 
 

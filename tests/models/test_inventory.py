@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 import pytest
 
-from mien.models import CARDS, cache, ensure, inventory, weights
+from mien.models import CARDS, cache, ensure, inventory, shipped, weights
 from mien.models.adopt import add
 from mien.models.cards import Converted, PackageFile
-from mien.models.inventory import State, Where, holdings, verify
+from mien.models.inventory import State, Where, holdings, traits, verify
 
 
 def places() -> dict[str, Where]:
@@ -24,6 +24,20 @@ def test_every_card_is_listed_with_its_place(home: Path) -> None:
     assert found["yunet"] is Where.PULL
     assert found["scrfd"] is Where.ADD
     assert not home.exists()
+
+
+def test_the_built_in_traits_are_listed_under_the_terms_of_their_networks(home: Path) -> None:
+    found = traits()
+    assert [held.trait.name for held in found if held.trait] == list(shipped.TRAITS)
+    assert {held.where for held in found} == {Where.PACKAGE}
+    assert [held.terms.commercial for held in found] == ["no", "yes", "yes", "yes", "yes"]
+    assert all(held.bytes for held in found)
+    assert all(held.trait is None for held in holdings())
+
+
+def test_traits_that_are_not_installed_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    assert traits() == []
 
 
 def test_what_was_made_is_listed_in_the_cache(home: Path) -> None:
