@@ -17,7 +17,7 @@ import pytest
 from tests.docs.pages import PAGES, ROOT, Block, blocks, name
 
 RUNNABLE = [page for page in PAGES if any(block.language in ("console", "python") for block in blocks(page))]
-BY_NAME = frozenset({"counts", "reasons", "tar_at_far", "per_class"})
+BY_NAME = frozenset({"counts", "reasons", "tar_at_far", "per_class", "scores"})
 """Fields whose keys are labels or the like."""
 
 
