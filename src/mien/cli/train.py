@@ -103,6 +103,7 @@ def _show(done: Trained, show: Output) -> None:
         "embedder": way.embedder,
         "head": done.fit.head.kind,
         "tried": [one.as_json() for one in done.tried],
+        "embedders": [one.as_json() for one in done.rivals],
     }
     right = "-" if measured.accuracy.value is None else f"{measured.accuracy.value:.1%}"
     low, high = measured.accuracy.interval or (0.0, 1.0)

@@ -77,7 +77,7 @@ def choose(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Driv
             tried.append(Tried(name, None, None, 0.0, "no time was left"))
             continue
         try:
-            recipe = ready(replace(options, recipe=name, minutes=None), _of(name, faces), drive)
+            recipe = ready(replace(options, recipe=name, minutes=None), of_recipe(name, faces), drive)
             photos = _prepared(photos, data, recipe.chain, drive)
             tried.append(_tried(recipe, photos, end if tried else None))
         except MienError as error:
@@ -119,8 +119,8 @@ def _prepared(before: Subjects | None, data: DataSet, chain: Chain, drive: Drive
     )
 
 
-def _of(name: str, faces: FaceOptions) -> FaceOptions:
-    """What the user said of faces, as far as it concerns a recipe: the others have no use for an embedder."""
+def of_recipe(name: str, faces: FaceOptions) -> FaceOptions:
+    """What the user said of faces, as far as one of the recipes that `choose` tries has a use for it."""
     return faces if name in ("head", "embedding-cnn") else replace(faces, embedder="auto")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,15 @@ from mien.classify import predicted, stacked
 from mien.collect import DataSet
 from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, grouped_by_label, render_card
-from mien.flows.auto import Tried, choose
+from mien.flows.auto import Tried, choose, of_recipe
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
+from mien.flows.embedders import Picked, pick
 from mien.flows.gathering import LEARNT, Gathered, gather
 from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
 from mien.flows.report import licences, looked_at_by, report, today
 from mien.store import bundle as bundles
+from mien.train.rivals import Rival
 from mien.train.seen import SEEN, digests
 from mien.types import UNKNOWN, Crop, Embedding, Prediction, Rejected
 
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of it; `evaluation` is of photos that were not learnt from. tried: the recipes that "auto" compared."""
+    """What came of it; `evaluation` is of photos that were not learnt from.
+
+    tried: the recipes that "auto" compared. rivals: the embedders that "auto" did.
+    """
 
     bundle: Path
     recipe: Recipe
@@ -40,6 +45,7 @@ class Trained:
     evaluation: Evaluation
     seconds: float
     tried: Sequence[Tried] = ()
+    rivals: Sequence[Rival] = ()
 
 
 def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Trained:
@@ -52,30 +58,46 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     bundles.writable(out)
     start = time.perf_counter()
     tried: Sequence[Tried] = ()
+    picked = _picked(data, options, faces, drive)
+    if picked is not None:
+        faces = replace(faces, embedder=picked.chain.embedder)
+        drive.tell(picked.note)
     if options.recipe == "auto":
         chosen = choose(data, options, faces, drive)
-        options, tried = chosen.options, chosen.tried
+        options, tried, faces = chosen.options, chosen.tried, of_recipe(chosen.options.recipe, faces)
         for note in chosen.notes:
             drive.tell(note)
     title = out.name.removesuffix(bundles.SUFFIX)
     recipe = ready(options, faces, drive, title)
     _check(recipe, data)
-    found = gather(data, recipe.chain, drive)
+    if picked is not None and picked.chain != recipe.chain:  # of a recipe that looks at the face itself
+        picked = None
+    found = gather(data, recipe.chain, drive) if picked is None else picked.found
     inputs = stacked(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     grouped = not grouped_by_label(data.origins)
     evaluation = evaluate(results, fit.head.labels, fit.head.threshold, grouped=grouped)
-    note = _measured(fit, chosen=bool(tried))
+    rivals = () if picked is None else picked.rivals
+    note = _measured(fit, chosen=bool(tried or rivals))
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
         "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
     }
     manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
-    manifest["training"]["tried"] = [one.as_json() for one in tried]
+    manifest["training"] |= {"tried": [one.as_json() for one in tried], "embedders": [one.as_json() for one in rivals]}
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
-    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried)
+    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried, rivals)
+
+
+def _picked(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Picked | None:
+    """The embedder that suits the labels, where the user leaves that open and the recipe takes any."""
+    if faces.embedder != "auto" or options.recipe not in ("head", "auto"):
+        return None
+    if options.recipe == "head":
+        _check(ready(options, faces, drive), data)  # refused before photos are looked at
+    return pick(data, faces, options.seed, drive)
 
 
 def _measured(fit: Fit, *, chosen: bool) -> str:
@@ -83,7 +105,7 @@ def _measured(fit: Fit, *, chosen: bool) -> str:
     method = fit.held_out.method
     note = f"Measured while training, on photos that were not learnt from ({method})."
     if chosen and method not in ("val", "test"):
-        note += " The recipe was chosen by how it did on photos which these are among, so the figures flatter a little."
+        note += " The way was chosen by how it did on photos which these are among, so the figures flatter a little."
     return note
 
 
