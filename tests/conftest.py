@@ -112,6 +112,14 @@ class Mien(Protocol):
     def __call__(self, *arguments: object) -> Ran: ...
 
 
+@pytest.fixture(autouse=True)
+def own_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the test's people are enrolled, and never among those of whoever runs it."""
+    path = tmp_path / "own-gallery.sqlite"
+    monkeypatch.setenv("MIEN_GALLERY", str(path))
+    return path
+
+
 @pytest.fixture
 def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mien:
     """The program `mien`, without the second that a new process takes."""

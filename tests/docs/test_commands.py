@@ -36,10 +36,10 @@ def desk(album: Path, people: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, gallery: Path) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("MIEN_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', '')}"
-    return {**own, "PATH": path, "MIEN_HOME": str(home), "PYTHONWARNINGS": "default"}
+    return {**own, "PATH": path, "MIEN_HOME": str(home), "MIEN_GALLERY": str(gallery), "PYTHONWARNINGS": "default"}
 
 
 def shape(text: str) -> str:
@@ -52,7 +52,7 @@ class Reader:
 
     def __init__(self, desk: Path, home: Path, *, compares: bool) -> None:
         self.where = desk
-        self.environment = environment(home)
+        self.environment = environment(home, desk.parent / "gallery.sqlite")
         self.compares = compares
 
     def read(self, block: Block) -> str:

@@ -39,10 +39,14 @@ def connect(address: str) -> Engine:
         DataError: it cannot be opened, is no gallery, or belongs to a newer mien.
     """
     engine = _engine(address)
-    with spoken(engine):
-        if engine.dialect.name == "sqlite":
-            _listen(engine)
-        _upgrade(engine)
+    try:
+        with spoken(engine):
+            if engine.dialect.name == "sqlite":
+                _listen(engine)
+            _upgrade(engine)
+    except DataError:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy import DateTime, Dialect, ForeignKey, LargeBinary, String, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import DateTime, Dialect, Double, ForeignKey, LargeBinary, String, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeEngine
 
@@ -110,6 +110,6 @@ class Vectored(Base):
     photo_id: Mapped[int] = mapped_column(ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True)
     vector: Mapped[Floats] = mapped_column(Vector)
     digest: Mapped[str] = mapped_column(String(64))
-    side: Mapped[float]
-    score: Mapped[float]
+    side: Mapped[float] = mapped_column(Double)
+    score: Mapped[float] = mapped_column(Double)
     photo: Mapped[Photo] = relationship(back_populates="embedding")

@@ -50,8 +50,8 @@ def upgrade() -> None:
         sa.Column("photo_id", sa.Integer, sa.ForeignKey("photos.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("vector", Vector, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("side", sa.Float, nullable=False),
-        sa.Column("score", sa.Float, nullable=False),
+        sa.Column("side", sa.Double, nullable=False),
+        sa.Column("score", sa.Double, nullable=False),
     )
 
 
