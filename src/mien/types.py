@@ -175,7 +175,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most.
+    """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most; it is empty where nothing is to be said.
 
     `label` is the best one, or `UNKNOWN` where `familiarity` lies below the bundle's threshold, or `UNCERTAIN` where
     the best one's probability is too low for an answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from mien.images import encode
 from mien.models.shipped import TRAITS, shipped
 from tests.conftest import Mien
+from tests.flows.silent import answering
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +73,16 @@ def test_training_on_the_features_of_traits(mien: Mien, album: Path, tmp_path: P
     assert (ran.code, ran.last["embedder"]) == (0, "dlib-resnet+traits")
     ran = mien("evaluate", tmp_path / "y.mien", album / "held-out", "--json")
     assert ran.last["accuracy"] == 1
+
+
+def test_of_the_youngest_no_gender_is_told_and_all_the_same_measured(
+    mien: Mien, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, tmp_path, {"age": "0-2", "gender": "Female"})
+    ran = mien("classify", "gender", album / "originals", "--json")
+    assert {(line["label"], len(line["top"])) for line in ran.lines} == {("uncertain", 0)}
+    assert mien("classify", "gender", album / "originals").out.splitlines()[0].endswith(": uncertain")
+    (tmp_path / "data").mkdir()
+    shutil.copytree(album / "originals", tmp_path / "data" / "Female")
+    ran = mien("evaluate", "gender", tmp_path / "data", "--json")
+    assert (ran.last["accuracy"], ran.last["uncertain"], ran.last["accuracy_certain"]) == (1.0, 1.0, None)

@@ -34,13 +34,14 @@ class Silence:
 class Classify:
     """Embedding or Crop -> Prediction: the best label, or `UNKNOWN` below the head's threshold of familiarity.
 
-    The label is `UNCERTAIN` where the head is not certain, and for faces that `silence` covers. The batches are small,
-    so that the first answers are there before many faces are.
+    The label is `UNCERTAIN` where the head is not certain, and for faces that `silence` covers; of these no label is
+    told, unless `measures`. The batches are small, so that the first answers are there before many faces are.
     """
 
     head: Scorer
     batch_size: int = 8
     silence: Silence | None = None
+    measures: bool = False
 
     @property
     def name(self) -> str:
@@ -63,7 +64,7 @@ class Classify:
         silent = np.zeros(len(batch), dtype=bool) if self.silence is None else self.silence.covers(inputs)
         for item, row, familiar, covered in zip(batch, probabilities, familiarity, silent, strict=True):
             made = predicted(item, self.head, row, float(familiar))
-            yield replace(made, label=UNCERTAIN) if covered else made
+            yield replace(made, label=UNCERTAIN, top=made.top if self.measures else ()) if covered else made
 
 
 def stacked(items: Sequence[Embedding | Crop]) -> npt.NDArray[Any]:

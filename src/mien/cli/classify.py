@@ -39,6 +39,6 @@ def classify(
         face = {"box": [round(value, 1) for value in result.face.box], "score": round(result.face.score, 4)}
         fields = {"image": result.key, "face": face, "label": result.label, "top": best}
         shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
-        out.record(fields, f"{result.key}: {result.label}  ({shown})")
+        out.record(fields, f"{result.key}: {result.label}" + (f"  ({shown})" if shown else ""))
     if missing:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mien import atomic
-from mien.classify import stacked
+from mien.classify import Classify, stacked
 from mien.collect import DataSet
 from mien.errors import BundleError
 from mien.evaluate import Evaluation, grouped_by_label
@@ -57,8 +57,9 @@ def evaluate(
     recogniser = recognise(bundle, faces)
     recogniser.forewarn(data.refs, drive)
     head, chain = recogniser.head, recogniser.chain
+    naming = Classify(head, silence=recogniser.silence, measures=True)
     seen = _Seen(_digests(recogniser.bundle))
-    results = stream([recogniser.naming], seen.watch(drive.inputs(chain, data.refs)), drive.keep_going)
+    results = stream([naming], seen.watch(drive.inputs(chain, data.refs)), drive.keep_going)
     evaluation = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
     done = Evaluated(evaluation, chain.detector, to, trained_on)

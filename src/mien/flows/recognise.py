@@ -37,18 +37,13 @@ class Recogniser:
     trained_on: str
     silence: Silence | None = None
 
-    @property
-    def naming(self) -> Classify:
-        """The stage from what the chain gives to a prediction."""
-        return Classify(self.head, silence=self.silence)
-
     def predictions(
         self, refs: Sequence[PhotoRef], drive: Drive, *, every_face: bool = False
     ) -> Iterator[Prediction | Rejected]:
         """PhotoRef -> Prediction: of the main face of each photo, or of every face."""
         chain = self.chain.all_faces() if every_face else self.chain
         self.forewarn(refs, drive)
-        yield from stream([self.naming], drive.inputs(chain, refs), drive.keep_going)
+        yield from stream([Classify(self.head, silence=self.silence)], drive.inputs(chain, refs), drive.keep_going)
 
     def forewarn(self, refs: Sequence[PhotoRef], drive: Drive) -> None:
         """Tell the user where pictures are, or seem to be, prepared otherwise than in training."""
