@@ -64,7 +64,7 @@ def sweep(engine: Engine) -> bool:
 
 
 def _sweep_sqlite(engine: Engine) -> bool:
-    # Deleted rows were zeroed, but SQLite leaves copies behind where it moved rows between pages.
+    # Deleted rows were zeroed, but SQLite leaves copies of some behind where it moved them between pages.
     raw = engine.raw_connection()
     try:
         cursor = raw.cursor()

@@ -59,11 +59,20 @@ class Cache:
                 self._do(lambda connection: connection.executemany(query, rows))
 
     def forget(self, photos: Iterable[bytes]) -> int:
-        """Remove all that was computed from these photos; how many values went."""
+        """Remove all that was computed from these photos, and every byte of it; how many values went.
+
+        Raises:
+            sqlite3.Error, OSError: it could not be removed, or not yet from the file.
+        """
         if not self.path.exists():
             return 0
         rows = [(photo,) for photo in photos]
-        return self._do(lambda connection: connection.executemany("DELETE FROM results WHERE photo = ?", rows).rowcount)
+        removed = self._do(
+            lambda connection: connection.executemany("DELETE FROM results WHERE photo = ?", rows).rowcount
+        )
+        # What is deleted is zeroed, but copies are left where rows were moved between pages: the file is written anew.
+        self._do(lambda connection: connection.execute("VACUUM"))
+        return removed
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
