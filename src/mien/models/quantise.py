@@ -24,7 +24,8 @@ Ranges = Mapping[str, tuple[float, float]]
 """Name of a value between layers -> its least and its greatest number."""
 
 FILTER_TOP = 63
-_IN_FLOAT = ("GlobalAveragePool", "Flatten", "MatMul")
+_BIAS_TOP = 2**30
+_IN_FLOAT = ("GlobalAveragePool", "Flatten", "MatMul", "Gemm")
 """The last layers, whose few operations are not worth the loss."""
 
 
@@ -34,15 +35,24 @@ def read_ranges(data: bytes) -> dict[str, tuple[float, float]]:
 
 
 def activations(model: onnx.ModelProto) -> list[str]:
-    """The values between layers that are quantised, in order: those that a range is needed for."""
+    """The values between layers that are quantised, in order: those that a range is needed for.
+
+    What comes before the first convolution is computed in float, but for the value that this one takes.
+    """
     readers: dict[str, list[str]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node.op_type)
-    names = [value.name for value in model.graph.input]
+    behind: set[str] = set()
     for node in model.graph.node:
-        # A sum or convolution that only feeds a Relu is rounded once, behind it.
-        if node.op_type not in _IN_FLOAT and readers.get(node.output[0]) != ["Relu"]:
+        if node.op_type == "Conv" or not behind.isdisjoint(node.input):
+            behind.add(node.output[0])
+    names = [value.name for value in model.graph.input if "Conv" in readers[value.name]]
+    for node in model.graph.node:
+        readings = readers.get(node.output[0], [])
+        # A sum or convolution that only feeds a Relu or Clip is rounded once, behind it.
+        inside = node.output[0] in behind and node.op_type not in _IN_FLOAT and readings not in (["Relu"], ["Clip"])
+        if inside or "Conv" in readings:
             names.append(node.output[0])
     return names
 
@@ -73,7 +83,8 @@ class _Quantiser:
 
     def write(self) -> bytes:
         for value in self._source.input:
-            self._round(value.name)
+            if value.name in self._wanted:
+                self._round(value.name)
         for node in self._source.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             inputs = self._filters(node) if node.op_type == "Conv" else [self._read(name) for name in node.input]
@@ -104,6 +115,8 @@ class _Quantiser:
         value, filters, biases = node.input
         weights: npt.NDArray[Any] = self._constants[filters]
         scale = np.maximum(np.abs(weights).reshape(len(weights), -1).max(axis=1), 1e-8) / FILTER_TOP
+        # A channel whose filter is next to nothing must still hold its bias in 32 bits.
+        scale = np.maximum(scale, np.abs(self._constants[biases]) / (self._scales[value] * _BIAS_TOP))
         steps = np.rint(weights / scale[:, None, None, None]).astype(np.int8)
         bias_scale = (scale * self._scales[value]).astype(np.float32)
         bias_steps = np.rint(self._constants[biases] / bias_scale).astype(np.int32)

@@ -1,0 +1,134 @@
+"""Batches to train the built-in traits on: faces drawn, disguised, spoilt and turned, each under its own seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mien.types import Floats, Ints, Pixels
+from recipes.traits.draw import draw_glasses, draw_mask, draw_other
+from recipes.traits.faces import GLASSES, MASKS, SIDE, Rows
+
+WORN, NONE, WRONG = (MASKS.index(name) for name in ("with_mask", "without_mask", "incorrect"))
+STREET = 16
+"""So many rows of a batch are street photos, the rare classes as often as the common one."""
+_WHOLE = 0.3  # of the faces come as they are in the pool, and not upright
+_DISGUISES = (("worn", 0.2), ("under-nose", 0.07), ("under-mouth", 0.05), ("other", 0.05), ("glasses", 0.05))
+_LABELLED = 3.0  # a face whose glasses are known comes so much oftener
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """`pixels` (n, side, side, 3) RGB, and for each trait the number of the label or -1, (n,)."""
+
+    pixels: Pixels
+    labels: dict[str, Ints]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """What batches are drawn from; `upright` and `whole` are the same faces, row by row."""
+
+    upright: Rows
+    whole: Rows
+    street: Rows
+    side: int
+    seed: int = 0
+
+    def batches(self, epoch: int, size: int) -> Iterator[Batch]:
+        """The batches of an epoch: as many as FairFace fills once."""
+        rng = np.random.default_rng((self.seed, epoch))
+        likely = np.where(self.upright.labels["glasses"] >= 0, _LABELLED, 1.0)
+        fair = size - STREET
+        steps = len(self.upright) // fair
+        order = rng.choice(len(likely), steps * fair, replace=False, p=likely / likely.sum())
+        counts = np.bincount(self.street.labels["mask"], minlength=len(MASKS))
+        rare = np.sqrt(1.0 / counts)[self.street.labels["mask"]]
+        for step in range(steps):
+            chosen = order[step * fair : (step + 1) * fair]
+            street = rng.choice(len(rare), STREET, p=rare / rare.sum())
+            yield self._batch(chosen, street, (self.seed, epoch, step))
+
+    def _batch(self, fair: Ints, street: Ints, key: tuple[int, ...]) -> Batch:
+        made, labels = [], []
+        for place, number in enumerate([*fair, *street]):
+            rng = np.random.default_rng((*key, place))
+            if place < len(fair):
+                rows = self.whole if rng.random() < _WHOLE else self.upright
+                crop, said = disguised(rows, int(number), rng)
+            else:
+                crop = self.street.crops[number]
+                said = {name: int(values[number]) for name, values in self.street.labels.items()}
+            made.append(spoilt(turned(crop, self.side, rng), rng))
+            labels.append(said)
+        return Batch(np.stack(made), {name: np.array([said[name] for said in labels]) for name in labels[0]})
+
+
+def disguised(rows: Rows, number: int, rng: np.random.Generator) -> tuple[Pixels, dict[str, int]]:
+    """A face, now and then with a mask, glasses or something else drawn on it, and its labels."""
+    crop, points = rows.crops[number], rows.points[number]
+    said = {name: int(values[number]) for name, values in rows.labels.items()}
+    names = [name for name, _ in _DISGUISES]
+    likely = np.array([share for _, share in _DISGUISES])
+    pick = str(rng.choice([*names, "nothing"], p=[*likely, 1 - likely.sum()]))
+    if pick == "glasses" and said["glasses"] <= GLASSES.index("none"):
+        kind = "glasses" if rng.random() < 0.6 else "sunglasses"
+        return draw_glasses(crop, points, rng, kind), {**said, "glasses": GLASSES.index(kind)}
+    if pick == "other":
+        return draw_other(crop, points, rng), said
+    if pick == "worn":
+        return draw_mask(crop, points, rng, "worn"), {**said, "mask": WORN}
+    if pick in ("under-nose", "under-mouth"):
+        return draw_mask(crop, points, rng, "under-nose" if pick == "under-nose" else "under-mouth"), {
+            **said,
+            "mask": WRONG,
+        }
+    return crop, said
+
+
+def turned(crop: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """A crop mirrored, turned, scaled and moved a little, at the network's size."""
+    angle, zoom = math.radians(rng.uniform(-12, 12)), side / SIDE * rng.uniform(0.9, 1.15)
+    across, down = rng.uniform(-0.05, 0.05, 2) * side
+    turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    if rng.random() < 0.5:
+        turn[:, 0] *= -1
+    middle = np.array([(SIDE - 1) / 2] * 2)
+    shift = np.array([(side - 1) / 2 + across, (side - 1) / 2 + down]) - turn @ middle
+    return np.asarray(
+        cv2.warpAffine(
+            crop, np.column_stack([turn, shift]), (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        np.uint8,
+    )
+
+
+def spoilt(crop: Pixels, rng: np.random.Generator) -> Pixels:
+    """A crop lit otherwise, and now and then small, blurred, grey, or recompressed, as photos are."""
+    side = crop.shape[0]
+    if rng.random() < 0.25:
+        small = int(rng.integers(22, 64))
+        crop = np.asarray(
+            cv2.resize(cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA), (side, side)), np.uint8
+        )
+    if rng.random() < 0.1:
+        crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.8)), np.uint8)
+    lit = crop.astype(np.float32)
+    lit = (lit - 128) * rng.uniform(0.75, 1.25) + 128 + rng.uniform(-30, 30)
+    lit = _coloured(lit, rng)
+    crop = lit.clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.15:
+        _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
+        crop = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return crop
+
+
+def _coloured(lit: Floats, rng: np.random.Generator) -> Floats:
+    grey = lit.mean(axis=2, keepdims=True)
+    strength = 0.0 if rng.random() < 0.06 else rng.uniform(0.7, 1.3)
+    gains = rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    return np.asarray((grey + (lit - grey) * strength) * gains, np.float32)

@@ -1,0 +1,166 @@
+"""Trains the network of the built-in traits but expression: age, gender, mask and glasses, together.
+
+    python -m recipes.traits.train DATA --out OUT [--epochs 6] [--threads 2]
+
+DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights of
+the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of FairFace:
+`recipes.traits.finish` calibrates and measures on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mien.types import Ints, Pixels
+from recipes.traits.backbone import DIMENSION, Backbone, published
+from recipes.traits.faces import LABELS, MASKS, Rows, fairface, street
+from recipes.traits.mixing import Mix
+
+SIZE = 112
+SCALE = 16.0
+"""Vectors have this length before the heads, so that a head on unit vectors can be as sure as it should."""
+BATCH, RATE, DECAY, HEADS = 128, 7e-4, 0.02, 4.0
+WEIGHT = {"age": 1.0, "gender": 1.0, "mask": 0.7, "glasses": 0.7}
+BESIDE = 0.2
+"""So much of an age's probability is asked for in the groups beside it."""
+FOLLOW = 0.99
+
+
+class Traits(nn.Module):
+    """Pixels -> the logits of each trait, linear in a vector of constant length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = Backbone()
+        self.heads = nn.ModuleDict({name: nn.Linear(DIMENSION, len(labels)) for name, labels in LABELS.items()})
+
+    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+        vectors = SCALE * nn.functional.normalize(self.backbone(pixels))
+        return {name: head(vectors) for name, head in self.heads.items()}
+
+
+def held(rows: Rows, parts: int) -> Ints:
+    """The rows that are not learnt from: those of every so manieth photo."""
+    return np.flatnonzero(rows.group % parts == 0)
+
+
+def rest(rows: Rows, parts: int) -> Rows:
+    """The rows that are learnt from."""
+    return rows.only(np.flatnonzero(rows.group % parts != 0))
+
+
+def planes(pixels: Pixels) -> Tensor:
+    """Crops (n, s, s, 3) uint8 -> (n, 3, s, s) float32, in the order that PyTorch's convolutions like."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+
+
+def loss_of(logits: dict[str, Tensor], labels: dict[str, Ints]) -> Tensor:
+    """The sum over traits of the mean over the rows whose label is known."""
+    total = torch.zeros(())
+    for name, found in logits.items():
+        known = torch.from_numpy(labels[name] >= 0)
+        if known.any():
+            wanted = _wanted(name, torch.from_numpy(labels[name])[known])
+            total = total + WEIGHT[name] * nn.functional.cross_entropy(found[known], wanted)
+    return total
+
+
+def _wanted(name: str, numbers: Tensor) -> Tensor:
+    k = len(LABELS[name])
+    sure = nn.functional.one_hot(numbers, k).float()
+    if name != "age":
+        return 0.95 * sure + 0.05 / k
+    beside = nn.functional.pad(sure, (1, 1))
+    beside = beside[:, 2:] + beside[:, :-2]
+    return (1 - BESIDE) * sure + BESIDE * beside / beside.sum(1, keepdim=True)
+
+
+def train(mix: Mix, epochs: int, out: Path) -> None:
+    """Train for so many epochs; after each the averaged weights are written."""
+    torch.manual_seed(mix.seed)
+    network = Traits().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.backbone.begin(published())
+    for head in network.heads.values():
+        nn.init.zeros_(head.weight)
+    averaged = copy.deepcopy(network).eval()
+    bare = [p for p in network.backbone.parameters() if p.ndim == 1]
+    filters = [p for p in network.backbone.parameters() if p.ndim > 1]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": filters, "weight_decay": DECAY, "times": 1.0},
+            {"params": bare, "weight_decay": 0.0, "times": 1.0},
+            {"params": list(network.heads.parameters()), "weight_decay": 0.0, "times": HEADS},
+        ]
+    )
+    steps, done, start = epochs * (len(mix.upright) // (BATCH - 16)), 0, time.monotonic()
+    for epoch in range(epochs):
+        network.train()
+        lost, seen = 0.0, 0
+        for batch in mix.batches(epoch, BATCH):
+            rate = RATE * min(1.0, (done + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done / steps))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["times"]
+            loss = loss_of(network(planes(batch.pixels)), batch.labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            done, seen, lost = done + 1, seen + 1, lost + loss.item()
+            follow(averaged, network, min(FOLLOW, (1 + done) / (10 + done)))
+            if seen % 25 == 0:
+                note(out, {"epoch": epoch + 1, "step": done, "of": steps, "loss": round(lost / seen, 4), "seconds": round(time.monotonic() - start)})
+        save_file({name: value.contiguous() for name, value in averaged.state_dict().items()}, out / "traits.safetensors")
+
+
+@torch.no_grad()
+def follow(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move the averaged weights a little towards the network's."""
+    for old, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - keep)
+        else:
+            old.copy_(new)
+
+
+def trained(folder: Path) -> Traits:
+    """The network that `train` left, in evaluation mode."""
+    network = Traits()
+    network.load_state_dict(load_file(folder / "traits.safetensors"))
+    return network.eval()
+
+
+def note(out: Path, fields: dict[str, float]) -> None:
+    """Add a line to the log."""
+    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(fields) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    glasses = Path(__file__).with_name("glasses.csv")
+    upright, whole = fairface(options.data / "pools" / "fairface.parquet", glasses)
+    streets = street(options.data, options.data / "mask" / "boxes.csv")
+    mix = Mix(rest(upright, 16), rest(whole, 16), rest(streets, 4), SIZE)
+    print(f"{len(mix.upright)} faces of FairFace, {len(mix.street)} cuts of street photos: {MASKS}", flush=True)
+    train(mix, options.epochs, options.out)
+
+
+if __name__ == "__main__":
+    main()
