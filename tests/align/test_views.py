@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from mien.align.views import OPENFACE_LANDMARKS, VIEWS, View, ViewOptions, view
@@ -16,7 +17,7 @@ def test_a_view_survives_json(name: str) -> None:
     assert View.from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
-@pytest.mark.parametrize(("name", "size"), [("openface", 96), ("dlib", 150), ("arcface", 112)])
+@pytest.mark.parametrize(("name", "size"), [("openface", 96), ("dlib", 150), ("arcface", 112), ("fer", 48)])
 def test_sizes_are_those_of_the_networks(name: str, size: int) -> None:
     assert view(name).size == size
 
@@ -56,7 +57,7 @@ def test_options_that_make_no_sense_are_refused_in_one_sentence(name: str, optio
 
 
 def test_an_unknown_view_lists_those_there_are() -> None:
-    with pytest.raises(UnknownName, match="openface, dlib, arcface, box"):
+    with pytest.raises(UnknownName, match="openface, dlib, arcface, fer, box"):
         view("sideways")
 
 
@@ -64,3 +65,10 @@ def test_an_unknown_view_lists_those_there_are() -> None:
 def test_fields_that_are_no_view_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         View.from_json(fields)
+
+
+def test_the_fer_view_puts_the_eyes_where_fer2013_has_them() -> None:
+    corners = np.array(view("fer").template, np.float64)
+    right, left = corners[2:4].mean(axis=0), corners[:2].mean(axis=0)
+    assert np.allclose(right, (0.309, 0.386), atol=0.01)
+    assert np.allclose(left, (0.682, 0.385), atol=0.01)

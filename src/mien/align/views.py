@@ -98,12 +98,19 @@ def _dlib(padding: float = 0.25, size: int = 150) -> tuple[tuple[float, float], 
     return tuple(((x + padding) / span - half, (y + padding) / span - half) for x, y in DLIB_MEAN)
 
 
+def _fer() -> tuple[tuple[float, float], ...]:
+    # As dlib's mean face lies in FER2013's photos, by the median of the eyes found in 357 of them.
+    across, down, scale = 0.1477, 0.229, 0.71
+    return tuple((across + scale * x, down + scale * y) for x, y in DLIB_MEAN)
+
+
 VIEWS: dict[str, Callable[[], View]] = {
     "openface": lambda: View("openface", "dlib-68", "affine", 96, *OPENFACE_LANDMARKS["outerEyesAndNose"]),
     "dlib": lambda: View("dlib", "dlib-5", "similarity", 150, (0, 1, 2, 3, 4), _dlib()),
     "arcface": lambda: View(
         "arcface", "detector", "similarity", 112, (0, 1, 2, 3, 4), tuple((x / 112, y / 112) for x, y in _ARCFACE)
     ),
+    "fer": lambda: View("fer", "dlib-5", "similarity", 48, (0, 1, 2, 3, 4), _fer()),
     "box": lambda: View("box", "none", "box", 112, margin=0.25),
 }
 

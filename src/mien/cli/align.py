@@ -14,7 +14,7 @@ from mien.cli.output import Output, seconds
 def align(
     src: Annotated[Path, typer.Argument(help="Folder of photos; its folders are kept.")],
     dst: Annotated[Path, typer.Argument(help="Folder for the crops.")],
-    view: Annotated[str, typer.Option("--view", help="openface, dlib, arcface or box.")] = "openface",
+    view: Annotated[str, typer.Option("--view", help="openface, dlib, arcface, fer or box.")] = "openface",
     landmarks: Annotated[
         str | None, typer.Option("--landmarks", help="Of view openface: outerEyesAndNose or innerEyesAndBottomLip.")
     ] = None,
