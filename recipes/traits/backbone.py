@@ -24,9 +24,14 @@ MEAN, SPREAD = 127.0, 128.0
 
 
 class Unit(nn.Module):
-    """A convolution, its normalisation, and a Relu that ends at 6 or none; zeros stand where TensorFlow's "same" would put them."""
+    """A convolution, its normalisation, and a Relu that ends at 6 or none.
 
-    def __init__(self, taken: int, given: int, side: int = 1, stride: int = 1, *, each: bool = False, relu: bool = True):
+    Zeros stand around the picture where TensorFlow's "same" would put them.
+    """
+
+    def __init__(
+        self, taken: int, given: int, side: int = 1, stride: int = 1, *, each: bool = False, relu: bool = True
+    ):
         super().__init__()
         around = max(side - stride, 0)
         self.pads = (around // 2, around - around // 2)

@@ -1,8 +1,8 @@
 """The faces that the built-in traits are trained on, cut and labelled; knows no network.
 
 FairFace (CC BY 4.0) gives age and gender, and what is drawn on its faces gives masks and glasses; street photos (CC0)
-give masks as they are really worn. Faces are cut as they are in use: found, and upright by their landmarks, or the whole
-of a picture that is a face already.
+give masks as they are really worn. Faces are cut as they are in use: found, and upright by their landmarks, or the
+whole of a picture that is a face already.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ from mien.detect import DETECTORS, resolve
 from mien.detect.stage import Detect
 from mien.images.stage import Decode
 from mien.run.local import stream
+from mien.stage import AnyStage
 from mien.types import Box, Crop, Floats, Ints, Origin, PhotoRef, Pixels
 
 SIDE = 128
@@ -63,7 +65,7 @@ class Rows:
 
 
 def fairface(pool: Path, glasses: Path) -> tuple[Rows, Rows]:
-    """The pool of FairFace, and the table of its rows whose glasses were labelled by eye -> upright faces, and whole."""
+    """The pool of FairFace, and the table of rows whose glasses were labelled by eye -> upright faces, and whole."""
     table = pq.read_table(pool)
     data = [image["bytes"] for image in table["image"].to_pylist()]
     whole = np.stack([_resized(_decoded(each)) for each in data])
@@ -130,22 +132,26 @@ def landmarks(crops: Pixels) -> Floats:
 
 
 def _upright(refs: Sequence[PhotoRef]) -> Iterator[tuple[int, Pixels]]:
-    way = replace(view("dlib"), size=SIDE)
-    for made in stream([Decode(None, 100.0), Detect(resolve("auto")), Align(way)], refs, keep_going=True):
+    for made in stream(_stages("largest"), refs, keep_going=True):
         if isinstance(made, Crop):
             yield int(made.key), made.pixels
 
 
 def _found(paths: Sequence[Path]) -> dict[str, list[Crop]]:
-    way, found = replace(view("dlib"), size=SIDE), {}
-    for made in stream([Decode(None, 100.0), Detect(resolve("auto"), "all"), Align(way)], photos(list(paths)), keep_going=True):
+    found: dict[str, list[Crop]] = {}
+    for made in stream(_stages("all"), photos(list(paths)), keep_going=True):
         if isinstance(made, Crop):
             found.setdefault(made.key, []).append(made)
     return found
 
 
+def _stages(faces: Literal["largest", "all"]) -> list[AnyStage]:
+    way = replace(view("dlib"), size=SIDE)
+    return [Decode(None, 100.0), Detect(resolve("auto"), faces), Align(way)]
+
+
 def _decoded(data: bytes) -> Pixels:
-    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+    return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
 def _resized(pixels: Pixels) -> Pixels:
@@ -159,7 +165,7 @@ def _square(pixels: Pixels, box: Box, margin: float) -> Pixels:
     side = max(x2 - x1, y2 - y1) * (1 + 2 * margin)
     left, top, size = round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), max(round(side), 1)
     more = [max(-top, 0), max(top + size - pixels.shape[0], 0), max(-left, 0), max(left + size - pixels.shape[1], 0)]
-    wide = cv2.copyMakeBorder(pixels, *more, borderType=cv2.BORDER_REPLICATE)
+    wide = np.pad(pixels, ((more[0], more[1]), (more[2], more[3]), (0, 0)), mode="edge")
     left, top = left + more[2], top + more[0]
     return _resized(wide[top : top + size, left : left + size])
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mien.types import Floats, Ints, Pixels
-from recipes.traits.draw import draw_glasses, draw_mask, draw_other
+from recipes.traits.draw import How, Kind, draw_glasses, draw_mask, draw_other
 from recipes.traits.faces import GLASSES, MASKS, SIDE, Rows
 
 WORN, NONE, WRONG = (MASKS.index(name) for name in ("with_mask", "without_mask", "incorrect"))
@@ -18,6 +18,7 @@ STREET = 16
 """So many rows of a batch are street photos, the rare classes as often as the common one."""
 _WHOLE = 0.3  # of the faces come as they are in the pool, and not upright
 _DISGUISES = (("worn", 0.2), ("under-nose", 0.07), ("under-mouth", 0.05), ("other", 0.05), ("glasses", 0.05))
+_MASKS: dict[str, How] = {"worn": "worn", "under-nose": "under-nose", "under-mouth": "under-mouth"}
 _LABELLED = 3.0  # a face whose glasses are known comes so much oftener
 
 
@@ -76,17 +77,13 @@ def disguised(rows: Rows, number: int, rng: np.random.Generator) -> tuple[Pixels
     likely = np.array([share for _, share in _DISGUISES])
     pick = str(rng.choice([*names, "nothing"], p=[*likely, 1 - likely.sum()]))
     if pick == "glasses" and said["glasses"] <= GLASSES.index("none"):
-        kind = "glasses" if rng.random() < 0.6 else "sunglasses"
+        kind: Kind = "glasses" if rng.random() < 0.6 else "sunglasses"
         return draw_glasses(crop, points, rng, kind), {**said, "glasses": GLASSES.index(kind)}
     if pick == "other":
         return draw_other(crop, points, rng), said
-    if pick == "worn":
-        return draw_mask(crop, points, rng, "worn"), {**said, "mask": WORN}
-    if pick in ("under-nose", "under-mouth"):
-        return draw_mask(crop, points, rng, "under-nose" if pick == "under-nose" else "under-mouth"), {
-            **said,
-            "mask": WRONG,
-        }
+    if pick in _MASKS:
+        how = _MASKS[pick]
+        return draw_mask(crop, points, rng, how), {**said, "mask": WORN if how == "worn" else WRONG}
     return crop, said
 
 

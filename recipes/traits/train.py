@@ -2,9 +2,9 @@
 
     python -m recipes.traits.train DATA --out OUT [--epochs 6] [--threads 2]
 
-DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights of
-the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of FairFace:
-`recipes.traits.finish` calibrates and measures on them.
+DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights
+of the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of
+FairFace: `recipes.traits.finish` calibrates and measures on them.
 """
 
 from __future__ import annotations
@@ -118,8 +118,10 @@ def train(mix: Mix, epochs: int, out: Path) -> None:
             done, seen, lost = done + 1, seen + 1, lost + loss.item()
             follow(averaged, network, min(FOLLOW, (1 + done) / (10 + done)))
             if seen % 25 == 0:
-                note(out, {"epoch": epoch + 1, "step": done, "of": steps, "loss": round(lost / seen, 4), "seconds": round(time.monotonic() - start)})
-        save_file({name: value.contiguous() for name, value in averaged.state_dict().items()}, out / "traits.safetensors")
+                seconds = round(time.monotonic() - start)
+                note(out, {"epoch": epoch + 1, "step": done, "of": steps, "loss": lost / seen, "seconds": seconds})
+        state = {name: value.contiguous() for name, value in averaged.state_dict().items()}
+        save_file(state, out / "traits.safetensors")
 
 
 @torch.no_grad()
@@ -146,6 +148,7 @@ def note(out: Path, fields: dict[str, float]) -> None:
 
 
 def main() -> None:
+    """Train, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,0 +1,95 @@
+"""From trained networks to what is shipped: integers, heads on unit vectors, temperatures; knows no picture file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+from mien.models.head import Doubles, Head, unit
+from mien.models.quantise import activations, quantise
+from mien.train.calibrate import fit_temperature
+from mien.train.candidates import class_centres
+from mien.types import Floats, Ints, Pixels
+
+LEAST = 40
+"""So many faces below or above a bound are needed to say how often answers there are right."""
+
+
+def whole_numbers(network: bytes, crops: Pixels) -> bytes:
+    """A float network that takes pixels, and crops (n, s, s, 3) -> the network in 8-bit integers.
+
+    A range runs from the 1st percentile of the crops' least values to the 99th of their greatest, and for a network
+    whose Relus end at 6 no further.
+    """
+    model = onnx.load_model_from_string(network)
+    names = activations(model)
+    taken = model.graph.input[0].name
+    inner = [name for name in names if name != taken]
+    model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    ends: dict[str, list[Doubles]] = {name: [] for name in inner}
+    for start in range(0, len(crops), 16):
+        batch = _planes(crops[start : start + 16])
+        for name, values in zip(inner, session.run(inner, {taken: batch}), strict=True):
+            flat = values.reshape(len(batch), -1)
+            ends[name].append(np.stack([flat.min(axis=1), flat.max(axis=1)]))
+    ranges = {taken: (0.0, 255.0)}
+    for name, found in ends.items():
+        low, high = np.concatenate(found, axis=1)
+        ranges[name] = (float(np.percentile(low, 1)), float(np.percentile(high, 99)))
+    return quantise(network, ranges)
+
+
+def vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
+    """Crops (n, s, s, 3) -> their vectors of length one (n, d), as the embedding stage makes them."""
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    taken = session.get_inputs()[0].name
+    made = []
+    for start in range(0, len(crops), 32):
+        batch = crops[start : start + 32]
+        found = session.run(None, {taken: _planes(batch)})[0]
+        if mirror:
+            found = (found + session.run(None, {taken: _planes(batch[:, :, ::-1])})[0]) / 2
+        made.append(found)
+    return np.asarray(unit(np.concatenate(made)), np.float32)
+
+
+def head_of(labels: Sequence[str], weights: Floats, bias: Floats, seen: tuple[Floats, Ints]) -> Head:
+    """A linear layer on unit vectors, and vectors with their classes that were learnt from -> a head, uncalibrated."""
+    centres = class_centres(unit(seen[0]), seen[1], len(labels)).astype(np.float32)
+    return Head("logistic", tuple(labels), weights, bias, centres, temperature=1.0, threshold=-math.inf)
+
+
+def calibrated(head: Head, found: Floats, y: Ints, aim: float) -> Head:
+    """A head with the temperature that fits vectors which it did not learn from, and the certainty to answer from.
+
+    certain: of the answers that are as sure or surer, at least the share `aim` is right.
+    """
+    logits = unit(found) @ head.weights.astype(np.float64).T + head.bias.astype(np.float64)
+    fitted = replace(head, temperature=fit_temperature(logits, y))
+    return replace(fitted, certain=least_certainty(fitted.probabilities(found), y, aim))
+
+
+def least_certainty(probabilities: Floats, y: Ints, aim: float) -> float:
+    """The lowest bound on the top probability above which the share `aim` of answers is right; 0 if all together are.
+
+    It is a multiple of 0.01, and leaves so many answers that the share can be told.
+    """
+    top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
+    for bound in np.arange(0, 1, 0.01):
+        above = top >= bound
+        if above.sum() < LEAST:
+            break
+        if right[above].mean() >= aim:
+            return round(float(bound), 2)
+    return round(float(bound), 2)
+
+
+def _planes(crops: Pixels) -> Floats:
+    return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
