@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+
+from mien.types import Floats, Ints
+from recipes.traits.heads import LEAST, calibrated, head_of, least_certainty
+
+LABELS = ("a", "b", "c")
+
+
+def seen(n: int = 300, spread: float = 0.4) -> tuple[Floats, Ints]:
+    """Vectors about three directions, and their classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 3
+    vectors = np.eye(3, 8)[y] + spread * rng.normal(size=(n, 8))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), y
+
+
+def test_a_head_answers_as_the_layer_that_it_was() -> None:
+    vectors, y = seen()
+    weights, bias = (np.eye(3, 8) * 9).astype(np.float32), np.zeros(3, np.float32)
+    head = head_of(LABELS, weights, bias, (vectors, y))
+    assert head.labels == LABELS
+    assert np.array_equal(head.probabilities(vectors).argmax(axis=1), (vectors @ weights.T).argmax(axis=1))
+    assert np.allclose(np.linalg.norm(head.centres, axis=1), 1)
+
+
+def test_too_sure_a_head_is_made_less_sure() -> None:
+    vectors, y = seen(spread=0.8)
+    head = head_of(LABELS, (np.eye(3, 8) * 99).astype(np.float32), np.zeros(3, np.float32), (vectors, y))
+    fitted = calibrated(head, vectors, y, 0.5)
+    right = (fitted.probabilities(vectors).argmax(axis=1) == y).mean()
+    assert fitted.temperature > 1
+    assert abs(fitted.probabilities(vectors).max(axis=1).mean() - right) < 0.05
+
+
+def test_where_all_together_are_right_often_enough_nothing_is_uncertain() -> None:
+    probabilities = np.tile(np.array([0.6, 0.4], np.float32), (100, 1))
+    assert least_certainty(probabilities, np.zeros(100, np.int64), 0.9) == 0.0
+
+
+def test_the_bound_leaves_the_share_that_was_aimed_at() -> None:
+    rng = np.random.default_rng(0)
+    top = rng.uniform(0.5, 1, 4000)
+    y = (rng.uniform(size=4000) >= top).astype(np.int64)  # the first label is right as often as it says
+    bound = least_certainty(np.stack([top, 1 - top], axis=1).astype(np.float32), y, 0.9)
+    above = top >= bound
+    assert 0.75 < bound < 0.85
+    assert (y[above] == 0).mean() >= 0.9
+
+
+def test_a_bound_is_not_put_where_too_few_are_left_to_tell() -> None:
+    rng = np.random.default_rng(0)
+    top = rng.uniform(0.5, 1, 500)
+    bound = least_certainty(np.stack([top, 1 - top], axis=1).astype(np.float32), np.ones(500, np.int64), 0.99)
+    assert (top >= bound - 0.01).sum() >= LEAST
