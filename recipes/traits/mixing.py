@@ -17,7 +17,7 @@ WORN, NONE, WRONG = (MASKS.index(name) for name in ("with_mask", "without_mask",
 STREET = 16
 """So many rows of a batch are street photos, the rare classes as often as the common one."""
 _WHOLE = 0.3  # of the faces come as they are in the pool, and not upright
-_DISGUISES = (("worn", 0.2), ("under-nose", 0.07), ("under-mouth", 0.05), ("other", 0.05), ("glasses", 0.05))
+_DISGUISES = (("worn", 0.13), ("under-nose", 0.05), ("under-mouth", 0.03), ("other", 0.04), ("glasses", 0.04))
 _MASKS: dict[str, How] = {"worn": "worn", "under-nose": "under-nose", "under-mouth": "under-mouth"}
 _LABELLED = 3.0  # a face whose glasses are known comes so much oftener
 

@@ -22,6 +22,10 @@ SILENT = {"gender": {"bundle": "age", "labels": ["0-2"]}}
 """Trait -> whom it says nothing about: faces whose likeliest label by another trait is one of these."""
 
 
+MIRRORED = ("expression-features",)
+"""The networks that look at the mirror image, too: it is worth its time for expressions alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the bundles say of how they were made.
@@ -75,7 +79,7 @@ def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any
         "recipe": facts.recipe,
         "labels": list(head.labels),
         "counts": dict(facts.counts.get(trait, {})),
-        "chain": replace(chain("mtcnn", trunk.name), detector="auto").as_json(),
+        "chain": replace(chain("mtcnn", trunk.name), detector="auto", mirror=trunk.name in MIRRORED).as_json(),
         "weights": {trunk.name: identity_of(trunk)},
         "head": head.to_json(),
         "training": {"data": facts.data, "seed": facts.seed},

@@ -1,6 +1,7 @@
 """Trains the network of the built-in traits but expression: age, gender, mask and glasses, together.
 
-    python -m recipes.traits.train DATA --out OUT [--epochs 6] [--threads 2]
+    python -m recipes.traits.train DATA --out FIRST --epochs 6
+    python -m recipes.traits.train DATA --out OUT --begin FIRST --epochs 10 --rate 4e-4 --seed 1
 
 DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights
 of the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of
@@ -29,11 +30,11 @@ from recipes.traits.mixing import Mix
 SIZE = 112
 SCALE = 16.0
 """Vectors have this length before the heads, so that a head on unit vectors can be as sure as it should."""
-BATCH, RATE, DECAY, HEADS = 128, 7e-4, 0.02, 4.0
+BATCH, DECAY, HEADS = 128, 0.02, 4.0
 WEIGHT = {"age": 1.0, "gender": 1.0, "mask": 0.7, "glasses": 0.7}
 BESIDE = 0.2
 """So much of an age's probability is asked for in the groups beside it."""
-FOLLOW = 0.99
+FOLLOW = 0.995
 
 
 class Traits(nn.Module):
@@ -85,13 +86,21 @@ def _wanted(name: str, numbers: Tensor) -> Tensor:
     return (1 - BESIDE) * sure + BESIDE * beside / beside.sum(1, keepdim=True)
 
 
-def train(mix: Mix, epochs: int, out: Path) -> None:
-    """Train for so many epochs; after each the averaged weights are written."""
-    torch.manual_seed(mix.seed)
-    network = Traits().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def begun(folder: Path | None) -> Traits:
+    """The network to train: as an earlier training left it, or with the weights that its authors published."""
+    if folder is not None:
+        return trained(folder)
+    network = Traits()
     network.backbone.begin(published())
     for head in network.heads.values():
+        assert isinstance(head, nn.Linear)
         nn.init.zeros_(head.weight)
+    return network
+
+
+def train(network: Traits, mix: Mix, epochs: int, top: float, out: Path) -> None:
+    """Train for so many epochs, at a learning rate up to `top`; after each the averaged weights are written."""
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval()
     bare = [p for p in network.backbone.parameters() if p.ndim == 1]
     filters = [p for p in network.backbone.parameters() if p.ndim > 1]
@@ -107,7 +116,7 @@ def train(mix: Mix, epochs: int, out: Path) -> None:
         network.train()
         lost, seen = 0.0, 0
         for batch in mix.batches(epoch, BATCH):
-            rate = RATE * min(1.0, (done + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done / steps))
+            rate = top * min(1.0, (done + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done / steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["times"]
             loss = loss_of(network(planes(batch.pixels)), batch.labels)
@@ -153,6 +162,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=7e-4, help="the highest learning rate")
+    parser.add_argument("--begin", type=Path, help="go on from what an earlier training left there")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn: take another to go on")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -160,9 +172,10 @@ def main() -> None:
     glasses = Path(__file__).with_name("glasses.csv")
     upright, whole = fairface(options.data / "pools" / "fairface.parquet", glasses)
     streets = street(options.data, options.data / "mask" / "boxes.csv")
-    mix = Mix(rest(upright, 16), rest(whole, 16), rest(streets, 4), SIZE)
+    mix = Mix(rest(upright, 16), rest(whole, 16), rest(streets, 4), SIZE, options.seed)
     print(f"{len(mix.upright)} faces of FairFace, {len(mix.street)} cuts of street photos: {MASKS}", flush=True)
-    train(mix, options.epochs, options.out)
+    torch.manual_seed(mix.seed)
+    train(begun(options.begin), mix, options.epochs, options.rate, options.out)
 
 
 if __name__ == "__main__":

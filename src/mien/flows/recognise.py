@@ -66,6 +66,8 @@ def recognise(path: Path, faces: str | None = None) -> Recogniser:
     hidden = shipped.bundle(str(path)) is not None
     if hidden and not path.exists():
         recogniser = built_in(str(path))
+        # The built-in traits have learnt from faces of both kinds.
+        recogniser = replace(recogniser, trained_on=faces or recogniser.trained_on)
     elif hidden and not (path / shipped.MANIFEST).exists():
         raise BundleError(
             f"{path} lies in this folder and is no bundle, and the built-in trait is not looked for where something of"

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mien.types import Pixels
+from recipes.traits.faces import GLASSES, LABELS, SIDE, Rows
+from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Mix, disguised, spoilt, turned
+from recipes.traits.train import held, loss_of, rest
+
+
+def rows(n: int, *, street: bool = False) -> Rows:
+    """Faces of noise with every label; street photos know their mask alone."""
+    rng = np.random.default_rng(n)
+    labels = {name: np.arange(n) % len(names) for name, names in LABELS.items()}
+    labels["mask"] = np.arange(n) % 3 if street else np.full(n, NONE)
+    if street:
+        labels |= {name: np.full(n, -1) for name in ("age", "gender", "glasses")}
+    points = np.tile(np.array([[40, 40], [88, 40], [64, 70], [46, 90], [82, 90]], np.float32), (n, 1, 1))
+    crops = rng.integers(60, 200, (n, SIDE, SIDE, 3)).astype(np.uint8)
+    return Rows(crops, points, labels, np.arange(n) // 2, np.full(n, SIDE))
+
+
+@pytest.fixture(scope="module")
+def mix() -> Mix:
+    return Mix(rows(48), rows(48), rows(30, street=True), 48)
+
+
+def test_an_epoch_is_the_same_each_time_and_another_is_another(mix: Mix) -> None:
+    first, again, other = (next(iter(mix.batches(epoch, 32))) for epoch in (0, 0, 1))
+    assert np.array_equal(first.pixels, again.pixels)
+    assert not np.array_equal(first.pixels, other.pixels)
+
+
+def test_a_batch_holds_faces_of_the_network_s_size_and_street_photos_last(mix: Mix) -> None:
+    batches = list(mix.batches(0, 32))
+    assert len(batches) == 48 // (32 - STREET)
+    for batch in batches:
+        assert batch.pixels.shape == (32, 48, 48, 3)
+        assert (batch.labels["age"][-STREET:] == -1).all()
+        assert (batch.labels["age"][:-STREET] >= 0).all()
+        assert (batch.labels["mask"] >= 0).all()
+
+
+def test_what_is_drawn_changes_the_label_and_nothing_else() -> None:
+    faces, seen = rows(3), set()
+    faces = replace(faces, labels={**faces.labels, "glasses": np.full(3, -1)})
+    for seed in range(120):
+        crop, said = disguised(faces, 0, np.random.default_rng(seed))
+        assert (said["age"], said["gender"]) == (0, 0)
+        changed = not np.array_equal(crop, faces.crops[0])
+        assert changed or (said["mask"], said["glasses"]) == (NONE, -1)
+        seen.add((said["mask"], said["glasses"]))
+    assert {(WORN, -1), (WRONG, -1), (NONE, 1), (NONE, 2)} <= seen
+
+
+def test_no_second_pair_of_glasses_is_drawn() -> None:
+    faces = rows(3)
+    number = GLASSES.index("glasses")
+    for seed in range(60):
+        assert disguised(faces, number, np.random.default_rng(seed))[1]["glasses"] == number
+
+
+def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
+    crop = np.full((SIDE, SIDE, 3), 10, np.uint8)
+    crop[44:84, 44:84] = 250
+    made = turned(crop, 64, np.random.default_rng(0))
+    assert made.shape == (64, 64, 3)
+    assert made[28:36, 28:36].mean() > 200
+    assert made[:6].mean() < 20
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
+    crop: Pixels = rows(1).crops[0][:64, :64]
+    made = spoilt(crop, np.random.default_rng(seed))
+    assert (made.shape, made.dtype) == (crop.shape, np.uint8)
+    assert made.std() > 3
+
+
+def test_what_is_kept_apart_is_not_learnt_from_and_photos_stay_whole() -> None:
+    faces = rows(40)
+    apart, learnt = faces.group[held(faces, 4)], rest(faces, 4).group
+    assert len(apart) + len(learnt) == 40
+    assert not set(apart) & set(learnt)
+
+
+def test_only_known_labels_are_learnt_from() -> None:
+    torch = pytest.importorskip("torch")
+    logits = {name: torch.zeros(4, len(names), requires_grad=True) for name, names in LABELS.items()}
+    labels = {name: np.full(4, -1) for name in LABELS}
+    assert loss_of(logits, labels).item() == 0
+    labels["age"][1] = 8
+    loss_of(logits, labels).backward()
+    assert logits["age"].grad[1].abs().sum() > 0
+    assert logits["age"].grad[[0, 2, 3]].abs().sum() == 0
+    assert logits["age"].grad[1, 7] > logits["age"].grad[1, 8]
