@@ -244,7 +244,8 @@ def six(_: argparse.Namespace) -> dict[str, Any]:
 def speed(options: argparse.Namespace) -> dict[str, Any]:
     found = measured(sorted(FAIRFACE.glob("*.jpg")), options.float)
     for name, value in found["milliseconds a face, one core"].items():
-        print(f"{name}: {value['wall']:.2f} ms a face, {value['cpu']:.2f} ms of processor time")
+        wall, cpu, least = (value[each] for each in ("wall", "cpu", "least"))
+        print(f"{name}: {wall:.3f} ms a face, of processor time {cpu:.3f}, at least {least:.3f}")
     for name, value in found["int8 beside float"].items():
         print(f"{name}: unit vectors of int8 and float lie {value['mean']:.4f} apart, {value['most']:.4f} at most")
     print(f"installed weights: {found['bytes'] / 1e6:.2f} MB")
