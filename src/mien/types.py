@@ -113,6 +113,10 @@ class Face:
     score: float
     landmarks: Floats | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """The fields that say which face is meant."""
+        return {"box": [round(value, 1) for value in self.box], "score": round(self.score, 4)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
@@ -191,6 +195,11 @@ class Prediction:
     def key(self) -> str:
         return self.origin.uri
 
+    def as_json(self, top: int = 3) -> dict[str, Any]:
+        """The fields that `mien classify` prints, with so many labels at most."""
+        best = [{"label": label, "score": round(score, 4)} for label, score in self.top[:top]]
+        return {"image": self.key, "face": self.face.as_json(), "label": self.label, "top": best}
+
 
 UNKNOWN = "unknown"
 UNCERTAIN = "uncertain"
@@ -210,5 +219,9 @@ class Rejected:
         return self.origin.uri
 
     def as_json(self) -> dict[str, Any]:
-        """The fields that every verb prints for a rejected item."""
+        """The fields that say why, of a rejected item."""
         return {"stage": self.stage, "reason": str(self.reason), "detail": self.detail}
+
+    def line(self) -> dict[str, Any]:
+        """The line that every verb prints for a photo without a result."""
+        return {"image": self.key, "rejected": self.as_json()}

@@ -12,7 +12,7 @@ from mien.embed.network import Network
 from mien.errors import UnknownName, WeightsError
 from mien.flows.chain import chain
 from mien.flows.drive import Drive
-from mien.flows.look import Seen, look
+from mien.flows.look import Seen, Told, look
 from mien.flows.traits import NO_TRAITS, Traits, traits
 from mien.flows.ways import AT_ONCE
 from mien.models import shipped
@@ -160,5 +160,5 @@ def test_a_face_that_cannot_be_cut_has_no_traits(found: list[Faces], monkeypatch
 
 def test_looking_gives_traits_to_every_face(album: Path) -> None:
     way = chain("mtcnn", which="all")
-    seen = list(look(photos([album / "originals"]), way, None, Drive(1), traits("mask").traits))
+    seen = list(look(photos([album / "originals"]), way, None, Drive(1), Told(traits("mask").traits)))
     assert all(isinstance(each, Seen) and all(list(face.traits) == ["mask"] for face in each.faces) for each in seen)

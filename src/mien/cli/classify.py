@@ -33,12 +33,9 @@ def classify(
         missing &= isinstance(result, Rejected) and result.reason is Reason.MISSING
         if isinstance(result, Rejected):
             why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")
-            out.record({"image": result.key, "rejected": result.as_json()}, f"{result.key}: {why}")
+            out.record(result.line(), f"{result.key}: {why}")
             continue
-        best = [{"label": label, "score": round(score, 4)} for label, score in result.top[:top]]
-        face = {"box": [round(value, 1) for value in result.face.box], "score": round(result.face.score, 4)}
-        fields = {"image": result.key, "face": face, "label": result.label, "top": best}
         shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
-        out.record(fields, f"{result.key}: {result.label}" + (f"  ({shown})" if shown else ""))
+        out.record(result.as_json(top), f"{result.key}: {result.label}" + (f"  ({shown})" if shown else ""))
     if missing:
         raise typer.Exit(1)

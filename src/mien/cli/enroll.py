@@ -48,16 +48,6 @@ def enroll(
             f"{person.name} and {other.name} are too close to tell apart (distance {other.distance:.3f}):"
             " if they are one person, forget one of the names"
         )
-    fields = {
-        "person": person.name,
-        "id": person.id,
-        "photos": person.photos,
-        "enrolled": done.enrolled,
-        "rejected": [{"image": item.key, **item.as_json()} for item in done.rejected],
-        "close": [other.as_json() for other in done.close],
-        "detector": way.detector,
-        "embedder": way.embedder,
-    }
-    out.record(fields, f"{person.name}: {counted(done.enrolled, 'new photo')}, {person.photos} in all")
+    out.record(done.as_json(way), f"{person.name}: {counted(done.enrolled, 'new photo')}, {person.photos} in all")
     if not done.enrolled and consent is None:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +31,7 @@ def identify(
     from mien.collect import photos
     from mien.flows.gallery import opened
     from mien.flows.identify import identify as flow
+    from mien.flows.identify import line
     from mien.types import Reason, Rejected
 
     out = Output(json, quiet)
@@ -40,19 +41,14 @@ def identify(
         for result in flow(photos(images), gallery, drive, false_accepts):
             if isinstance(result, Rejected):
                 rejected.append(result)
-                out.record({"image": result.key, "rejected": result.as_json()})
+                out.record(result.line())
             else:
                 faces += 1
-                out.record(_fields(*result), _text(*result))
+                out.record(line(*result), _text(*result))
     out.rejections(rejected)
     out.note(f"{counted(faces, 'face')}, {counted(len(rejected), 'photo')} without a result")
     if not faces and all(item.reason is Reason.MISSING for item in rejected):
         raise typer.Exit(1)
-
-
-def _fields(found: Embedding, answer: Answer) -> dict[str, Any]:
-    face = {"box": [round(value, 1) for value in found.face.box], "score": round(found.face.score, 4)}
-    return {"image": found.key, "face": face, **answer.as_json()}
 
 
 def _text(found: Embedding, answer: Answer) -> str:

@@ -9,6 +9,7 @@ from mien.words import counted
 
 def people(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """List who is enrolled, and who cannot be told apart."""
+    from mien.flows.people import line
     from mien.flows.people import people as flow
 
     out = Output(json, quiet)
@@ -18,7 +19,7 @@ def people(json: options.Json = False, quiet: options.Quiet = False) -> None:
         text += f", consent: {person.consent}" if person.consent else ", no note on consent"
         if close:
             text += f"; too close to {', '.join(f'{other.name} ({other.distance:.3f})' for other in close)}"
-        out.record({**person.as_json(), "close": [other.as_json() for other in close]}, text)
+        out.record(line(person, close), text)
     if not everyone.compared:
         out.tell(
             "so many people are not compared with each other here; 'mien enroll' tells whom somebody is too close to"

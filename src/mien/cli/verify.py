@@ -30,12 +30,5 @@ def verify(
     out = Output(json, quiet)
     way = chain(detector, embedder, faces)
     answer = flow(a, b, way, out.drive(1), threshold)
-    fields = {
-        "distance": round(answer.distance, 4),
-        "threshold": answer.threshold,
-        "same": answer.same,
-        "detector": way.detector,
-        "embedder": way.embedder,
-    }
     verdict = "the same person" if answer.same else "different people"
-    out.record(fields, f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")
+    out.record(answer.as_json(way), f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mien.config import settings
 from mien.errors import DataError
@@ -33,6 +33,19 @@ class Enrolled:
     rejected: Sequence[Rejected]
     close: Sequence[Match]
 
+    def as_json(self, way: Chain) -> dict[str, Any]:
+        """The fields that `mien enroll` prints of photos that went this way."""
+        return {
+            "person": self.person.name,
+            "id": self.person.id,
+            "photos": self.person.photos,
+            "enrolled": self.enrolled,
+            "rejected": [{"image": item.key, **item.as_json()} for item in self.rejected],
+            "close": [other.as_json() for other in self.close],
+            "detector": way.detector,
+            "embedder": way.embedder,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -43,8 +56,17 @@ class Wish:
     largest: bool = False
 
 
-def enroll(wish: Wish, refs: Sequence[PhotoRef], gallery: Gallery, way: Chain, drive: Drive) -> Enrolled:
+def enroll(
+    wish: Wish,
+    refs: Sequence[PhotoRef],
+    gallery: Gallery,
+    way: Chain,
+    drive: Drive,
+    identifier: Identifier | None = None,
+) -> Enrolled:
     """Photos of somebody -> the person in the gallery, all of them in one transaction.
+
+    identifier: one that is there already, which spares reading the whole gallery.
 
     Raises:
         DataError: the name cannot be, the gallery's vectors are made otherwise, or no photo can be used for somebody
@@ -64,7 +86,7 @@ def enroll(wish: Wish, refs: Sequence[PhotoRef], gallery: Gallery, way: Chain, d
     added = gallery.add(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
     for sha256, who in added.before.items():
         rejected.append(Rejected(shown[sha256][0].origin, _STAGE, Reason.ENROLLED, f"as {who}"))
-    close = Identifier(gallery).too_close([added.person.id]).get(added.person.id, [])
+    close = (identifier or Identifier(gallery)).too_close([added.person.id]).get(added.person.id, [])
     return Enrolled(added.person, len(added.added), rejected, close)
 
 

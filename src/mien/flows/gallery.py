@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien import config, models
@@ -27,6 +28,12 @@ def opened(*, make: bool = False) -> Gallery:
     if gallery is None:
         raise DataError(f"nobody is enrolled: there is no gallery {address} yet, and 'mien enroll' makes it")
     return gallery
+
+
+def is_there() -> bool:
+    """Whether there may be a gallery: a file, or a server, which is not asked; loads no database."""
+    address = config.gallery()
+    return "://" in address or Path(address).expanduser().exists()
 
 
 def held(gallery: Gallery) -> Chain | None:

@@ -167,6 +167,11 @@ class Identifier:
         return calibrate(owners, vectors, search, own_threshold(way), self._rate)
 
 
+def line(found: Embedding, answer: Answer) -> dict[str, Any]:
+    """The line that `mien identify` prints for a face."""
+    return {"image": found.key, "face": found.face.as_json(), **answer.as_json()}
+
+
 def identify(
     refs: Sequence[PhotoRef], gallery: Gallery, drive: Drive, rate: float = RATE
 ) -> Iterator[tuple[Embedding, Answer] | Rejected]:

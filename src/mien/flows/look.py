@@ -5,24 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mien import atomic
 from mien.curate.quality import SIDE, Quality, quality
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.traits import NO_TRAITS, Trait, Traits
+from mien.flows.ways import embeddings
 from mien.images import draw, encode, sharper
 from mien.stage import Needs
 from mien.types import Face, Faces, Origin, PhotoRef, Pixels, Rejected
 
+if TYPE_CHECKING:
+    from mien.flows.identify import Match
+    from mien.flows.naming import Naming
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenFace:
-    """A face, how good its picture is, and its traits by name."""
+    """A face, how good its picture is, its traits by name, and who it is, of those who are enrolled."""
 
     face: Face
     quality: Quality
     traits: Mapping[str, Trait]
+    person: Match | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that `mien look` prints of a face."""
+        landmarks = self.face.landmarks
+        return {
+            **self.face.as_json(),
+            "landmarks": None if landmarks is None else landmarks.astype(float).round(1).tolist(),
+            "quality": self.quality.as_json(),
+            "traits": {name: trait.as_json() for name, trait in self.traits.items()},
+            "person": None if self.person is None else self.person.as_json(),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,9 +56,33 @@ class Seen:
     def key(self) -> str:
         return self.origin.uri
 
+    def as_json(self, detector: str) -> dict[str, Any]:
+        """The line that `mien look` prints for a photo."""
+        faces = [each.as_json() for each in self.faces]
+        return {"image": self.key, "width": self.width, "height": self.height, "detector": detector, "faces": faces}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is to be said of faces besides where they are: traits, and who they are where a gallery is at hand."""
+
+    traits: Traits = NO_TRAITS
+    naming: Naming | None = None
+
+    def __call__(self, batch: Sequence[Faces], /) -> list[list[tuple[dict[str, Trait], Match | None]]]:
+        """Photos -> for each, for each face, its traits and its name; every network runs once over all faces."""
+        own = () if self.naming is None else (self.naming.way,)
+        ways = (*self.traits.ways, *own)
+        made = embeddings(batch, ways)[0] if ways else []
+        traits = self.traits.tell(batch, made[: len(self.traits.ways)])
+        if self.naming is None:
+            return [[(each, None) for each in row] for row in traits]
+        names = self.naming.tell(batch, made[-1])
+        return [list(zip(row, named, strict=True)) for row, named in zip(traits, names, strict=True)]
+
 
 def look(
-    refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: Drive, traits: Traits = NO_TRAITS
+    refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: Drive, told: Told | None = None
 ) -> Iterator[Seen | Rejected]:
     """Photos -> what is seen in them; with `drawings`, an annotated copy of each photo with faces goes there.
 
@@ -49,25 +91,25 @@ def look(
     """
     chain.ready()
     places = {ref.key: f"{i:04d}-{Path(ref.key).stem}.jpg" for i, ref in enumerate(refs)} if drawings else {}
-    return drive.run([*chain.detecting(), Describe(drawings, places, traits)], refs, len(refs), "photos")
+    return drive.run([*chain.detecting(), Describe(drawings, places, told or Told())], refs, len(refs), "photos")
 
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """Measures the faces of photos, tells their traits, and draws them where asked: Faces -> Seen."""
+    """Measures the faces of photos, says what is told of them, and draws them where asked: Faces -> Seen."""
 
     drawings: Path | None
     places: dict[str, str]
-    traits: Traits = NO_TRAITS
+    told: Told = field(default_factory=Told)
     name: str = "describe"
     batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Seen]:
-        for faces, traits in zip(batch, self.traits(batch), strict=True):
+        for faces, told in zip(batch, self.told(batch), strict=True):
             photo = faces.photo
             found = [faces.face(i) for i in range(len(faces))]
-            seen = [SeenFace(face, _measured(faces, face), each) for face, each in zip(found, traits, strict=True)]
+            seen = [SeenFace(face, _measured(faces, face), *said) for face, said in zip(found, told, strict=True)]
             if self.drawings:
                 atomic.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
             yield Seen(photo.origin, photo.width, photo.height, seen)

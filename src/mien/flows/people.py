@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mien.config import gallery as address
 from mien.flows.identify import Identifier, Match
@@ -11,7 +12,15 @@ from mien.gallery import open_gallery
 from mien.gallery.threshold import Threshold
 from mien.gallery.values import Known
 
+if TYPE_CHECKING:
+    from mien.gallery.book import Gallery
+
 _COMPARED = 10_000  # people who are compared with each other, which takes a second on one core
+
+
+def line(person: Known, close: Sequence[Match]) -> dict[str, Any]:
+    """The line that `mien people` prints for somebody."""
+    return {**person.as_json(), "close": [other.as_json() for other in close]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,12 @@ def people() -> People:
     if gallery is None:
         return People([])
     with gallery:
-        known, identifier = gallery.people(), Identifier(gallery)
-        compared = len(known) <= _COMPARED
-        close = identifier.too_close([person.id for person in known]) if compared else {}
-        return People([(person, close.get(person.id, [])) for person in known], compared, identifier.threshold())
+        return everybody(gallery, Identifier(gallery))
+
+
+def everybody(gallery: Gallery, identifier: Identifier) -> People:
+    """Everybody in a gallery by name."""
+    known = gallery.people()
+    compared = len(known) <= _COMPARED
+    close = identifier.too_close([person.id for person in known]) if compared else {}
+    return People([(person, close.get(person.id, [])) for person in known], compared, identifier.threshold())

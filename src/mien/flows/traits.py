@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class Trait:
     score: float
     scores: Mapping[str, float]
 
+    def as_json(self) -> dict[str, Any]:
+        """The fields that `mien look` prints of a trait."""
+        scores = {label: round(score, 4) for label, score in self.scores.items()}
+        return {"label": self.label, "score": round(self.score, 4), "scores": scores}
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -37,13 +43,15 @@ class Traits:
 
     def __call__(self, batch: Sequence[Faces], /) -> list[list[dict[str, Trait]]]:
         """Photos -> a list for each of them, with the traits of each face; none of one that cannot be cut."""
+        return self.tell(batch, embeddings(batch, self.ways)[0] if self.ways else [])
+
+    def tell(self, batch: Sequence[Faces], made: Sequence[Sequence[Embedding]]) -> list[list[dict[str, Trait]]]:
+        """The same where the vectors of its ways are there already."""
         places = {faces.key: [dict[str, Trait]() for _ in range(len(faces))] for faces in batch}
-        if self.ways:
-            made, _ = embeddings(batch, self.ways)
-            for vectors, told in zip(made, self.told, strict=True):
-                for name, recogniser in told.items():
-                    for item, trait in _answers(vectors, recogniser):
-                        places[item.key][item.face.index][name] = trait
+        for vectors, told in zip(made, self.told, strict=True):
+            for name, recogniser in told.items():
+                for item, trait in _answers(vectors, recogniser):
+                    places[item.key][item.face.index][name] = trait
         return [[_ordered(each) for each in places[faces.key]] for faces in batch]
 
 

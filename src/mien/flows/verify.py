@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,35 @@ class Verified:
     def same(self) -> bool:
         return self.distance < self.threshold
 
+    def as_json(self, chain: Chain) -> dict[str, Any]:
+        """The fields that `mien verify` prints of an answer by this chain."""
+        return {
+            "distance": round(self.distance, 4),
+            "threshold": self.threshold,
+            "same": self.same,
+            "detector": chain.detector,
+            "embedder": chain.embedder,
+        }
+
+
+def limit_of(chain: Chain, threshold: float | None) -> float:
+    """The largest distance of one person: the embedder's own unless one is given.
+
+    Raises:
+        DataError: it is no distance, or the embedder states none.
+    """
+    if threshold is not None and not 0 < threshold < math.inf:
+        raise DataError(f"a threshold of {threshold:g} is no distance: give a number above 0, such as 0.41")
+    limit = threshold if threshold is not None else models.card(chain.embedder).threshold
+    if limit is None:
+        raise DataError(f"the embedder {chain.embedder!r} states no threshold: give one with --threshold")
+    return limit
+
+
+def compared(a: Embedding, b: Embedding, limit: float) -> Verified:
+    """Two faces -> whether they are one person's."""
+    return Verified(float(np.linalg.norm(a.vector - b.vector)), limit)
+
 
 def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None = None) -> Verified:
     """Compare the main faces of two photos; the threshold is the embedder's own unless one is given.
@@ -35,12 +65,8 @@ def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None
         DataError: one of them shows no face or cannot be read, or the threshold is no distance, or the embedder states
             none.
     """
-    if threshold is not None and not 0 < threshold < math.inf:
-        raise DataError(f"a threshold of {threshold:g} is no distance: give a number above 0, such as 0.41")
-    limit = threshold if threshold is not None else models.card(chain.embedder).threshold
-    if limit is None:
-        raise DataError(f"the embedder {chain.embedder!r} states no threshold: give one with --threshold")
-    vectors = []
+    limit = limit_of(chain, threshold)
+    found = []
     for path in (a, b):
         if path.is_dir():
             raise DataError(f"{path} is a folder: give one photo")
@@ -49,5 +75,5 @@ def verify(a: Path, b: Path, chain: Chain, drive: Drive, threshold: float | None
         if not isinstance(result, Embedding):
             detail = "" if result.reason is Reason.MISSING or not result.detail else f" ({result.detail})"
             raise DataError(f"{path}: {result.reason.meaning}{detail}")
-        vectors.append(result.vector)
-    return Verified(float(np.linalg.norm(vectors[0] - vectors[1])), limit)
+        found.append(result)
+    return compared(found[0], found[1], limit)
