@@ -1,7 +1,7 @@
 """Search in a part of many templates: those that lie near the same centres as the face; knows faiss.
 
 Inverted file (Jegou, Douze & Schmid 2011, "Product quantization for nearest neighbor search"; vectors kept whole).
-Measured with a million templates of 128 values, beside a graph (HNSW): docs/decisions/012.
+Measured with a million templates of 128 values: docs/decisions/012.
 """
 
 from __future__ import annotations
