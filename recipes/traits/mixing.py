@@ -24,10 +24,11 @@ _LABELLED = 3.0  # a face whose glasses are known comes so much oftener
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`pixels` (n, side, side, 3) RGB, and for each trait the number of the label or -1, (n,)."""
+    """`pixels` (n, side, side, 3) RGB; each trait's label as a number or -1, (n,); `identity` as in the rows."""
 
     pixels: Pixels
     labels: dict[str, Ints]
+    identity: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,8 @@ class Mix:
                 said = {name: int(values[number]) for name, values in self.street.labels.items()}
             made.append(spoilt(turned(crop, self.side, rng), rng))
             labels.append(said)
-        return Batch(np.stack(made), {name: np.array([said[name] for said in labels]) for name in labels[0]})
+        identity = np.concatenate([self.upright.identity[fair], self.street.identity[street]])
+        return Batch(np.stack(made), {name: np.array([said[name] for said in labels]) for name in labels[0]}, identity)
 
 
 def disguised(rows: Rows, number: int, rng: np.random.Generator) -> tuple[Pixels, dict[str, int]]:

@@ -1,7 +1,6 @@
 """Trains the network of the built-in traits but expression: age, gender, mask and glasses, together.
 
-    python -m recipes.traits.train DATA --out FIRST --epochs 6
-    python -m recipes.traits.train DATA --out OUT --begin FIRST --epochs 10 --rate 4e-4 --seed 1
+    python -m recipes.traits.train DATA --out OUT [--begin FIRST --rate 4e-4 --seed 1]
 
 DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights
 of the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of
@@ -24,30 +23,33 @@ from torch import Tensor, nn
 
 from mien.types import Ints, Pixels
 from recipes.traits.backbone import DIMENSION, Backbone, published
-from recipes.traits.faces import LABELS, MASKS, Rows, fairface, street
-from recipes.traits.mixing import Mix
+from recipes.traits.faces import IDENTITY, LABELS, MASKS, Rows, fairface, street
+from recipes.traits.mixing import Batch, Mix
 
 SIZE = 112
 SCALE = 16.0
 """Vectors have this length before the heads, so that a head on unit vectors can be as sure as it should."""
 BATCH, DECAY, HEADS = 128, 0.02, 4.0
 WEIGHT = {"age": 1.0, "gender": 1.0, "mask": 0.7, "glasses": 0.7}
+LESSON = 0.5
 BESIDE = 0.2
 """So much of an age's probability is asked for in the groups beside it."""
 FOLLOW = 0.995
 
 
 class Traits(nn.Module):
-    """Pixels -> the logits of each trait, linear in a vector of constant length."""
+    """The backbone with what is linear in its vectors, brought to a constant length: the traits, and a lesson."""
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone()
+        self.lesson = nn.Linear(DIMENSION, IDENTITY)
         self.heads = nn.ModuleDict({name: nn.Linear(DIMENSION, len(labels)) for name, labels in LABELS.items()})
 
-    def forward(self, pixels: Tensor) -> dict[str, Tensor]:
+    def forward(self, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Pixels -> the logits of each trait, and what dlib's network is thought to say."""
         vectors = SCALE * nn.functional.normalize(self.backbone(pixels))
-        return {name: head(vectors) for name, head in self.heads.items()}
+        return {name: head(vectors) for name, head in self.heads.items()}, self.lesson(vectors)
 
 
 def held(rows: Rows, parts: int) -> Ints:
@@ -65,14 +67,17 @@ def planes(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
 
 
-def loss_of(logits: dict[str, Tensor], labels: dict[str, Ints]) -> Tensor:
-    """The sum over traits of the mean over the rows whose label is known."""
-    total = torch.zeros(())
+def loss_of(said: tuple[dict[str, Tensor], Tensor], batch: Batch) -> Tensor:
+    """The sum over traits of the mean over the rows whose label is known, and the lesson's squared error."""
+    logits, lesson = said
+    wanted = torch.from_numpy(batch.identity)
+    known = wanted.isfinite().all(dim=1)
+    total = LESSON * (lesson[known] - wanted[known]).square().mean() if known.any() else torch.zeros(())
     for name, found in logits.items():
-        known = torch.from_numpy(labels[name] >= 0)
+        known = torch.from_numpy(batch.labels[name] >= 0)
         if known.any():
-            wanted = _wanted(name, torch.from_numpy(labels[name])[known])
-            total = total + WEIGHT[name] * nn.functional.cross_entropy(found[known], wanted)
+            target = _wanted(name, torch.from_numpy(batch.labels[name])[known])
+            total = total + WEIGHT[name] * nn.functional.cross_entropy(found[known], target)
     return total
 
 
@@ -108,7 +113,11 @@ def train(network: Traits, mix: Mix, epochs: int, top: float, out: Path) -> None
         [
             {"params": filters, "weight_decay": DECAY, "times": 1.0},
             {"params": bare, "weight_decay": 0.0, "times": 1.0},
-            {"params": list(network.heads.parameters()), "weight_decay": 0.0, "times": HEADS},
+            {
+                "params": [*network.heads.parameters(), *network.lesson.parameters()],
+                "weight_decay": 0.0,
+                "times": HEADS,
+            },
         ]
     )
     steps, done, start = epochs * (len(mix.upright) // (BATCH - 16)), 0, time.monotonic()
@@ -119,7 +128,7 @@ def train(network: Traits, mix: Mix, epochs: int, top: float, out: Path) -> None
             rate = top * min(1.0, (done + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done / steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["times"]
-            loss = loss_of(network(planes(batch.pixels)), batch.labels)
+            loss = loss_of(network(planes(batch.pixels)), batch)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
@@ -161,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--rate", type=float, default=7e-4, help="the highest learning rate")
     parser.add_argument("--begin", type=Path, help="go on from what an earlier training left there")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn: take another to go on")

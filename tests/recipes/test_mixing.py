@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.types import Pixels
-from recipes.traits.faces import GLASSES, LABELS, SIDE, Rows
-from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Mix, disguised, spoilt, turned
+from recipes.traits.faces import GLASSES, IDENTITY, LABELS, SIDE, Rows
+from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Batch, Mix, disguised, spoilt, turned
 from recipes.traits.train import held, loss_of, rest
 
 
@@ -20,7 +20,8 @@ def rows(n: int, *, street: bool = False) -> Rows:
         labels |= {name: np.full(n, -1) for name in ("age", "gender", "glasses")}
     points = np.tile(np.array([[40, 40], [88, 40], [64, 70], [46, 90], [82, 90]], np.float32), (n, 1, 1))
     crops = rng.integers(60, 200, (n, SIDE, SIDE, 3)).astype(np.uint8)
-    return Rows(crops, points, labels, np.arange(n) // 2, np.full(n, SIDE))
+    identity = np.full((n, IDENTITY), np.nan if street else 0.5, np.float32)
+    return Rows(crops, points, labels, identity, np.arange(n) // 2, np.full(n, SIDE))
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +88,23 @@ def test_what_is_kept_apart_is_not_learnt_from_and_photos_stay_whole() -> None:
     assert not set(apart) & set(learnt)
 
 
-def test_only_known_labels_are_learnt_from() -> None:
+def test_only_what_is_known_is_learnt_from() -> None:
     torch = pytest.importorskip("torch")
     logits = {name: torch.zeros(4, len(names), requires_grad=True) for name, names in LABELS.items()}
+    lesson = torch.zeros(4, IDENTITY, requires_grad=True)
     labels = {name: np.full(4, -1) for name in LABELS}
-    assert loss_of(logits, labels).item() == 0
-    labels["age"][1] = 8
-    loss_of(logits, labels).backward()
+    identity = np.full((4, IDENTITY), np.nan, np.float32)
+    batch = Batch(np.zeros((4, 8, 8, 3), np.uint8), labels, identity)
+    assert loss_of((logits, lesson), batch).item() == 0
+    labels["age"][1], identity[2] = 8, 1.0
+    loss_of((logits, lesson), batch).backward()
     assert logits["age"].grad[1].abs().sum() > 0
     assert logits["age"].grad[[0, 2, 3]].abs().sum() == 0
     assert logits["age"].grad[1, 7] > logits["age"].grad[1, 8]
+    assert (lesson.grad.abs().sum(dim=1) > 0).tolist() == [False, False, True, False]
+
+
+def test_street_photos_teach_no_identity(mix: Mix) -> None:
+    batch = next(iter(mix.batches(0, 32)))
+    assert np.isnan(batch.identity[-STREET:]).all()
+    assert np.isfinite(batch.identity[:-STREET]).all()
