@@ -64,18 +64,18 @@ def _found(pictures: Sequence[Path]) -> list[Faces]:
 
 
 def _trunks(faces: Sequence[Faces], floats: Path | None) -> dict[str, dict[str, float]]:
-    """Each network with the mirror image of every face, as it is used."""
+    """One pass of each network; that of expression takes two in use, as it looks at the mirror image, too."""
     found = {}
     for name in _names():
         crops = _crops(name, faces)
         network = EMBEDDERS.load(name)(name)
         for many in (1, FACES):
             batch = crops[:many]
-            found[f"{name}, batches of {many}"] = _timed(partial(_twice, network, batch), many)
+            found[f"{name}, batches of {many}"] = _timed(partial(network, batch), many)
     for name, file in _floats(floats):
         for many in (1, FACES):
             batch = _crops(name, faces)[:many]
-            found[f"{name} in float32, batches of {many}"] = _timed(partial(_twice, partial(_wide, file), batch), many)
+            found[f"{name} in float32, batches of {many}"] = _timed(partial(_wide, file, batch), many)
     return found
 
 
@@ -141,10 +141,6 @@ def _wide(file: Path, crops: Crops) -> Floats:
     session = models.session(file)
     planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
     return np.asarray(session.run(None, {session.get_inputs()[0].name: planes})[0], np.float32)
-
-
-def _twice(network: Callable[[Crops], Floats], crops: Crops) -> tuple[Floats, Floats]:
-    return network(crops), network(np.ascontiguousarray(crops[:, :, ::-1]))
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -67,8 +67,8 @@ class Rows:
     def only(self, chosen: Ints) -> Rows:
         """Some of the rows."""
         labels = {name: values[chosen] for name, values in self.labels.items()}
-        columns = (self.identity, self.group, self.sides)
-        return Rows(self.crops[chosen], self.points[chosen], labels, *(column[chosen] for column in columns))
+        identity, group, sides = self.identity[chosen], self.group[chosen], self.sides[chosen]
+        return Rows(self.crops[chosen], self.points[chosen], labels, identity, group, sides)
 
 
 def fairface(pool: Path, glasses: Path) -> tuple[Rows, Rows]:

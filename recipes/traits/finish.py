@@ -29,8 +29,8 @@ AIMS = {"age": 0.6, "gender": 0.95, "mask": 0.98, "glasses": 0.97}
 """The share of answers that is to be right where a trait does not say that it is uncertain."""
 TRUNK = "traits"
 DATA = (
-    "FairFace, 15,000 photos (CC BY 4.0), a part of them with masks and glasses drawn on; 169 of 225 street photos with masks"
-    " (CC0-1.0); begun from EfficientNet-Lite0 (Apache-2.0), trained on ImageNet"
+    "FairFace, 15,000 photos (CC BY 4.0), a part of them with masks and glasses drawn on; 168 of 224 street photos with"
+    " masks (CC0-1.0); begun from EfficientNet-Lite0 (Apache-2.0), trained on ImageNet"
 )
 COMMAND = "python -m recipes.traits.train DATA --out OUT, then python -m recipes.traits.finish DATA --trained OUT"
 
