@@ -15,11 +15,14 @@ from mien.flows.traits import NO_TRAITS, Trait, Traits
 from mien.flows.ways import embeddings
 from mien.images import draw, encode, sharper
 from mien.stage import Needs
-from mien.types import Face, Faces, Origin, PhotoRef, Pixels, Rejected
+from mien.types import UNCERTAIN, Face, Faces, Origin, PhotoRef, Pixels, Rejected
 
 if TYPE_CHECKING:
     from mien.flows.identify import Match
     from mien.flows.naming import Naming
+
+
+_ABSENT = ("without_mask", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,9 +121,14 @@ class Describe:
 def _drawn(faces: Faces, seen: Sequence[SeenFace]) -> Pixels:
     pixels, scale = sharper(faces.photo, 1.0)
     labels = [f"{each.face.score:.2f}" for each in seen]
-    traits = [[f"{name}: {trait.label} {trait.score:.2f}" for name, trait in each.traits.items()] for each in seen]
     landmarks = None if faces.landmarks is None else faces.landmarks * scale
-    return draw(pixels, faces.boxes * scale, landmarks, labels, traits)
+    return draw(pixels, faces.boxes * scale, landmarks, labels, [_said(each) for each in seen])
+
+
+def _said(face: SeenFace) -> list[str]:
+    """What is worth writing under a face: who it is, and the traits that there are, not those that there are not."""
+    names = [] if face.person is None else [face.person.name]
+    return names + [trait.label for trait in face.traits.values() if trait.label not in (*_ABSENT, UNCERTAIN)]
 
 
 def _measured(faces: Faces, face: Face) -> Quality:
