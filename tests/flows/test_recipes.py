@@ -66,6 +66,16 @@ def test_the_policy_decides_what_a_checkpoint_is_taken_for() -> None:
     assert made("resnet-small", policy="none").options.run.augment is None
 
 
+def test_whoever_names_the_variants_has_them_in_all_epochs() -> None:
+    own, said = made("resnet-small"), made("resnet-small", policy="extreme")
+    assert own.settings is not None
+    assert own.settings.calm > 0
+    assert own.options.run.calm is not None
+    assert said.settings is not None
+    assert said.settings.calm == 0
+    assert said.options.run.calm is None
+
+
 def test_each_training_keeps_its_state_under_its_own_name(models_home: Path) -> None:
     run = ready(TrainOptions("resnet-small"), FACES, Drive(1), "../my people").options.run
     assert run.folder is not None

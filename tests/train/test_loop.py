@@ -277,3 +277,26 @@ def test_too_little_to_learn_from_is_refused(train: list[int]) -> None:
 def test_rows_that_do_not_belong_together_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needed|need one class"):
         replace(rows(), **changed)
+
+
+def test_the_last_epochs_are_seen_calmly() -> None:
+    seen: list[str] = []
+
+    def named(name: str) -> Any:
+        def vary(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
+            seen.append(name)
+            return batch
+
+        return vary
+
+    how = replace(LONG, most_epochs=4, calm=0.25, patience=0)
+    task = rows()
+    fitted = fit_module(network(), task, how, Run(augment=named("wild"), calm=named("calm")))
+    assert fitted.epochs == 4
+    assert seen == ["wild"] * (len(seen) * 3 // 4) + ["calm"] * (len(seen) // 4)
+
+
+def test_calm_epochs_without_variants_are_seen_as_they_are() -> None:
+    how = replace(LONG, most_epochs=2, calm=0.5)
+    fitted = fit_module(network(), rows(), how, Run(augment=noise, calm=None))
+    assert [epoch.epoch for epoch in fitted.curves] == [1, 2]

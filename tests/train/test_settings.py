@@ -14,7 +14,7 @@ from mien.train.settings import SETTINGS, Settings
 from tests.train.tasks import SMALL
 
 HOUR = 3600
-IMAGES_PER_SECOND = {"fer-cnn": 600, "resnet-small": 530, "alexnet": 14}
+IMAGES_PER_SECOND = {"fer-cnn": 600, "resnet-small": 450, "alexnet": 14}
 """Measured on two cores with bfloat16."""
 
 
@@ -118,3 +118,14 @@ def test_a_smaller_batch_takes_smaller_steps() -> None:
     settings = replace(SMALL, batch=128, learning_rate=0.1)
     assert settings.rate_of(30_000) == 0.1
     assert settings.rate_of(400) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("calm", "first"), [(0.0, 20), (0.15, 17), (0.5, 10), (0.99, 0)])
+def test_a_share_of_the_epochs_is_calm(calm: float, first: int) -> None:
+    how = replace(SETTINGS["resnet-small"], calm=calm, samples=2000, most_epochs=20)
+    assert (how.epochs(100), how.calm_from(100)) == (20, first)
+
+
+def test_not_all_epochs_can_be_calm() -> None:
+    with pytest.raises(DataError, match="the share of calm epochs is 1"):
+        replace(SETTINGS["resnet-small"], calm=1.0)
