@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
+from sklearn.linear_model import LogisticRegression
 
 from mien.models.head import Doubles, Head, unit
 from mien.models.quantise import activations, quantise
@@ -64,6 +65,21 @@ def head_of(labels: Sequence[str], weights: Floats, bias: Floats, seen: tuple[Fl
     """A linear layer on unit vectors, and vectors with their classes that were learnt from -> a head, uncalibrated."""
     centres = class_centres(unit(seen[0]), seen[1], len(labels)).astype(np.float32)
     return Head("logistic", tuple(labels), weights, bias, centres, temperature=1.0, threshold=-math.inf)
+
+
+def fitted(labels: Sequence[str], seen: tuple[Floats, Ints], strength: float) -> Head:
+    """A head by logistic regression on vectors and their classes, every class of them there; uncalibrated."""
+    model = LogisticRegression(C=strength, max_iter=500).fit(*seen)
+    weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
+    if len(labels) == 2:  # scikit-learn keeps the second class's alone
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return head_of(labels, weights, bias, seen)
+
+
+def best(heads: Sequence[Head], found: Floats, y: Ints) -> Head:
+    """The head that answers best on vectors which none learnt from; among equals the first."""
+    right = [float((head.probabilities(found).argmax(axis=1) == y).mean()) for head in heads]
+    return heads[int(np.argmax(right))]
 
 
 def calibrated(head: Head, found: Floats, y: Ints, aim: float) -> Head:

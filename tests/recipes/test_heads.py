@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mien.types import Floats, Ints
-from recipes.traits.heads import LEAST, calibrated, head_of, least_certainty
+from recipes.traits.heads import LEAST, best, calibrated, fitted, head_of, least_certainty
 
 LABELS = ("a", "b", "c")
 
@@ -54,3 +55,19 @@ def test_a_bound_is_not_put_where_too_few_are_left_to_tell() -> None:
     top = rng.uniform(0.5, 1, 500)
     bound = least_certainty(np.stack([top, 1 - top], axis=1).astype(np.float32), np.ones(500, np.int64), 0.99)
     assert (top >= bound - 0.01).sum() >= LEAST
+
+
+@pytest.mark.parametrize("labels", [("a", "b"), LABELS])
+def test_a_fitted_head_tells_all_classes(labels: tuple[str, ...]) -> None:
+    vectors, y = seen()
+    y = np.minimum(y, len(labels) - 1)
+    head = fitted(labels, (vectors, y), 10.0)
+    assert head.weights.shape == (len(labels), 8)
+    assert (head.probabilities(vectors).argmax(axis=1) == y).mean() > 0.8
+
+
+def test_the_better_head_is_taken_and_among_equals_the_first() -> None:
+    vectors, y = seen()
+    good, bad = fitted(LABELS, (vectors, y), 10.0), fitted(LABELS, (vectors, (y + 1) % 3), 10.0)
+    assert best([bad, good], vectors, y) is good
+    assert best([good, good], vectors, y) is good

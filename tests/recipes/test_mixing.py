@@ -77,7 +77,8 @@ def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
 def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
     crop: Pixels = rows(1).crops[0][:64, :64]
     made = spoilt(crop, np.random.default_rng(seed))
-    assert (made.shape, made.dtype) == (crop.shape, np.uint8)
+    assert made.shape == crop.shape
+    assert made.dtype == np.uint8
     assert made.std() > 3
 
 
@@ -97,7 +98,7 @@ def test_only_what_is_known_is_learnt_from() -> None:
     batch = Batch(np.zeros((4, 8, 8, 3), np.uint8), labels, identity)
     assert loss_of((logits, lesson), batch).item() == 0
     labels["age"][1], identity[2] = 8, 1.0
-    loss_of((logits, lesson), batch).backward()
+    loss_of((logits, lesson), batch).backward()  # type: ignore[no-untyped-call]
     assert logits["age"].grad[1].abs().sum() > 0
     assert logits["age"].grad[[0, 2, 3]].abs().sum() == 0
     assert logits["age"].grad[1, 7] > logits["age"].grad[1, 8]
