@@ -17,12 +17,14 @@ from mien.errors import DataError, MissingExtra
 from mien.flows.chain import chain
 from mien.flows.drive import Drive
 from mien.flows.evaluate import evaluate
-from mien.flows.look import Seen, look
+from mien.flows.look import Seen, Told, look
 from mien.flows.recipes import FaceOptions, TrainOptions
 from mien.flows.sort import sort
 from mien.flows.train import train
+from mien.flows.traits import traits
 from mien.images import decode, encode
 from mien.types import Pixels
+from mien.words import counted
 
 _PEOPLE = {
     "Eileen Collins": ("skimage", "data/astronaut.png"),
@@ -63,10 +65,12 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
     )
     say(f"\n1. Look at the photos:  mien look {folder}/originals --min-face 40 --draw {folder}/look")
     faces = 0
-    for seen in look(photos([folder / "originals"]), chain(which="all", min_face=40), folder / "look", drive):
-        found = len(seen.faces) if isinstance(seen, Seen) else 0
-        faces += found
-        say(f"   {Path(seen.key).name}: {found} face{'s' * (found != 1)}")
+    way, told = chain(which="all", min_face=40), Told(traits().traits)
+    for seen in look(photos([folder / "originals"]), way, folder / "look", drive, told):
+        found = seen.faces if isinstance(seen, Seen) else []
+        faces += len(found)
+        said = ": " + "; ".join(", ".join(face.words()) for face in found) if found else ""
+        say(f"   {Path(seen.key).name}: {counted(len(found), 'face')}{said}")
     bundle = folder / "people.mien"
     say(f"\n2. Learn who is who:  mien train {folder}/photos --out {bundle}")
     trained = train(open_data(folder / "photos"), "photos", bundle, TrainOptions(), FaceOptions(), drive)

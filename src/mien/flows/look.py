@@ -34,6 +34,11 @@ class SeenFace:
     traits: Mapping[str, Trait]
     person: Match | None = None
 
+    def words(self) -> list[str]:
+        """What is worth saying in a few words: who it is, and what a face shows, not what it does not show."""
+        names = [] if self.person is None else [self.person.name]
+        return names + [trait.label for trait in self.traits.values() if trait.label not in (*_ABSENT, UNCERTAIN)]
+
     def as_json(self) -> dict[str, Any]:
         """The fields that `mien look` prints of a face."""
         landmarks = self.face.landmarks
@@ -122,13 +127,7 @@ def _drawn(faces: Faces, seen: Sequence[SeenFace]) -> Pixels:
     pixels, scale = sharper(faces.photo, 1.0)
     labels = [f"{each.face.score:.2f}" for each in seen]
     landmarks = None if faces.landmarks is None else faces.landmarks * scale
-    return draw(pixels, faces.boxes * scale, landmarks, labels, [_said(each) for each in seen])
-
-
-def _said(face: SeenFace) -> list[str]:
-    """What is worth writing under a face: who it is, and the traits that there are, not those that there are not."""
-    names = [] if face.person is None else [face.person.name]
-    return names + [trait.label for trait in face.traits.values() if trait.label not in (*_ABSENT, UNCERTAIN)]
+    return draw(pixels, faces.boxes * scale, landmarks, labels, [each.words() for each in seen])
 
 
 def _measured(faces: Faces, face: Face) -> Quality:
