@@ -117,6 +117,7 @@ def own_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the test's people are enrolled, and never among those of whoever runs it."""
     path = tmp_path / "own-gallery.sqlite"
     monkeypatch.setenv("MIEN_GALLERY", str(path))
+    monkeypatch.setenv("MIEN_SERVICE", str(tmp_path / "own-service"))
     return path
 
 

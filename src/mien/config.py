@@ -58,6 +58,16 @@ def _megapixels() -> float:
     return value
 
 
+def service() -> Path:
+    """Where the service keeps its keys, its audit log and corrections (`MIEN_SERVICE`)."""
+    named = os.environ.get("MIEN_SERVICE")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_path  # only here, and not at every start
+
+    return user_data_path("mien", appauthor=False) / "service"
+
+
 def gallery() -> str:
     """Where people are kept who were enrolled: a path, or the URL of a database (`MIEN_GALLERY`).
 

@@ -179,8 +179,9 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most; it is empty where nothing is to be said.
+    """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most.
 
+    It is empty where nothing is to be said.
     `label` is the best one, or `UNKNOWN` where `familiarity` lies below the bundle's threshold, or `UNCERTAIN` where
     the best one's probability is too low for an answer.
     """

@@ -39,7 +39,14 @@ def desk(album: Path, people: Path, tmp_path: Path) -> Path:
 def environment(home: Path, gallery: Path) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if not key.startswith("MIEN_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', '')}"
-    return {**own, "PATH": path, "MIEN_HOME": str(home), "MIEN_GALLERY": str(gallery), "PYTHONWARNINGS": "default"}
+    return {
+        **own,
+        "PATH": path,
+        "MIEN_HOME": str(home),
+        "MIEN_GALLERY": str(gallery),
+        "MIEN_SERVICE": str(gallery.parent / "service"),
+        "PYTHONWARNINGS": "default",
+    }
 
 
 def shape(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -12,7 +13,7 @@ from mien.cli.app import app
 from tests.docs.pages import ROOT, blocks, section
 
 REFERENCE = ROOT / "docs" / "reference"
-NOT_A_VERB = {"bundle", "environment", "exit-codes", "python"}
+NOT_A_VERB = {"bundle", "environment", "exit-codes", "python", "rest"}
 
 _options = re.compile(r"--[a-z][a-z-]*")
 
@@ -21,12 +22,16 @@ def verbs() -> dict[str, list[set[str]]]:
     """Every verb -> the option names of it, or of each of its subcommands."""
     found = {}
     for verb, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        several = getattr(command, "commands", {"": command})
         found[verb] = [
             {name for option in each.params for name in option.opts if name.startswith("--")}
-            for each in several.values()
+            for each in _below(command)
         ]
     return found
+
+
+def _below(command: Any) -> list[Any]:
+    """A command, and all that are below it."""
+    return [command, *(deeper for each in getattr(command, "commands", {}).values() for deeper in _below(each))]
 
 
 @pytest.mark.parametrize("verb", sorted(verbs()))

@@ -30,10 +30,11 @@ HEAVY = {
 }
 
 ROOMS = {
-    "cv2": {"align", "curate", "detect", "flows", "images"},
+    "cv2": {"align", "curate", "detect", "flows", "images", "serve"},
     "dlib": {"align", "detect"},
     "fastapi": {"serve"},
-    "jinja2": {"evaluate"},
+    "httpx": {"client"},
+    "jinja2": {"evaluate", "serve"},
     "joblib": set[str](),
     "kornia": {"augment", "train"},
     "lz4": {"models"},
@@ -46,7 +47,9 @@ ROOMS = {
     "pandas": set[str](),
     "PIL": {"images"},
     "platformdirs": {"config"},
-    "pyarrow": {"collect", "embed"},
+    "pyarrow": {"collect", "embed", "serve"},
+    "prometheus_client": {"serve"},
+    "pydantic": {"serve"},
     "ray": {"run"},
     "rich": {"cli"},
     "safetensors": {"train"},
@@ -57,10 +60,12 @@ ROOMS = {
     "faiss": {"gallery"},
     "pgvector": {"gallery"},
     "sqlalchemy": {"gallery"},
+    "starlette": {"serve"},
     "tensorboard": {"train"},
     "tensorflow": set[str](),
     "torch": {"augment", "train"},
     "typer": {"cli"},
+    "uvicorn": {"serve"},
 }
 """Which rooms may import which package; one that is not in this table may not be imported at all."""
 

@@ -21,6 +21,7 @@ from mien.cli import (
     look,
     models,
     people,
+    serve,
     sort,
     study,
     train,
@@ -61,4 +62,5 @@ for verb in (*_VERBS, *_PEOPLE):
     app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")
+app.add_typer(serve.app, name="serve")
 app.command()(demo.demo)

@@ -1,0 +1,90 @@
+"""The gallery as the service holds it: opened when there is one, and asked who faces are; knows no request."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from mien.errors import DataError, MienError
+from mien.flows.chain import Chain
+from mien.flows.gallery import chain_for, is_there, opened, pinned
+from mien.flows.identify import Identifier
+from mien.flows.naming import Naming, naming
+
+if TYPE_CHECKING:
+    from mien.gallery.book import Gallery
+
+_log = logging.getLogger("mien.serve")
+
+
+class People:
+    """Who is enrolled. detector: the one that the service was told to use, or "auto"."""
+
+    def __init__(self, detector: str) -> None:
+        self._detector = detector
+        self._turn = Lock()
+        self._held: tuple[Gallery, Identifier] | None = None
+        self._naming: Naming | None = None
+        self._complaint = ""
+
+    def held(self, *, make: bool = False) -> tuple[Gallery, Identifier] | None:
+        """The gallery and who answers from it; None where there is none and none is made.
+
+        Raises:
+            MissingExtra, DataError: it cannot be opened.
+        """
+        with self._turn:
+            if self._held is None and (make or is_there()):
+                gallery = opened(make=make)
+                self._held = gallery, Identifier(gallery)
+            return self._held
+
+    def naming(self) -> Naming | None:
+        """Who tells the names of faces; None where nobody was ever enrolled.
+
+        Raises:
+            MienError: the gallery cannot be used on this machine.
+        """
+        if self._naming is None and (held := self.held()) is not None:
+            gallery, identifier = held
+            chain = pinned(gallery)
+            if chain is not None:
+                chain.ready()
+                self._naming = naming(chain, identifier)
+        return self._naming
+
+    def beside_a_look(self) -> Naming | None:
+        """The same for photos that are looked at anyway: where it fails, names are left out, and the log says why."""
+        try:
+            found = self.naming()
+            if found is None or self._detector in ("auto", found.chain.detector):
+                return found
+            why = f"their faces were found by {found.chain.detector}, and not by {self._detector}"
+        except MienError as error:
+            why = str(error)
+        if why != self._complaint:
+            _log.warning("people are not named", extra={"fields": {"why": why}})
+            self._complaint = why
+        return None
+
+    def chain(self) -> tuple[Gallery, Identifier, Chain]:
+        """The gallery, made if there is none, and the chain to enrol with.
+
+        Raises:
+            DataError: this machine makes other vectors, or the gallery cannot be opened.
+        """
+        held = self.held(make=True)
+        if held is None:
+            raise DataError("there is no gallery, and none could be made")
+        gallery, identifier = held
+        way = chain_for(gallery, self._detector, "auto")
+        way.ready()
+        return gallery, identifier, way
+
+    def close(self) -> None:
+        """Let go of the gallery."""
+        with self._turn:
+            if self._held is not None:
+                self._held[0].close()
+                self._held = None

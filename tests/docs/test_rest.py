@@ -1,0 +1,87 @@
+"""The page on the REST API and the service's own OpenAPI description tell of the same routes, fields and statuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien.serve.app import create_app
+from mien.serve.settings import Config
+from tests.docs.pages import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "rest.md"
+ROUTE = re.compile(r"^## `([A-Z]+ /\S*)`$", re.M)
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Iterator[Mapping[str, Any]]:
+    app = create_app(Config(tmp_path))
+    yield app.openapi()
+    app.state.service.workers.close()
+
+
+def routes(described: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """`POST /v1/look` -> the operation."""
+    return {
+        f"{method.upper()} {path}": route
+        for path, methods in described["paths"].items()
+        for method, route in methods.items()
+    }
+
+
+def leaves(schema: Mapping[str, Any], parts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """The fields of a schema with what they mean: `results[].faces[].box`."""
+    if "$ref" in schema:
+        yield from leaves(parts[schema["$ref"].rpartition("/")[2]], parts, before)
+    for kind in schema.get("anyOf", ()):
+        yield from leaves(kind, parts, before)
+    if schema.get("type") == "array":
+        yield from leaves(schema["items"], parts, f"{before}[]")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from leaves(schema["additionalProperties"], parts, f"{before}.NAME")
+    for name, inner in schema.get("properties", {}).items():
+        where = f"{before}.{name}" if before else name
+        yield where, inner.get("description", "")
+        yield from leaves(inner, parts, where)
+
+
+def sent(route: Mapping[str, Any]) -> dict[str, str]:
+    """What a route takes: fields of its body, and parameters."""
+    form = route.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+    parameters = {each["name"]: each["in"] for each in route.get("parameters", ())}
+    return {name: part["description"] for name, part in form.get("properties", {}).items()} | parameters
+
+
+def answered(route: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
+    """What a route answers with where all is well."""
+    good = next(answer for status, answer in route["responses"].items() if status.startswith("2"))
+    schema = good.get("content", {}).get("application/json", {}).get("schema", {})
+    return dict(leaves(schema, parts))
+
+
+def on_the_page(route: str, heading: str) -> set[str]:
+    """The first column of the table under a heading of a route's section."""
+    section = re.split(r"^## ", PAGE.read_text("utf-8").partition(f"## `{route}`\n")[2], maxsplit=1, flags=re.M)[0]
+    table = section.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", table, flags=re.M))
+
+
+def test_the_routes_are_the_same(described: Mapping[str, Any]) -> None:
+    assert ROUTE.findall(PAGE.read_text("utf-8")) == list(routes(described))
+
+
+def test_the_fields_are_the_same(described: Mapping[str, Any]) -> None:
+    parts = described["components"]["schemas"]
+    for name, route in routes(described).items():
+        assert on_the_page(name, "sent") == set(sent(route)), name
+        assert on_the_page(name, "answered") == set(answered(route, parts)), name
+
+
+def test_the_statuses_are_explained(described: Mapping[str, Any]) -> None:
+    used = {status for route in routes(described).values() for status in route["responses"]}
+    table = PAGE.read_text("utf-8").partition("| status |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| (\d{3}) \|", table, flags=re.M)) == used
