@@ -169,7 +169,7 @@ def _read(path: Path) -> dict[str, Key]:
     try:
         made = [Key(**{**each, "scope": Scope.named(each["scope"])}) for each in json.loads(path.read_bytes())]
         return {key.id: key for key in made}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, DataError) as error:
         # To go on without any would be to let everybody in, or nobody.
         raise DataError(f"the keys in {path} cannot be read ({error}): restore the file or remove it") from error
 

@@ -222,7 +222,7 @@ class Correction(BaseModel):
 class Corrections(BaseModel):
     """Every correction, the oldest first."""
 
-    corrections: list[Correction]
+    corrections: list[Correction] = Field(description="the oldest first")
 
 
 class State(BaseModel):

@@ -1,0 +1,141 @@
+"""Bundles of a folder are in use as they are, and nobody notices when they change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mien.errors import UnknownName
+from mien.serve.bundles import Bundles
+from mien.serve.settings import Config
+from mien.store import bundle as stored
+from tests.conftest import Mien
+from tests.serve.conftest import JPEG, Serving
+
+ON_SERVICE = pytest.mark.anyio
+
+
+@pytest.fixture
+def folder(people: Path, tmp_path: Path, models_home: Path) -> Path:
+    folder = tmp_path / "bundles"
+    shutil.copytree(people, folder / "people.mien")
+    return folder
+
+
+def renamed(path: Path, labels: dict[str, str]) -> None:
+    """The same bundle with other labels, put in its place as a training would."""
+    bundle = stored.load(path)
+    head = dict(bundle.manifest["head"])
+    head["labels"] = [labels.get(label, label) for label in head["labels"]]
+    stored.save(path, {**bundle.manifest, "head": head}, bundle.arrays, {})
+
+
+def names(bundles: Bundles) -> list[str]:
+    return [each.name for each in bundles.all()]
+
+
+def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
+    bundles = Bundles(folder)
+    bundles.open()
+    bundles.close()
+    assert names(bundles) == ["age", "expression", "gender", "glasses", "mask", "people"]
+    fields = bundles.get("people").as_json()
+    assert (fields["trait"], fields["labels"], fields["embedder"]) == (
+        False,
+        ["Eileen Collins", "Grace Hopper"],
+        "dlib-resnet",
+    )
+    json.dumps([each.as_json() for each in bundles.all()])
+    with pytest.raises(UnknownName):
+        bundles.get("../people")
+
+
+def test_a_trait_that_is_turned_off_is_not_there(monkeypatch: pytest.MonkeyPatch, models_home: Path) -> None:
+    monkeypatch.setenv("MIEN_TRAITS", "mask")
+    bundles = Bundles(None)
+    bundles.open()
+    assert names(bundles) == ["mask"]
+
+
+def test_what_changes_is_opened_anew_and_what_does_not_is_left(folder: Path) -> None:
+    loads: list[str] = []
+    bundles = Bundles(folder, loads.append)
+    bundles.look()
+    first = bundles.get("people")
+    bundles.look()
+    assert bundles.get("people") is first
+    renamed(folder / "people.mien", {"Grace Hopper": "Amazing Grace"})
+    bundles.look()
+    assert bundles.get("people").recogniser.head.labels == ("Eileen Collins", "Amazing Grace")
+    assert bundles.get("people").number != first.number
+    assert loads == ["people", "people"]
+
+
+def test_a_broken_bundle_leaves_the_one_before_it(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bundles = Bundles(folder)
+    bundles.look()
+    first = bundles.get("people")
+    (folder / "people.mien" / "bundle.json").write_text("{")
+    (folder / "other.mien").mkdir()
+    (folder / "other.mien" / "bundle.json").write_text("[]")
+    bundles.look()
+    bundles.look()
+    assert (bundles.get("people"), names(bundles)) == (first, ["people"])
+    assert [record.message for record in caplog.records] == ["a bundle cannot be used"] * 2
+
+
+def test_one_that_is_missing_for_a_moment_stays_and_one_that_is_gone_goes(folder: Path) -> None:
+    bundles = Bundles(folder)
+    bundles.look()
+    place = folder / "people.mien"
+    place.rename(folder / "elsewhere")
+    bundles.look()
+    (folder / "elsewhere").rename(place)
+    bundles.look()
+    assert names(bundles) == ["people"]
+    shutil.rmtree(place)
+    for _ in range(3):
+        bundles.look()
+    assert names(bundles) == []
+
+
+def test_a_bundle_of_the_folder_goes_before_a_trait_of_its_name(folder: Path) -> None:
+    (folder / "people.mien").rename(folder / "mask.mien")
+    bundles = Bundles(folder)
+    bundles.open()
+    assert not bundles.get("mask").trait
+    assert names(bundles).count("mask") == 1
+    shutil.rmtree(folder / "mask.mien")
+    for _ in range(3):
+        bundles.look()
+    assert bundles.get("mask").trait
+    bundles.close()
+
+
+@ON_SERVICE
+async def test_a_service_answers_by_the_new_one_and_drops_nobody(
+    serving: Serving, config: Config, folder: Path, hopper: bytes, mien: Mien
+) -> None:
+    async with serving(replace(config, bundles=folder, workers=2)) as served:
+
+        async def label() -> str:
+            answer = await served.http.post("/v1/classify/people", content=hopper, headers=JPEG)
+            assert answer.status_code == 200, answer.text
+            text: str = answer.json()["results"][0]["label"]
+            return text
+
+        assert await label() == "Grace Hopper"
+        seen = []
+        renamed(folder / "people.mien", {"Grace Hopper": "Amazing Grace"})
+        with anyio.fail_after(60):
+            while not seen or seen[-1] != "Amazing Grace":
+                seen += await asyncio.gather(label(), label(), label())
+        assert set(seen) <= {"Grace Hopper", "Amazing Grace"}
+        listed = (await served.http.get("/v1/bundles")).json()["bundles"]
+        assert listed[-1]["labels"] == ["Eileen Collins", "Amazing Grace"]
