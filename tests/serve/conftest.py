@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -102,24 +101,14 @@ def start(models_home: Path, own_gallery: Path, tmp_path: Path) -> Iterator[Star
     running: list[Running] = []
 
     def run(*options: object) -> Running:
-        log = (tmp_path / f"serve-{len(running)}.log").open("w")
-        command = [
-            sys.executable,
-            "-c",
-            "from mien.cli import main; main()",
-            "serve",
-            "--json",
-            "--port",
-            "0",
-            "--detector",
-            "mtcnn",
-        ]
-        process = subprocess.Popen(
-            [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=log, text=True, env=dict(os.environ)
-        )
+        place = tmp_path / f"serve-{len(running)}.log"
+        code = "from mien.cli import main; main()"
+        command = [sys.executable, "-c", code, "serve", "--json", "--port", "0", "--detector", "mtcnn"]
+        with place.open("w") as log:
+            process = subprocess.Popen([*command, *map(str, options)], stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, (tmp_path / f"serve-{len(running)}.log").read_text()
+        assert line, place.read_text()
         one = Running(process, json.loads(line)["url"])
         running.append(one)
         _wait(one.url)
