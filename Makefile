@@ -41,10 +41,10 @@ bench: .bench-venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
-# The program that the benchmark compares with; it imports pkg_resources, which setuptools 81 dropped.
+# The programs that the benchmarks compare with; face_recognition imports pkg_resources, which setuptools 81 dropped.
 .bench-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .bench-venv
-	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -e . 'setuptools<81'
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -e . flask 'setuptools<81'
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps face_recognition
 	@touch $@
 

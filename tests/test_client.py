@@ -44,7 +44,7 @@ def test_every_route_is_asked_as_it_wants() -> None:
 
     with answering(answer) as client:
         assert client.verify(b"a", b"b")["path"] == "/v1/verify"
-        assert (client.people(), client.bundles()) == ([1], [2])
+        assert json.dumps([client.people(), client.bundles()]) == "[[1], [2]]"
         enrolled = client.enrol("Grace", b"a", consent="yes", largest=True)
         assert all(text in enrolled["sent"] for text in ("Grace", "yes", "true"))
         assert (client.forget(3)["method"], client.forget(3)["path"]) == ("DELETE", "/v1/people/3")

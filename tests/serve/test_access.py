@@ -83,7 +83,7 @@ async def test_wrong_and_revoked_keys_are_refused_and_a_browser_s_is_taken(keyed
     assert (await keyed.http.get("/v1/bundles", headers=bearer(text))).status_code == 200
     assert (await keyed.http.get("/v1/bundles", headers={"Cookie": f"{COOKIE}={text}"})).status_code == 200
     for wrong in (text[:-1] + "!", text + "a", "Ω" * 5, "mien_00000000_" + "A" * 43, f"Basic {text}"):
-        headers = {"Authorization": f"Bearer {wrong}".encode()}
+        headers = [(b"Authorization", f"Bearer {wrong}".encode())]
         assert (await keyed.http.get("/v1/bundles", headers=headers)).status_code == 401, wrong
     Keys(keyed.app.state.service.config.keys).revoke(id)
     assert (await keyed.http.get("/v1/bundles", headers=bearer(text))).status_code == 401

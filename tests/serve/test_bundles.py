@@ -131,7 +131,7 @@ async def test_a_service_answers_by_the_new_one_and_drops_nobody(
             return text
 
         assert await label() == "Grace Hopper"
-        seen = []
+        seen: list[str] = []
         renamed(folder / "people.mien", {"Grace Hopper": "Amazing Grace"})
         with anyio.fail_after(60):
             while not seen or seen[-1] != "Amazing Grace":

@@ -30,6 +30,7 @@ def serve(
         Path | None, typer.Option("--bundles", metavar="DIR", help="Folder of bundles, watched for changes.")
     ] = None,
     detector: options.Detector = "auto",
+    min_face: options.MinFace = 20,
     traits: options.Traits = None,
     workers: options.Workers = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=64, help="Processes behind the port.")] = 1,
@@ -51,7 +52,7 @@ def serve(
     from mien.serve.settings import Config, Limits
 
     limits = Limits(max_megabytes, max_photos, max_faces, rate, seconds, waiting)
-    config = Config(service(), bundles, host, port, detector, traits, workers, require_keys, limits)
+    config = Config(service(), bundles, host, port, detector, min_face, traits, workers, require_keys, limits)
     out = Output(json, quiet)
     start()(config, lambda url: out.record({"url": url}, f"mien serves {url}"), processes=processes, quiet=quiet)
 

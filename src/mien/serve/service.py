@@ -172,7 +172,8 @@ class Service:
 
     def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[Seen | Rejected], str]]:
         naming = self.people.beside_a_look()
-        way = chain(naming.chain.detector if naming else self.config.detector, which="all")
+        detector = naming.chain.detector if naming else self.config.detector
+        way = chain(detector, which="all", min_face=self.config.min_face)
         stages = [*way.detecting(), Describe(None, {}, Told(self._traits, naming))]
         return [(found, way.detector) for found in self._pipeline(stages)(requests)]
 

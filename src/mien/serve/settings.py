@@ -37,7 +37,8 @@ class Config:
     """Everything that is decided before the service starts.
 
     data: folder of the keys, the audit log and the corrections. bundles: folder of bundles, watched for changes.
-    workers: threads that compute; as many as cores where None. keyed: whether every request needs a key.
+    min_face: side in pixels of the smallest face that a look finds. workers: threads that compute; as many as cores
+    where None. keyed: whether every request needs a key.
     """
 
     data: Path
@@ -45,6 +46,7 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 8000
     detector: str = "auto"
+    min_face: int = 20
     traits: str | None = None
     workers: int | None = None
     keyed: bool = False
