@@ -30,6 +30,25 @@ FLAGS = (
 PATIENCE = 60.0
 KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowDown": 40, "Escape": 27}
 
+_RESTING = """async (selector) => {
+  let before = "";
+  for (let frame = 0; frame < 60; frame += 1) {
+    const found = document.querySelector(selector);
+    found?.scrollIntoView({block: "center", behavior: "instant"});
+    const { x, y, width, height } = found?.getBoundingClientRect() ?? { width: 0 };
+    const now = [x, y, width, height];
+    if (width && String(now) === before) return now;
+    before = String(now);
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 20)));
+  }
+  return null;
+}"""
+"""Where an element is, once it moves no more."""
+
+
+class Refused(Exception):
+    """The browser did not do what it was told."""
+
 
 class Browser:
     """A running browser. Every page has cookies and a storage of its own."""
@@ -61,7 +80,8 @@ class Browser:
         while time.monotonic() < until:
             answer = self._next(until)
             if answer.get("id") == self._number:
-                assert "error" not in answer, f"{method}: {answer['error']}"
+                if "error" in answer:
+                    raise Refused(f"{method}: {answer['error']}")
                 return answer["result"]
             self.events.append(answer)
         raise AssertionError(f"{method}: no answer")
@@ -90,10 +110,8 @@ class Page:
         self, browser: Browser, size: tuple[int, int] = (1280, 900), language: str = "en-GB", scheme: str = "light"
     ) -> None:
         self.browser = browser
-        self._context = browser.call("Target.createBrowserContext")["browserContextId"]
-        self._target = browser.call("Target.createTarget", url="about:blank", browserContextId=self._context)[
-            "targetId"
-        ]
+        self.context = browser.call("Target.createBrowserContext")["browserContextId"]
+        self._target = browser.call("Target.createTarget", url="about:blank", browserContextId=self.context)["targetId"]
         self._session = browser.call("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "DOM"):
             self.call(f"{domain}.enable")
@@ -121,10 +139,19 @@ class Page:
     def wait(self, script: str, seconds: float = PATIENCE) -> Any:
         """Wait until an expression holds -> its value."""
         until = time.monotonic() + seconds
-        while (value := self.do(script)) in (None, False, 0, ""):  # an element comes as {}
+        while (value := self._now(script)) in (None, False, 0, ""):  # an element comes as {}
             assert time.monotonic() < until, f"this never held: {script}\n{self.text('body')}"
             time.sleep(0.05)
         return value
+
+    def _now(self, script: str) -> Any:
+        """The value of an expression; None where the page is just being left."""
+        try:
+            return self.do(script)
+        except Refused as error:
+            if "navigated" in str(error):
+                return None
+            raise
 
     def text(self, selector: str) -> str:
         """The text that a reader sees of an element."""
@@ -140,11 +167,7 @@ class Page:
 
     def click(self, selector: str, x: float = 0.5, y: float = 0.5) -> None:
         """Press the mouse on an element, at shares of its width and height."""
-        place = self.wait(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null;"
-            " e.scrollIntoView({block: 'center', behavior: 'instant'}); const r = e.getBoundingClientRect();"
-            " return r.width ? [r.x, r.y, r.width, r.height] : null; })()"
-        )
+        place = self.wait(f"({_RESTING})({json.dumps(selector)})")
         where = {"x": place[0] + x * place[2], "y": place[1] + y * place[3], "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, **where)
@@ -181,12 +204,12 @@ class Page:
                 found.append(str(told["exceptionDetails"].get("exception", told["exceptionDetails"])))
             elif event["method"] == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
                 found.append(str(told["args"]))
-            elif event["method"] == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
+            elif event["method"] == "Log.entryAdded" and told["entry"]["level"] == "error":
                 found.append(f"{told['entry']['source']}: {told['entry']['text']} {told['entry'].get('url', '')}")
         return found
 
     def close(self) -> None:
-        self.browser.call("Target.disposeBrowserContext", browserContextId=self._context)
+        self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)
 
 
 def _apart(ends: tuple[int, int]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ const photos = []; // kept while other pages are looked at, since the server kee
 const waiting = [];
 const wish = { bundle: "" };
 let enrolled = 0;
+let counting = Promise.resolve(); // until it is known whether anybody is enrolled
 let working = 0;
 let camera = null;
 
@@ -33,7 +34,7 @@ export function start() {
   document.addEventListener("mien:key", keyed);
   refresh();
   bundles();
-  people();
+  counting = people();
 }
 
 export function leave() {
@@ -44,7 +45,7 @@ export function leave() {
 
 function keyed() {
   bundles();
-  people();
+  counting = people();
   again({});
 }
 
@@ -54,7 +55,7 @@ async function people() {
   const answer = await ask("/v1/people").catch(() => null);
   const before = enrolled;
   enrolled = answer?.people.length ?? 0;
-  if (enrolled !== before) again({});
+  if (enrolled !== before && photos.some((photo) => photo.answers)) again({});
 }
 
 async function bundles() {
@@ -90,6 +91,7 @@ async function work() {
   working += 1;
   work();
   photo.looking();
+  await counting;
   try {
     tell(await photo.show(await see(photo.file, wish)));
   } catch (problem) {

@@ -152,8 +152,8 @@ async function forget(person) {
   } catch (problem) {
     only(place, el("p", { class: "problem" }, problem.message));
   }
-  await list();
   place.focus();
+  list();
 }
 
 function receipt(gone) {
