@@ -95,9 +95,9 @@ class Run:
 
     folder: for a checkpoint and, in one of their own, TensorBoard's events (None: neither). described: what else
     decides the outcome and cannot be seen in the rows, the settings or the module (which policies `augment` and `calm`,
-    that of the last epochs, are), so that a checkpoint made with another is not taken up. minutes: training ends with the epoch in which they are over; what
-    an earlier call spent before it was killed counts. save_seconds: no checkpoint is written sooner after the last, and
-    of a large network later (0: after every epoch).
+    that of the last epochs, are), so that a checkpoint made with another is not taken up. minutes: training ends with
+    the epoch in which they are over; what an earlier call spent before it was killed counts. save_seconds: no
+    checkpoint is written sooner after the last, and of a large network later (0: after every epoch).
     """
 
     seed: int = 0

@@ -32,12 +32,13 @@ class Settings:
     embedder: what makes the vectors, where the user does not say.
     policy: the name of the variants that crops are seen in. variants: so many fixed ones of each row, or None: new ones
     in every epoch. calm: the last share of the epochs, in which crops are seen in the milder `calm_policy`, so that the
-    network ends on pictures like those that it will be asked about. samples: how many rows to see in all, repeats counted. most_epochs: never more epochs than this.
-    batch: rows a step; with little data fewer. learning_rate: at that batch. weight_decay: on matrices and filters, not
-    on biases and norms. warm_up: epochs in which the learning rate rises. ema: how slowly the averaged weights follow
-    (0: no average). clip: the longest gradient (0: any). mirror: answers are the mean over a crop and its mirror image.
-    patience: epochs without a better one after which training ends (0: never). balance: "weights" makes rare classes
-    count more in the loss, "sampling" draws them more often.
+    network ends on pictures like those that it will be asked about. samples: how many rows to see in all, repeats
+    counted. most_epochs: never more epochs than this. batch: rows a step; with little data fewer. learning_rate: at
+    that batch. weight_decay: on matrices and filters, not on biases and norms. warm_up: epochs in which the learning
+    rate rises. ema: how slowly the averaged weights follow (0: no average). clip: the longest gradient (0: any).
+    mirror: answers are the mean over a crop and its mirror image. patience: epochs without a better one after which
+    training ends (0: never). balance: "weights" makes rare classes count more in the loss, "sampling" draws them more
+    often.
 
     Raises:
         DataError: a value is out of range.
