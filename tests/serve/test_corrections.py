@@ -67,6 +67,9 @@ async def test_a_correction_can_be_removed_and_only_that(served: Served, hopper:
     folder = served.app.state.service.config.corrections
     (tmp_path / "service" / "x.json").write_text("{}")
     assert (await served.http.delete("/v1/corrections/..%2Fx")).status_code in (404, 422)
+    assert (await served.http.delete("/v1/corrections/x")).status_code == 404
+    export = await served.http.delete("/v1/corrections/export")
+    assert (export.status_code, export.headers["allow"]) == (405, "GET")
     assert (await served.http.delete(f"/v1/corrections/{made['id']}")).status_code == 204
     assert (await served.http.delete(f"/v1/corrections/{made['id']}")).status_code == 404
     assert list(folder.iterdir()) == []
@@ -81,12 +84,14 @@ async def test_what_cannot_be_kept_is_refused(served: Served, hopper: bytes) -> 
     assert await status(consent="-") == 422
     assert await status(consent="  ") == 422
     assert await status(label="") == 422
-    assert await status(label="a\nb\x00") == 422
+    assert await status(label="a\nb\x00") == 409
     assert await status(about="nothing") == 404
     assert await status(about="../mask") == 404
-    assert await status(photo=b"broken") == 422
-    for box in ("1,2,3", "a,b,c,d", "nan,nan,nan,nan", "inf,0,1,1", "600,0,700,100", "10,10,5,5", "-50,-50,-10,-10"):
+    assert await status(photo=b"broken") == 409
+    for box in ("1,2,3", "a,b,c,d", "nan,nan,nan,nan", "inf,0,1,1", "1,2,3,4\n", "1e99,0,1,1"):
         assert await status(box=box) == 422, box
+    for box in ("600,0,700,100", "10,10,5,5", "-50,-50,-10,-10"):
+        assert await status(box=box) == 409, box
     assert list(served.app.state.service.config.corrections.glob("*")) == []
     assert await status(was="-") == 201
 

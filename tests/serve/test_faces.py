@@ -136,7 +136,7 @@ async def test_what_cannot_be_used_is_a_problem(serving: Serving, config: Config
         ]
     for status, answer in answers.items():
         assert answer.status_code == status, (status, answer.text)
-    assert [answer.status_code for answer in refused] == [413, 422, 422, 415, 422, 422, 422]
+    assert [answer.status_code for answer in refused] == [422, 422, 422, 415, 422, 422, 409]
     for answer in (*answers.values(), *refused):
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()

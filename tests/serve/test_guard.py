@@ -79,6 +79,9 @@ async def test_what_is_not_there_or_cannot_be_asked_is_a_problem(served: Served)
     for method, path, status in (("GET", "/v1/nothing", 404), ("PATCH", "/v1/people", 405), ("GET", "/static/", 404)):
         answer = await served.http.request(method, path)
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (await served.http.patch("/v1/people")).headers["allow"] == "GET, POST"
+    assert (await served.http.patch("/v1/people/1")).headers["allow"] == "DELETE, GET"
+    assert (await served.http.patch("/v1/corrections/export")).headers["allow"] == "GET"
 
 
 async def test_the_routes_are_shown_without_a_script_or_another_server(served: Served) -> None:

@@ -75,7 +75,7 @@ async def test_more_photos_of_somebody(served: Served, album: Path) -> None:
 async def test_several_faces_are_refused_unless_the_main_one_is_meant(served: Served, astronaut: bytes) -> None:
     sent = parts(("two.png", astronaut))
     refused = await served.http.post("/v1/people", data={"name": EILEEN}, files=sent)
-    assert (refused.status_code, refused.json()["type"]) == (422, "urn:mien:problem:not-enrolled")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:mien:problem:not-enrolled")
     assert (await served.http.get("/v1/people")).json()["people"] == []
     taken = await served.http.post("/v1/people", data={"name": EILEEN, "largest": "true"}, files=sent)
     assert (taken.status_code, taken.json()["enrolled"]) == (201, 1)
@@ -85,11 +85,11 @@ async def test_what_cannot_be_is_refused(served: Served, hopper: bytes) -> None:
     http, sent = served.http, parts(("a.jpg", hopper))
     assert (await http.post("/v1/people", files=sent)).status_code == 422
     assert (await http.post("/v1/people", files=sent, data={"name": "  "})).status_code == 422
-    assert (await http.post("/v1/people", files=sent, data={"name": "a\x00b"})).status_code == 422
-    assert (await http.post("/v1/people", files=sent, data={"name": "x" * 999})).status_code == 422
+    assert (await http.post("/v1/people", files=sent, data={"name": "a\x00b"})).status_code == 409
+    assert (await http.post("/v1/people", files=sent, data={"name": "x" * 999})).status_code == 409
     assert (await http.post("/v1/people", files=sent, data={"name": "x", "largest": "maybe"})).status_code == 422
     assert (await http.post("/v1/people", content=hopper, headers=JPEG)).status_code == 422
-    assert (await http.post("/v1/people", files=parts(("a", b"x")), data={"name": "x"})).status_code == 422
+    assert (await http.post("/v1/people", files=parts(("a", b"x")), data={"name": "x"})).status_code == 409
     for id, status in {"7": 404, "0": 422, "-1": 422, "x": 422, str(2**63): 422, str(2**63 - 1): 404}.items():
         assert (await http.get(f"/v1/people/{id}")).status_code == status, id
         assert (await http.delete(f"/v1/people/{id}")).status_code == status, id

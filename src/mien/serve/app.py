@@ -55,7 +55,7 @@ def create_app(config: Config) -> FastAPI:
     problems.install(app)
     for router in (faces.router, people.router, corrections.router, operation.router):
         app.include_router(router)
-    reference.mount(app, keyed=app.state.access.keyed)
+    reference.mount(app, keyed=app.state.access.keyed, photos=config.limits.photos)
     pages.mount(app)
     return app
 

@@ -24,7 +24,7 @@ def configure(*, quiet: bool) -> None:
     """Send what the service and its server say to stderr; with `quiet` only what went wrong."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("mien.serve", "uvicorn"):
+    for name in ("mien.serve", "uvicorn", "python_multipart"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from mien.errors import MienError
 
@@ -45,6 +46,16 @@ def busy(why: str, seconds: int = 1) -> Problem:
     return Problem(503, "busy", why, {"Retry-After": str(seconds)})
 
 
+def _methods(request: Request) -> list[str]:
+    """What may be asked of a path."""
+    # A path that is written out goes before one with a place for a name, which would match it, too.
+    if (written := request.app.openapi()["paths"].get(request.url.path)) is not None:
+        return sorted(method.upper() for method in written)
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "POST")}
+    routes = request.app.routes
+    return [name for name, scope in scopes.items() if any(each.matches(scope)[0] is Match.FULL for each in routes)]
+
+
 def install(app: FastAPI) -> None:
     """Let every error that a route raises become a problem."""
 
@@ -53,9 +64,12 @@ def install(app: FastAPI) -> None:
         return error.response()
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
         name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return Problem(error.status_code, name, str(error.detail), error.headers).response()
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # Starlette tells the methods of the first route of a path alone
+            headers["Allow"] = ", ".join(_methods(request))
+        return Problem(error.status_code, name, str(error.detail), headers).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment
 
+from mien.serve.schema import limit_photos
+
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 :root { color-scheme: light dark }
@@ -37,13 +39,15 @@ _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_
 )
 
 
-def mount(app: FastAPI, *, keyed: bool) -> None:
-    """Add the page at `/docs`; with `keyed`, the description says that every route of the API takes a key."""
+def mount(app: FastAPI, *, keyed: bool, photos: int) -> None:
+    """Add the page at `/docs`. keyed: whether the API takes keys. photos: how many of a request."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
-        if app.openapi_schema is None and keyed:
-            _keyed(plain())
+        if app.openapi_schema is None:
+            limit_photos(plain(), photos)
+            if keyed:
+                _keyed(plain())
         return plain()
 
     app.openapi = described  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from mien.serve.settings import Limits
 from mien.serve.uploads import MULTIPART, PHOTO, RAW
 
 Box = list[float]
@@ -240,20 +241,46 @@ class ProblemDetails(BaseModel):
     detail: str = Field(description="a sentence")
 
 
+BOX = r"^-?[0-9]{1,6}(\.[0-9]{1,9})?(,-?[0-9]{1,6}(\.[0-9]{1,9})?){3}$"
+"""How a box is written in a field."""
+
+_RULES: dict[str, dict[str, Any]] = {"box": {"pattern": BOX}, "largest": {"enum": ["true", "false"]}}
+_SOMETHING = {"pattern": r"\S"}
+
+
 def upload(
-    fields: dict[str, Any] | None = None, required: tuple[str, ...] = (), photos: str = "1 to 16"
+    fields: dict[str, str] | None = None, required: tuple[str, ...] = (), photos: int | None = None
 ) -> dict[str, Any]:
-    """The description of a body with photos; raw bytes are one of them, where no field is required."""
+    """The description of a body with photos; raw bytes are one of them, where no field is required.
+
+    photos: exactly so many; from 1 to the limit of a request where None.
+    """
     binary = {"type": "string", "format": "binary"}
-    least = 2 if photos == "2" else 1
+    most = photos or Limits().photos
     parts: dict[str, Any] = {
-        PHOTO: {"type": "array", "items": binary, "minItems": least, "description": f"{photos} pictures"},
-        **{name: {"type": "string", "description": what} for name, what in (fields or {}).items()},
+        PHOTO: {
+            "type": "array",
+            "items": binary,
+            "minItems": photos or 1,
+            "maxItems": most,
+            "description": "pictures" if photos is None else "a picture" if photos == 1 else f"{photos} pictures",
+        }
     }
-    if photos in ("1", "2"):
-        parts[PHOTO]["maxItems"] = least
+    for name, what in (fields or {}).items():
+        rule = _RULES.get(name, _SOMETHING if name in required else {})
+        parts[name] = {"type": "string", "description": what, **rule}
     form = {"type": "object", "properties": parts, "required": [PHOTO, *required], "additionalProperties": False}
     content: dict[str, Any] = {MULTIPART: {"schema": form}}
-    if not required and least == 1:
+    if not required and photos is None:
         content |= {RAW: {"schema": binary}, "image/jpeg": {"schema": binary}, "image/png": {"schema": binary}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def limit_photos(described: dict[str, Any], most: int) -> None:
+    """Let a description say how many photos of a request this service takes."""
+    for methods in described["paths"].values():
+        for route in methods.values():
+            content = route.get("requestBody", {}).get("content", {})
+            photos = content.get(MULTIPART, {}).get("schema", {}).get("properties", {}).get(PHOTO)
+            if photos is not None and photos["minItems"] != photos["maxItems"]:
+                photos["maxItems"] = most

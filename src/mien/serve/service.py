@@ -133,7 +133,7 @@ class Service:
         one, other = made
         if not isinstance(one, Embedding) or not isinstance(other, Embedding):
             lines = [_own_name(each.line()) for each in made if isinstance(each, Rejected)]
-            raise Problem(422, "no-face", "both photos have to show a face", rejected=lines)
+            raise Problem(409, "no-face", "both photos have to show a face", rejected=lines)
         return compared(one, other, limit).as_json(way)
 
     async def call(self, work: Callable[[], T]) -> T:

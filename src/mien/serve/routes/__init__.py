@@ -48,7 +48,7 @@ _WHY = {
     403: "the key may not do this, or a page of another site asked",
     404: "there is none such",
     408: "the body came too slowly",
-    409: "it cannot be done as things are",
+    409: "it cannot be done with these photos, or as things are: no face, nobody enrolled",
     413: "the body is too large",
     415: "the body is of another kind",
     421: "the service answers to localhost only",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -20,7 +21,7 @@ from mien.types import Box
 
 router = APIRouter(prefix="/v1/corrections", tags=["corrections"])
 
-PERSON = "person"
+PERSON, EXPORT = "person", "export"
 _FIELDS = {
     "about": "the bundle that was wrong, or person",
     "label": "the right label",
@@ -37,7 +38,7 @@ _PARQUET = "application/vnd.apache.parquet"
     status_code=201,
     response_model=schema.Correction,
     responses=problems(404, 409, body=True),
-    openapi_extra=schema.upload(_FIELDS, _NEEDED, photos="1"),
+    openapi_extra=schema.upload(_FIELDS, _NEEDED, photos=1),
 )
 async def add(request: Request, caller: Enroller, service: Placed) -> JSONResponse:
     """Say what a face should have been called. The face is kept, and nothing else of the photo."""
@@ -54,7 +55,7 @@ async def add(request: Request, caller: Enroller, service: Placed) -> JSONRespon
             was = tidy(sent.fields["was"]) if sent.fields.get("was", "").strip() else ""
             face = cut(sent.photos[0].data, box, settings().max_megapixels)
         except DataError as error:
-            raise Problem(422, "invalid", str(error)) from error
+            raise Problem(409, "not-kept", str(error)) from error
         try:
             return service.corrections.add(about, said[0], was, said[1], face)
         except DataError as error:
@@ -74,7 +75,7 @@ async def corrections(caller: Admin, service: Placed) -> JSONResponse:
 
 
 @router.get(
-    "/export",
+    f"/{EXPORT}",
     response_class=Response,
     responses={
         200: {
@@ -97,8 +98,10 @@ async def export(
 
 
 @router.delete("/{id}", status_code=204, response_class=Response, responses=problems(404, 422))
-async def remove(id: Annotated[str, Path(pattern="^[0-9a-f]{16}$")], caller: Admin, service: Placed) -> Response:
+async def remove(id: Annotated[str, Path(min_length=1, max_length=64)], caller: Admin, service: Placed) -> Response:
     """Remove a correction and its face."""
+    if id == EXPORT:
+        raise Problem(405, "method-not-allowed", "this is no correction", {"Allow": "GET"})
     if not await service.call(lambda: service.corrections.remove(id)):
         raise Problem(404, "no-such-correction", "there is no correction of that number")
     service.audit.write("remove-correction", correction=id, **caller.as_json())
@@ -114,10 +117,7 @@ def _known(service: Service, about: str) -> None:
 
 
 def _box(text: str) -> Box:
-    try:
-        x1, y1, x2, y2 = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise Problem(422, "invalid", "say x1,y1,x2,y2 in the field 'box'") from error
-    if not all(abs(value) < 1e6 for value in (x1, y1, x2, y2)):
-        raise Problem(422, "invalid", "the box lies far outside of any photo")
+    if re.fullmatch(schema.BOX, text) is None:
+        raise Problem(422, "invalid", "say x1,y1,x2,y2 in the field 'box', in pixels of the photo")
+    x1, y1, x2, y2 = (float(part) for part in text.split(","))
     return x1, y1, x2, y2

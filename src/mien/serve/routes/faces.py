@@ -49,8 +49,8 @@ async def classify(
 @router.post(
     "/verify",
     response_model=schema.Verified,
-    responses=problems(body=True),
-    openapi_extra=schema.upload(photos="2"),
+    responses=problems(409, body=True),
+    openapi_extra=schema.upload(photos=2),
 )
 async def verify(
     request: Request,

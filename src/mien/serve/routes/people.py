@@ -128,7 +128,7 @@ def _enrolling(service: Service, name: str, sent: Form) -> Callable[[], dict[str
         try:
             return enroll(wish, _refs(sent.photos), gallery, way, _DRIVE, identifier).as_json(way)
         except DataError as error:
-            raise _refused(error, 422) from error
+            raise _refused(error, 409) from error
 
     return work
 
@@ -152,4 +152,4 @@ def _refused(error: DataError, status: int) -> Exception:
     """What the gallery says of a request; a database that fails is no fault of the request."""
     if error.__cause__ is not None:
         return error
-    return Problem(status, "not-enrolled" if status == 422 else "no-such-person", str(error))
+    return Problem(status, "not-enrolled" if status == 409 else "no-such-person", str(error))
