@@ -42,7 +42,10 @@ class Facts:
     limits: str
 
 
-_RECIPE = "`python -m recipes.traits.train DATA --out OUT`, then `python -m recipes.traits.finish DATA --trained OUT`"
+_RECIPE = (
+    "`python -m recipes.traits.train DATA --out OUT` (the weights are those after the eighth of its nine epochs), then"
+    " `python -m recipes.traits.finish DATA --trained OUT`"
+)
 FACTS: Mapping[str, Facts] = {
     "expression": Facts(
         "what a face seems to express in one picture, as people who labelled photos called it: angry, disgust, fear,"

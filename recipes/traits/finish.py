@@ -34,7 +34,10 @@ DATA = (
     "FairFace, 15,000 photos (CC BY 4.0), a part of them with masks and glasses drawn on; 168 of 224 street photos with"
     " masks (CC0-1.0); begun from EfficientNet-Lite0 (Apache-2.0), trained on ImageNet"
 )
-COMMAND = "python -m recipes.traits.train DATA --out OUT, then python -m recipes.traits.finish DATA --trained OUT"
+COMMAND = (
+    "python -m recipes.traits.train DATA --out OUT (after eight of nine epochs),"
+    " then python -m recipes.traits.finish DATA --trained OUT"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
