@@ -20,7 +20,7 @@ import pytest
 
 from mien.client import Client, ServiceError
 from mien.errors import DataError
-from mien.serve.run import permit
+from mien.serve.run import listen, permit
 from mien.serve.settings import Config
 from tests.conftest import Mien
 from tests.serve.conftest import JPEG, Start
@@ -149,6 +149,13 @@ def test_a_port_that_is_taken_is_a_sentence(mien: Mien) -> None:
         ran = mien("serve", "--port", taken.getsockname()[1])
     assert ran.code == 1
     assert "choose another --port" in ran.err
+
+
+def test_the_end_of_an_answer_does_not_wait_for_its_beginning(tmp_path: Path) -> None:
+    with listen(Config(tmp_path, port=0)) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_the_log_is_json_and_tells_no_name(start: Start, hopper: bytes, tmp_path: Path) -> None:
