@@ -71,9 +71,10 @@ FACTS: Mapping[str, Facts] = {
         "yes",
         _RECIPE,
         ("deciding about access without a person who looks, too", "saying anything about somebody's health"),
-        "Real masks that are worn wrongly are few: 67 boxes, many of them small. The street photos were looked at while"
+        "Real masks that are worn wrongly are few: 37 boxes, many of them small. The street photos were looked at while"
         " the drawings were made, to make them alike. Scarves, hands and beards were drawn as `without_mask`, and some"
-        " are taken for masks all the same.",
+        " are taken for masks all the same. A head fitted to unclean photos as well (4,325, from the web and"
+        " synthetic) is no better on street photos: 94.5 % of 813 cuts right, beside 95.3 % (`unclean.py`).",
     ),
     "age": Facts(
         "which of nine age groups a face would be put in by people who see this one picture.",
