@@ -7,7 +7,8 @@ published for phones) up to its sixth stage, whose weights the package `efficien
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.stem = Unit(3, STEM, 3, 2)
         blocks, taken = [], STEM
-        for count, side, stride, expansion, given in STAGES:
-            for i in range(count):
+        for many, side, stride, expansion, given in STAGES:
+            for i in range(many):
                 blocks.append(Block(taken, given, side, stride if i == 0 else 1, expansion))
                 taken = given
         self.blocks = nn.Sequential(*blocks)
@@ -116,7 +117,7 @@ def export(network: Backbone, side: int) -> bytes:
     for name, end in (("least", 0), ("most", 6)):
         graph.constant(np.float32(end), name)
     x = graph.node("Div", [graph.node("Sub", ["input", mean], "centred"), spread], "scaled")
-    names = _names()
+    names = (f"unit{number}" for number in count(1))
     x = _unit(graph, network.stem, x, next(names))
     for block in network.blocks:
         assert isinstance(block, Block)
@@ -128,13 +129,6 @@ def export(network: Backbone, side: int) -> bytes:
     x = _unit(graph, network.last, x, next(names))
     graph.node("Flatten", [graph.node("GlobalAveragePool", [x], "mean_of_channels")], "vectors", axis=1)
     return graph.model({"input": ["n", 3, side, side]}, {"vectors": ["n", DIMENSION]})
-
-
-def _names() -> Iterator[str]:
-    number = 0
-    while True:
-        number += 1
-        yield f"unit{number}"
 
 
 def _unit(graph: Graph, unit: Unit, x: str, name: str) -> str:

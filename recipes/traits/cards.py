@@ -2,7 +2,8 @@
 
     python -m recipes.traits.cards FIGURES.json
 
-FIGURES.json is what `benchmarks/traits.py --json` wrote; the cards in the package are written anew with it.
+FIGURES.json is what `benchmarks/traits.py --json` wrote; the cards in the package are written anew with it, and the
+first of a trait's figures goes into its bundle.
 """
 
 from __future__ import annotations
@@ -199,12 +200,18 @@ def _row(share: Mapping[str, Any]) -> Row:
 
 
 def main() -> None:
-    """Write the cards in the package anew."""
+    """Write the cards in the package anew, and the figures into the bundles."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("figures", type=Path)
     found = json.loads(parser.parse_args().figures.read_text("utf-8"))
     for trait in FACTS:
-        atomic.write(shipped.FOLDER / f"{trait}.mien" / "card.md", page(trait, measured(trait, found)).encode())
+        folder = shipped.FOLDER / f"{trait}.mien"
+        atomic.write(folder / "card.md", page(trait, measured(trait, found)).encode())
+        figures = {
+            name: each for name, each in next(iter(_wholes(trait, found).values())).items() if name != "confusion"
+        }
+        manifest = {**json.loads((folder / shipped.MANIFEST).read_bytes()), "measured": figures}
+        atomic.write(folder / shipped.MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

@@ -102,7 +102,6 @@ def main() -> None:
         "FER2013, the photos of its Training split: for research only",
         0,
         counts,
-        {},
     )
     print(ship(TRUNK, whole, {"expression": head}, facts, {"expression": page("expression")}))
 

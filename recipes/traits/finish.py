@@ -1,4 +1,4 @@
-"""Makes what `recipes.traits.train` left into the files of the package: calibrated, in integers, measured, with cards.
+"""Makes what `recipes.traits.train` left into the files of the package: calibrated, in integers, with cards.
 
     python -m recipes.traits.finish DATA --trained OUT
 
@@ -103,7 +103,7 @@ def main() -> None:
         trait: {name: int(((rest(upright, 16).labels[trait]) == i).sum()) for i, name in enumerate(names)}
         for trait, names in LABELS.items()
     }
-    facts = Facts(date.today().isoformat(), COMMAND, DATA, 0, counts, {})
+    facts = Facts(date.today().isoformat(), COMMAND, DATA, 0, counts)
     print(ship(TRUNK, onnx, made, facts, {trait: page(trait) for trait in made}))
 
 

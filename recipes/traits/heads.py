@@ -88,8 +88,8 @@ def calibrated(head: Head, found: Floats, y: Ints, aim: float) -> Head:
     certain: of the answers that are as sure or surer, at least the share `aim` is right.
     """
     logits = unit(found) @ head.weights.astype(np.float64).T + head.bias.astype(np.float64)
-    fitted = replace(head, temperature=fit_temperature(logits, y))
-    return replace(fitted, certain=least_certainty(fitted.probabilities(found), y, aim))
+    honest = replace(head, temperature=fit_temperature(logits, y))
+    return replace(honest, certain=least_certainty(honest.probabilities(found), y, aim))
 
 
 def least_certainty(probabilities: Floats, y: Ints, aim: float) -> float:

@@ -31,7 +31,7 @@ class Facts:
     """What the bundles say of how they were made.
 
     date: the day. recipe: the command that makes them. data: what they were trained on, in words. seed: of the
-    training. counts: photos of each label, by trait. measured: the fields of `mien evaluate --json`, by trait.
+    training. counts: photos of each label, by trait.
     """
 
     date: str
@@ -39,7 +39,6 @@ class Facts:
     data: str
     seed: int
     counts: Mapping[str, Mapping[str, int]]
-    measured: Mapping[str, Mapping[str, Any]]
 
 
 def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages: Mapping[str, str]) -> str:
@@ -83,7 +82,6 @@ def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any
         "weights": {trunk.name: identity_of(trunk)},
         "head": head.to_json(),
         "training": {"data": facts.data, "seed": facts.seed},
-        "measured": dict(facts.measured.get(trait, {})),
     }
     return made | ({"silent": SILENT[trait]} if trait in SILENT else {})
 

@@ -19,7 +19,7 @@ from mien.store import bundle as bundles
 from recipes.traits import ship as shipping
 from recipes.traits.ship import Facts, ship
 
-FACTS = Facts("2026-01-31", "make traits", "faces", 7, {"gender": {"Female": 3, "Male": 2}}, {"gender": {"n": 5}})
+FACTS = Facts("2026-01-31", "make traits", "faces", 7, {"gender": {"Female": 3, "Male": 2}})
 
 
 def a_head(*labels: str, dimension: int = 256) -> Head:
@@ -48,7 +48,6 @@ def test_a_network_its_heads_and_their_pages_are_written(package: Path) -> None:
     assert (head.labels, head.certain, head.temperature) == (("Female", "Male"), 0.4, 1.5)
     assert (shipped.FOLDER / "mask.mien" / "card.md").read_text() == "# mask\n"
     assert bundle.manifest["counts"] == {"Female": 3, "Male": 2}
-    assert bundle.manifest["measured"] == {"n": 5}
     assert bundle.manifest["training"] == {"data": "faces", "seed": 7}
 
 
