@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,27 @@ def test_a_gallery_is_found_again_as_it_was_left(address: str) -> None:
         gallery.add("Ada", faces(1), PIN)
     with Gallery(address) as gallery:
         assert gallery.find("Ada").photos == 3
+
+
+def test_a_new_gallery_waits_for_whoever_is_making_it(sqlite: Path) -> None:
+    sqlite.parent.mkdir()
+    other = sqlite3.connect(sqlite, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+    timer.start()
+    connect(str(sqlite)).dispose()
+    timer.join()
+    other.close()
+
+
+def test_a_new_gallery_does_not_wait_for_ever(sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0)
+    sqlite.parent.mkdir()
+    other = sqlite3.connect(sqlite, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DataError, match="another program is at it, try again when it has ended"):
+        connect(str(sqlite))
+    other.close()
 
 
 def test_a_gallery_of_a_newer_mien_is_refused_and_left_alone(address: str) -> None:

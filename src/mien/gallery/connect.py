@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -131,7 +132,8 @@ def _make(path: Path) -> None:
 def _listen(engine: Engine) -> None:
     def opened(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions are begun below, as readers and writers need them
-        for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+        _write_ahead(connection)
+        for setting in ("synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {setting}").fetchall()
 
     def begun(connection: Connection) -> None:
@@ -140,6 +142,23 @@ def _listen(engine: Engine) -> None:
 
     event.listen(engine, "connect", opened)
     event.listen(engine, "begin", begun)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Change to write-ahead mode, as often as it takes: for this alone SQLite waits for nobody who writes.
+
+    Raises:
+        sqlite3.OperationalError: somebody wrote for longer than anybody should, or the file cannot be used.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def _upgrade(engine: Engine) -> None:
