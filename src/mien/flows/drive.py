@@ -17,9 +17,29 @@ from mien.run.local import stream
 from mien.stage import AnyStage, Needs
 from mien.store import remembered
 from mien.store.cache import Cache, digest
-from mien.types import Crop, Embedding, PhotoRef, Rejected
+from mien.types import Crop, Embedding, Origin, PhotoRef, Rejected
 
 T = TypeVar("T")
+
+
+class Staged(Protocol):
+    """A way through several stages, such as a chain."""
+
+    def stages(self) -> Sequence[AnyStage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How all results of one photo become bytes (None where they are not worth it), and these the results again.
+
+    unpack raises ValueError, KeyError or TypeError where the bytes are not what pack makes.
+    """
+
+    pack: Callable[[Sequence[Any]], bytes | None]
+    unpack: Callable[[bytes, Origin], list[Any]]
+
+
+_EMBEDDINGS = Form(remembered.pack, remembered.unpack)
 
 
 class Track(Protocol):
@@ -72,33 +92,40 @@ class Drive:
     def vectors(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
         """PhotoRef -> Embedding in the order of the photos; what the cache knows is not computed again."""
         chain.ready()
+        return self.recalled(chain, chain.digest(), refs)
+
+    def recalled(
+        self, way: Staged, address: bytes, refs: Sequence[PhotoRef], form: Form = _EMBEDDINGS
+    ) -> Iterator[Any | Rejected]:
+        """PhotoRef -> the end of a way, in the order of the photos; what the cache knows at `address` is not made."""
         cache = Cache(settings().home / "cache.sqlite") if self.cache else None
         # Small enough that a few photos, too, keep every worker busy.
         share = ceil(len(refs) / (2 * (self.workers or cores())))
-        stage = Remember(chain, chain.digest(), cache, self.keep_going, batch_size=max(1, min(16, share)))
+        stage = Remember(way, address, cache, self.keep_going, form, batch_size=max(1, min(16, share)))
         return self.run([stage], refs, len(refs), "photos")
 
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """The whole chain as one stage, PhotoRef -> Embedding, which asks the cache first and tells it after."""
+    """A whole chain as one stage, PhotoRef -> its results, which asks the cache first and tells it after."""
 
-    chain: Chain
+    chain: Staged
     address: bytes
     cache: Cache | None
     keep_going: bool = False
+    form: Form = _EMBEDDINGS
     name: str = "recognise"
     batch_size: int = 16
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Embedding | Rejected]:
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Any | Rejected]:
         sums = _digests(batch) if self.cache else {}
         known = self.cache.get(self.address, list(sums.values())) if self.cache else {}
-        results = {ref.key: _recall(known, sums.get(ref.key), ref) for ref in batch}
+        results = {ref.key: self._recall(known, sums.get(ref.key), ref) for ref in batch}
         missing = [ref for ref in batch if results[ref.key] is None]
         made = _by_key(missing, stream(self.chain.stages(), self._read(missing, sums), self.keep_going))
         if self.cache:
-            packed = ((sums[key], remembered.pack(some)) for key, some in made.items() if key in sums)
+            packed = ((sums[key], self.form.pack(some)) for key, some in made.items() if key in sums)
             self.cache.put(self.address, [(photo, value) for photo, value in packed if value is not None])
         for ref in batch:
             yield from results[ref.key] or made[ref.key]
@@ -116,6 +143,14 @@ class Remember:
                 sums[ref.key] = digest(data)
             yield replace(ref, data=data)
 
+    def _recall(self, known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) -> list[Any] | None:
+        if photo is None or photo not in known:
+            return None
+        try:
+            return self.form.unpack(known[photo], ref.origin)
+        except (ValueError, KeyError, TypeError):
+            return None  # written by something else: worth no more than no entry
+
 
 def _digests(refs: Sequence[PhotoRef]) -> dict[str, bytes]:
     limit = settings().max_megapixels
@@ -131,17 +166,8 @@ def _content(ref: PhotoRef, max_megapixels: float) -> bytes | None:
         return None
 
 
-def _recall(known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) -> list[Embedding | Rejected] | None:
-    if photo is None or photo not in known:
-        return None
-    try:
-        return remembered.unpack(known[photo], ref.origin)
-    except (ValueError, KeyError, TypeError):
-        return None  # written by something else: worth no more than no entry
-
-
-def _by_key(refs: Sequence[PhotoRef], results: Iterable[Embedding | Rejected]) -> dict[str, list[Embedding | Rejected]]:
-    gathered: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref in refs}
+def _by_key(refs: Sequence[PhotoRef], results: Iterable[Any | Rejected]) -> dict[str, list[Any | Rejected]]:
+    gathered: dict[str, list[Any | Rejected]] = {ref.key: [] for ref in refs}
     for result in results:
         gathered[result.key].append(result)
     return gathered

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import atomic
-from mien.curate.quality import SIDE, Quality, quality
+from mien.curate.quality import Quality
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
+from mien.flows.measured import measured
 from mien.flows.traits import NO_TRAITS, Trait, Traits
 from mien.flows.ways import embeddings
 from mien.images import draw, encode, sharper
@@ -117,7 +118,8 @@ class Describe:
         for faces, told in zip(batch, self.told(batch), strict=True):
             photo = faces.photo
             found = [faces.face(i) for i in range(len(faces))]
-            seen = [SeenFace(face, _measured(faces, face), *said) for face, said in zip(found, told, strict=True)]
+            columns = zip(found, measured(faces), told, strict=True)
+            seen = [SeenFace(face, good, *said) for face, good, said in columns]
             if self.drawings:
                 atomic.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
             yield Seen(photo.origin, photo.width, photo.height, seen)
@@ -128,11 +130,3 @@ def _drawn(faces: Faces, seen: Sequence[SeenFace]) -> Pixels:
     labels = [f"{each.face.score:.2f}" for each in seen]
     landmarks = None if faces.landmarks is None else faces.landmarks * scale
     return draw(pixels, faces.boxes * scale, landmarks, labels, [each.words() for each in seen])
-
-
-def _measured(faces: Faces, face: Face) -> Quality:
-    side = round(min(face.box[2] - face.box[0], face.box[3] - face.box[1]))
-    pixels, scale = sharper(faces.photo, min(1.0, SIDE / max(side, 1)))
-    x1, y1, x2, y2 = (round(value * scale) for value in face.box)
-    x1, y1 = max(0, min(x1, pixels.shape[1] - 1)), max(0, min(y1, pixels.shape[0] - 1))
-    return quality(pixels[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)], side)

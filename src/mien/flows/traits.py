@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,16 +77,29 @@ def traits(wanted: str | None = None) -> Opened:
         WeightsError, BundleError: one that is named is missing, turned off or refused.
     """
     everything = wanted is None or wanted.strip() == shipped.ALL
-    names = shipped.TRAITS if wanted is None else shipped.named(wanted)
+    if everything:
+        return available(shipped.turned_on())
+    return _grouped({name: _ready(name) for name in shipped.named(wanted or "")}, ())
+
+
+def available(names: Sequence[str], faces: str | None = None) -> Opened:
+    """Those of these traits that are here and may be used, and a sentence about each of the others.
+
+    faces: "find" or "cut", to have them prepared otherwise than in training.
+    """
     ready: dict[str, Recogniser] = {}
     notes = []
-    for name in shipped.turned_on() if everything else names:
+    for name in names:
         try:
-            ready[name] = _ready(name)
+            found = _ready(name)
+            ready[name] = found if faces is None else replace(found, chain=found.chain.taking(faces))
         except MienError as error:
-            if not everything:
-                raise
             notes.append(f"{name} is left out: {error}")
+    return _grouped(ready, notes)
+
+
+def _grouped(ready: Mapping[str, Recogniser], notes: Sequence[str]) -> Opened:
+    """Traits by the way that their vectors are made, so that each network runs once."""
     grouped: dict[Way, dict[str, Recogniser]] = {}
     for name, recogniser in ready.items():
         chain = recogniser.chain

@@ -1,0 +1,202 @@
+"""Photos in, what each of them shows out, for a check of a data set: every face, by every network, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import numpy as np
+
+from mien import models
+from mien.curate.pose import inside as inside_picture
+from mien.curate.pose import pose
+from mien.curate.quality import Quality
+from mien.curate.record import pack, unpack
+from mien.curate.shown import Shown
+from mien.curate.thumb import thumb
+from mien.embed.stage import Embed
+from mien.flows.chain import Chain
+from mien.flows.chain import chain as chained
+from mien.flows.drive import Drive, Form
+from mien.flows.measured import measured
+from mien.flows.traits import Trait, Traits, available
+from mien.flows.ways import Way, embeddings
+from mien.images import ImageError
+from mien.run.local import stream
+from mien.stage import AnyStage, Needs
+from mien.store.cache import digest
+from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
+
+# Raised whenever the same settings would give other figures, so that no cache answers for an older mien.
+_VERSION = 1
+
+PEOPLE, LOOKS = "dlib-resnet", "traits"
+"""The vectors that tell people apart, and those that tell how they look."""
+
+_TOLD = ("mask", "glasses")
+
+
+def looking(detector: str = "auto", faces: str = "find") -> Chain:
+    """The chain for a check: every face of a photo, in the order of `mien look`.
+
+    Raises:
+        UnknownName: there is no such detector. DataError: `faces` is neither "find" nor "cut".
+    """
+    return chained(detector, PEOPLE, faces, "all")
+
+
+def inspect(refs: Sequence[PhotoRef], chain: Chain, drive: Drive) -> Iterator[Shown | Rejected]:
+    """PhotoRef -> Shown in the order of the photos; what the cache knows is not looked at again.
+
+    A photo without a face is one that shows no face; what could not be read is rejected. A face that cannot be cut
+    keeps its row, with NaN for its vectors and traits. The traits `mask` and `glasses` are missing where they are
+    turned off.
+
+    Raises:
+        WeightsError: weights are missing or may not be used.
+    """
+    chain.ready()
+    models.ensure(LOOKS)
+    told = available(_TOLD, chain.faces)
+    for note in told.notes:
+        drive.tell(note)
+    way = Inspection(chain, told.traits)
+    return drive.recalled(way, way.digest(), refs, Form(pack, unpack))
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """How photos are looked at: the chain finds faces and tells people apart, and traits are told of all."""
+
+    chain: Chain
+    traits: Traits
+
+    def stages(self) -> list[AnyStage]:
+        """The one stage PhotoRef -> Shown."""
+        return [Inspect(self)]
+
+    def ways(self) -> dict[str, Way]:
+        """How each network sees a face, by the name of its vectors."""
+        one = self.chain
+        looks = chained(one.detector, LOOKS, one.faces)
+        return {
+            PEOPLE: Way(one.view, Embed(one.embedder, one.mirror, one.normalise)),
+            LOOKS: Way(looks.view, Embed(LOOKS, mirror=False)),  # as in the training of the traits
+        }
+
+    def digest(self) -> bytes:
+        """The address of its results: everything that decides a figure."""
+        heads = {name: dict(one.bundle.manifest) for told in self.traits.told for name, one in told.items()}
+        weights = {**self.chain.weights(), LOOKS: models.identity(LOOKS)}
+        whole = {"chain": self.chain.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
+        return sha256(b"inspect" + json.dumps(whole, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Looks at photos, whose bytes may be at hand: PhotoRef -> Shown."""
+
+    inspection: Inspection
+    name: str = "inspect"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Shown | Rejected]:
+        sums = {ref.key: digest(ref.data) for ref in batch if ref.data is not None}
+        decode, detect = self.inspection.chain.detecting()
+        for result in stream([decode, Perhaps(detect), Show(self.inspection)], batch, keep_going=False):
+            yield replace(result, digest=sums[result.key]) if isinstance(result, Shown) else result
+
+
+@dataclass(frozen=True, slots=True)
+class Perhaps:
+    """Finds faces where there are any: Photo -> Faces, with no rows for a photo without a face."""
+
+    stage: AnyStage
+    name: str = "detect"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:
+        for photo in batch:
+            for result in self.stage([photo]):
+                none = isinstance(result, Rejected) and result.reason is Reason.NO_FACE
+                yield Faces(photo, np.empty((0, 4), np.float32), np.empty(0, np.float32)) if none else result
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Puts what can be seen of faces into columns: Faces -> Shown, without the digest of the photo's bytes."""
+
+    inspection: Inspection
+    name: str = "show"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[Shown | Rejected]:
+        ways, traits = self.inspection.ways(), self.inspection.traits
+        made, rejected = embeddings(batch, list(ways.values()))
+        by_way = dict(zip(ways.values(), made, strict=True))
+        told = traits.tell(batch, [by_way[way] for way in traits.ways])
+        lost = {item.key: item for item in rejected if item.reason is not Reason.NO_FACE}
+        for faces, each in zip(batch, told, strict=True):
+            if faces.key in lost:
+                yield lost[faces.key]
+                continue
+            vectors = {name: _rows(name, faces, by_way[way]) for name, way in ways.items()}
+            try:
+                yield _shown(faces, vectors, self._columns(each))
+            except ImageError as error:
+                yield Rejected(faces.origin, self.name, error.reason, error.detail)
+
+    def _columns(self, told: Sequence[Mapping[str, Trait]]) -> dict[str, Floats]:
+        """Probabilities (n, k) of each trait, NaN where it says nothing of a face."""
+        columns = {}
+        for named in self.inspection.traits.told:
+            for name, recogniser in named.items():
+                silent = [np.nan] * len(recogniser.head.labels)
+                rows = [list(each[name].scores.values()) if name in each else silent for each in told]
+                columns[name] = np.array(rows, np.float32).reshape(len(told), len(silent))
+        return columns
+
+
+def _shown(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> Shown:
+    """The columns of one photo."""
+    photo = faces.photo
+    return Shown(
+        origin=photo.origin,
+        digest=b"",
+        width=photo.width,
+        height=photo.height,
+        thumb=thumb(photo.pixels),
+        colour=_colour(faces),
+        boxes=faces.boxes,
+        scores=faces.scores,
+        landmarks=faces.landmarks,
+        quality=_quality(faces, measured(faces)),
+        vectors=vectors,
+        traits=traits,
+    )
+
+
+def _quality(faces: Faces, found: Sequence[Quality]) -> dict[str, Floats]:
+    names = ("side", "sharpness", "brightness", "contrast")
+    columns = {name: np.array([getattr(each, name) for each in found], np.float32) for name in names}
+    points = np.full((len(faces), 5, 2), np.nan, np.float32) if faces.landmarks is None else faces.landmarks
+    whole = inside_picture(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
+    return columns | pose(points, faces.boxes) | {"inside": whole}
+
+
+def _colour(faces: Faces) -> Floats:  # noqa: ARG001
+    return np.empty(0, np.float32)
+
+
+def _rows(name: str, faces: Faces, vectors: Sequence[Embedding]) -> Floats:
+    """The vectors of an embedder for a photo's faces (n, d), out of those of several photos."""
+    rows = np.full((len(faces), models.card(name).dim or 0), np.nan, np.float32)
+    for item in vectors:
+        if item.key == faces.key:
+            rows[item.face.index] = item.vector
+    return rows
