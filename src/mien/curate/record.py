@@ -14,9 +14,6 @@ from mien.curate.shown import Shown
 from mien.types import Origin, Rejected
 
 _BYTES, _FLOATS = "|u1", "<f4"
-_GROUPS = ("quality", "vectors", "traits")
-
-_Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 
 def pack(results: Sequence[Shown | Rejected]) -> bytes | None:
@@ -24,13 +21,16 @@ def pack(results: Sequence[Shown | Rejected]) -> bytes | None:
     if len(results) != 1 or isinstance(results[0], Rejected):
         return None
     shown = results[0]
-    arrays = dict(_columns(shown))
+    groups = {name: list(columns) for name, columns in _groups(shown).items()}
+    arrays = list(_arrays(shown))
     head = {
         "digest": shown.digest.hex(),
         "size": [shown.width, shown.height],
-        "arrays": {name: [_kind(array), array.shape] for name, array in arrays.items()},
+        "pointed": shown.landmarks is not None,
+        "groups": groups,
+        "arrays": [[_kind(array), array.shape] for array in arrays],
     }
-    data = b"".join(array.astype(_kind(array)).tobytes() for array in arrays.values())
+    data = b"".join(array.astype(_kind(array)).tobytes() for array in arrays)
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + data
 
 
@@ -42,52 +42,51 @@ def unpack(data: bytes, origin: Origin) -> list[Shown | Rejected]:
     """
     end = data.index(b"\n")
     head = json.loads(data[:end])
-    arrays = dict(_read(data, end + 1, head["arrays"]))
+    thumb, colour, boxes, scores, landmarks, quality, *columns = _read(data, end + 1, head["arrays"])
     width, height = head["size"]
+    names = head["groups"]
+    split = len(names["vectors"])
     return [
         Shown(
             origin,
             bytes.fromhex(head["digest"]),
             int(width),
             int(height),
-            thumb=arrays["thumb"],
-            colour=arrays["colour"],
-            boxes=arrays["boxes"],
-            scores=arrays["scores"],
-            landmarks=arrays.get("landmarks"),
-            quality=_group(arrays, "quality"),
-            vectors=_group(arrays, "vectors"),
-            traits=_group(arrays, "traits"),
+            thumb=thumb,
+            colour=colour,
+            boxes=boxes,
+            scores=scores,
+            landmarks=landmarks if head["pointed"] else None,
+            quality=dict(zip(names["quality"], quality, strict=True)),
+            vectors=dict(zip(names["vectors"], columns[:split], strict=True)),
+            traits=dict(zip(names["traits"], columns[split:], strict=True)),
         )
     ]
 
 
-def _columns(shown: Shown) -> Iterator[tuple[str, _Array]]:
-    yield "thumb", shown.thumb
-    yield "colour", shown.colour
-    yield "boxes", shown.boxes
-    yield "scores", shown.scores
-    if shown.landmarks is not None:
-        yield "landmarks", shown.landmarks
-    for group in _GROUPS:
-        columns: Mapping[str, _Array] = getattr(shown, group)
-        yield from ((f"{group}/{name}", column) for name, column in columns.items())
+def _groups(shown: Shown) -> dict[str, Mapping[str, Any]]:
+    return {"quality": shown.quality, "vectors": shown.vectors, "traits": shown.traits}
 
 
-def _kind(array: _Array) -> str:
+def _arrays(shown: Shown) -> Iterator[npt.NDArray[Any]]:
+    """All of them, in the order in which they are read; the measures, one number a face each, as one."""
+    nothing = np.empty(0, np.float32)
+    yield from (shown.thumb, shown.colour, shown.boxes, shown.scores)
+    yield nothing if shown.landmarks is None else shown.landmarks
+    yield np.stack(list(shown.quality.values())) if shown.quality else nothing
+    yield from shown.vectors.values()
+    yield from shown.traits.values()
+
+
+def _kind(array: npt.NDArray[Any]) -> str:
     return _BYTES if array.dtype == np.uint8 else _FLOATS
 
 
-def _read(data: bytes, start: int, plan: Mapping[str, tuple[str, list[int]]]) -> Iterator[tuple[str, Any]]:
-    for name, (kind, shape) in plan.items():
+def _read(data: bytes, start: int, plan: Sequence[tuple[str, list[int]]]) -> Iterator[npt.NDArray[Any]]:
+    for kind, shape in plan:
         if kind not in (_BYTES, _FLOATS):
             raise ValueError(f"numbers of the type {kind!r}")
         count = math.prod(shape)
         array = np.frombuffer(data, kind, count, start) if count else np.empty(0, kind)
-        yield name, array.reshape(shape)
+        yield array.reshape(shape)
         start += array.nbytes
-
-
-def _group(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
-    start = f"{name}/"
-    return {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}

@@ -95,13 +95,16 @@ class Drive:
         return self.recalled(chain, chain.digest(), refs)
 
     def recalled(
-        self, way: Staged, address: bytes, refs: Sequence[PhotoRef], form: Form = _EMBEDDINGS
+        self, way: Staged, address: bytes, refs: Sequence[PhotoRef], form: Form = _EMBEDDINGS, most: int = 16
     ) -> Iterator[Any | Rejected]:
-        """PhotoRef -> the end of a way, in the order of the photos; what the cache knows at `address` is not made."""
+        """PhotoRef -> the end of a way, in the order of the photos; what the cache knows at `address` is not made.
+
+        most: so many photos are looked up together.
+        """
         cache = Cache(settings().home / "cache.sqlite") if self.cache else None
         # Small enough that a few photos, too, keep every worker busy.
         share = ceil(len(refs) / (2 * (self.workers or cores())))
-        stage = Remember(way, address, cache, self.keep_going, form, batch_size=max(1, min(16, share)))
+        stage = Remember(way, address, cache, self.keep_going, form, batch_size=max(1, min(most, share)))
         return self.run([stage], refs, len(refs), "photos")
 
 

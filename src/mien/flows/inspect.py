@@ -37,6 +37,8 @@ PEOPLE, LOOKS = "dlib-resnet", "traits"
 
 _TOLD = ("mask", "glasses")
 
+_AT_ONCE = 32  # photos are looked up together: to open the cache takes as long as to read this many out of it
+
 
 def looking(detector: str = "auto", faces: str = "find") -> Chain:
     """The chain for a check: every face of a photo, in the order of `mien look`.
@@ -63,7 +65,7 @@ def inspect(refs: Sequence[PhotoRef], chain: Chain, drive: Drive) -> Iterator[Sh
     for note in told.notes:
         drive.tell(note)
     way = Inspection(chain, told.traits)
-    return drive.recalled(way, way.digest(), refs, Form(pack, unpack))
+    return drive.recalled(way, way.digest(), refs, Form(pack, unpack), _AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
