@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mien.sort import Earlier, Plan, earlier, new_journal, plan
+from mien.sort import Plan, plan
 from mien.store import journal
 from mien.store.journal import Action
+from mien.store.journals import Earlier, earlier, new_journal
 from mien.types import Face, Origin, Prediction, Reason, Rejected
 from tests.store.trees import harvest, plant
 
@@ -132,11 +133,11 @@ def test_no_photos_make_an_empty_plan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["copy", "link", "move"])
 def test_sorting_a_folder_into_itself_twice_changes_nothing_the_second_time(photos: Path, mode: Action) -> None:
     before = harvest(photos)
-    path = new_journal(photos)
+    path = new_journal(photos, "sort")
     journal.execute(planned(RESULTS, photos, photos, mode).acts, path, root=photos)
     sorted_once = harvest(photos)
     again = [seen(uri, "Ana") for uri in sorted_once if uri.startswith("Ana/") or uri in before]
-    assert planned(again, photos, photos, mode, earlier(photos)).acts == ()
+    assert planned(again, photos, photos, mode, earlier(photos, "sort")).acts == ()
     journal.undo(path)
     assert harvest(photos) == before
 
@@ -144,20 +145,20 @@ def test_sorting_a_folder_into_itself_twice_changes_nothing_the_second_time(phot
 @pytest.mark.parametrize("mode", ["copy", "link"])
 def test_what_was_filed_is_not_filed_again_unless_it_changed(photos: Path, tmp_path: Path, mode: Action) -> None:
     root = tmp_path / "out"
-    journal.execute(planned(RESULTS, photos, root, mode).acts, new_journal(root), root=root)
-    second = planned(RESULTS, photos, root, mode, earlier(root))
+    journal.execute(planned(RESULTS, photos, root, mode).acts, new_journal(root, "sort"), root=root)
+    second = planned(RESULTS, photos, root, mode, earlier(root, "sort"))
     assert (second.acts, second.kept, second.counts) == ((), 5, {"Ana": 2, "김민지": 1})
     (photos / "b.jpg").unlink()
     (photos / "b.jpg").write_bytes(b"another photo of that name")
     (root / "unknown/c.jpg").unlink()
-    third = planned(RESULTS, photos, root, mode, earlier(root))
+    third = planned(RESULTS, photos, root, mode, earlier(root, "sort"))
     assert targets(third, root) == ["김민지/b-1.jpg", "unknown/c.jpg"]
 
 
 def test_a_better_classifier_moves_on_what_was_moved(photos: Path, tmp_path: Path) -> None:
     root = photos
-    journal.execute(planned(RESULTS, photos, root, "move").acts, new_journal(root), root=root)
-    made = planned([seen("unknown/c.jpg", "Ana")], photos, root, "move", earlier(root))
+    journal.execute(planned(RESULTS, photos, root, "move").acts, new_journal(root, "sort"), root=root)
+    made = planned([seen("unknown/c.jpg", "Ana")], photos, root, "move", earlier(root, "sort"))
     assert targets(made, root) == ["Ana/c.jpg"]
 
 

@@ -14,18 +14,21 @@ from mien.words import counted, printable
 
 def undo(
     journals: Annotated[
-        list[Path], typer.Argument(metavar="JOURNAL...", help="Journals that 'mien sort' named; the newest goes first.")
+        list[Path],
+        typer.Argument(
+            metavar="JOURNAL...", help="Journals that 'mien sort' or 'mien clean' named; the newest goes first."
+        ),
     ],
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Put every file back where it was; what was changed since is left alone and named."""
     from mien.store.journal import undo as step
+    from mien.store.journals import newest_first
 
     out = Output(json, quiet)
     failed = 0
-    # Their names hold the time: what was done last is taken back first.
-    for journal in sorted(set(journals), key=lambda path: (path.parent, path.name), reverse=True):
+    for journal in newest_first(set(journals)):
         outcome = step(journal)
         for act, reason in outcome.failed:
             out.warn(f"left alone: {printable(str(act.target))}: {reason}")

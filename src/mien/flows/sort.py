@@ -14,7 +14,7 @@ from mien.errors import DataError
 from mien.flows.drive import Drive
 from mien.flows.recognise import recognise
 from mien.sort import Plan
-from mien.store import journal
+from mien.store import journal, journals
 from mien.store.journal import Action, Outcome
 from mien.types import PhotoRef, Prediction, Rejected
 
@@ -48,15 +48,15 @@ def sort(
         raise DataError(f"--mode {mode}: use {', '.join(get_args(Action))}")
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
     recogniser = recognise(bundle, faces)
-    settled = [] if dry_run else [path for path, _ in filing.settle(dst)]
+    settled = [] if dry_run else [path for path, _ in journals.settle(dst)]
     refs = outside(_photos(src), src, dst)
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
     rejected: list[Rejected] = []
     results = _watched(recogniser.predictions(refs, drive), rejected)
-    plan = filing.plan(results, paths.__getitem__, dst, action, filing.earlier(dst), recogniser.head.labels)
+    plan = filing.plan(results, paths.__getitem__, dst, action, journals.earlier(dst, "sort"), recogniser.head.labels)
     if dry_run or not plan.acts:
         return Sorted(plan, rejected, Outcome(), None, settled)
-    path = filing.new_journal(dst)
+    path = journals.new_journal(dst, "sort")
     outcome = _file(plan, path, dst, drive)
     return Sorted(plan, rejected, outcome, path, settled)
 

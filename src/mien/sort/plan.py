@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.sort.earlier import Earlier
 from mien.store.journal import Act, Action
+from mien.store.journals import Earlier
 from mien.store.names import Names, folder_names
 from mien.store.placing import is_same_file
 from mien.types import UNKNOWN, Prediction, Reason, Rejected

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mien.errors import DataError
-from mien.sort import Earlier, earlier, new_journal, settle
 from mien.store import journal, record
 from mien.store.journal import Act
+from mien.store.journals import Earlier, Kind, earlier, new_journal, newest_first, settle
 from tests.store.trees import harvest, in_child, plant
 
 
@@ -22,7 +22,7 @@ def acts(photos: Path, root: Path) -> list[Act]:
 
 
 def test_a_folder_that_nothing_was_sorted_into_has_no_past(tmp_path: Path) -> None:
-    assert earlier(tmp_path / "nowhere") == Earlier()
+    assert earlier(tmp_path / "nowhere", "sort") == Earlier()
     assert settle(tmp_path / "nowhere") == []
     assert not (tmp_path / "nowhere").exists()
 
@@ -31,7 +31,7 @@ def test_every_run_gets_a_journal_of_its_own(photos: Path, tmp_path: Path) -> No
     root = tmp_path / "out"
     paths = []
     for _ in range(3):
-        paths.append(new_journal(root))
+        paths.append(new_journal(root, "sort"))
         journal.execute([], paths[-1], root=root)
     assert len(set(paths)) == 3
     assert all(path.parent == root / ".mien" and path.name.startswith("sort-") for path in paths)
@@ -40,7 +40,7 @@ def test_every_run_gets_a_journal_of_its_own(photos: Path, tmp_path: Path) -> No
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_killed_run_is_settled_once_and_what_it_did_stands(photos: Path, tmp_path: Path) -> None:
     root = tmp_path / "out"
-    path = new_journal(root)
+    path = new_journal(root, "sort")
 
     def killed_between_link_and_unlink() -> None:
         unlink = os.unlink
@@ -56,31 +56,54 @@ def test_a_killed_run_is_settled_once_and_what_it_did_stands(photos: Path, tmp_p
     assert ([a.source.name for a in outcome.done], [a.source.name for a in outcome.skipped]) == (["a.jpg"], ["b.jpg"])
     assert harvest(photos) == {"b.jpg": b"b"}
     assert settle(root) == []
-    assert set(earlier(root).sources) == {photos / "a.jpg"}
-    assert earlier(root).targets == {root / "Ana/a.jpg"}
+    assert set(earlier(root, "sort").sources) == {photos / "a.jpg"}
+    assert earlier(root, "sort").targets == {root / "Ana/a.jpg"}
 
 
 def test_what_was_undone_or_taken_away_does_not_count(photos: Path, tmp_path: Path) -> None:
     root = tmp_path / "out"
-    path = new_journal(root)
+    path = new_journal(root, "sort")
     journal.execute(acts(photos, root), path, root=root)
     (root / "Ana/a.jpg").unlink()
-    assert earlier(root).targets == {root / "Ana/b.jpg"}
+    assert earlier(root, "sort").targets == {root / "Ana/b.jpg"}
     journal.undo(path)
-    assert earlier(root) == Earlier()
+    assert earlier(root, "sort") == Earlier()
 
 
 def test_a_run_that_is_still_going_on_is_not_disturbed(photos: Path, tmp_path: Path) -> None:
-    path = new_journal(tmp_path / "out")
+    path = new_journal(tmp_path / "out", "sort")
     with record.create(path, tmp_path / "out"), pytest.raises(DataError, match="in use by another run"):
         settle(tmp_path / "out")
 
 
 def test_a_journal_torn_in_its_first_line_is_passed_over(tmp_path: Path) -> None:
-    path = new_journal(tmp_path)
+    path = new_journal(tmp_path, "sort")
     path.parent.mkdir()
     for torn in (b"", b'{"kind"', b'{"kind": "journal", "schema": 1, "mi'):
         path.write_bytes(torn)
         assert settle(tmp_path) == []
-        assert earlier(tmp_path) == Earlier()
+        assert earlier(tmp_path, "sort") == Earlier()
         assert journal.undo(path) == journal.Outcome()
+
+
+def test_the_journals_of_two_verbs_are_told_apart_and_settled_together(photos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    journal.execute(acts(photos, root)[:1], new_journal(root, "sort"), root=root)
+    journal.execute(acts(photos, root), new_journal(root, "clean"), root=root)
+    assert set(earlier(root, "sort").sources) == {photos / "a.jpg"}
+    assert set(earlier(root, "clean").sources) == {photos / "b.jpg"}
+    (root / ".mien/clean-notes.jsonl").write_text("not ours")
+    with record.create(new_journal(root, "clean"), root):
+        pass  # a run that was killed before it did anything
+    assert [path.name.partition("-")[0] for path, _ in settle(root)] == ["clean"]
+
+
+def test_what_was_done_last_is_taken_back_first_whatever_it_is_called(tmp_path: Path) -> None:
+    kinds: list[Kind] = ["sort", "clean", "sort"]
+    paths = []
+    for kind in kinds:
+        paths.append(new_journal(tmp_path, kind))
+        journal.execute([], paths[-1], root=tmp_path)
+    later = [paths[0].with_name(f"clean-29991231T000000Z-{n}.jsonl") for n in (2, 10)]
+    assert newest_first({*later, *paths}) == [*reversed([*paths, *later])]
+    assert newest_first([tmp_path / "a", tmp_path / "b"]) == [tmp_path / "b", tmp_path / "a"]

@@ -1,18 +1,26 @@
-"""What earlier runs filed in a folder, by the journals that lie there; knows no prediction and moves nothing itself."""
+"""What earlier runs filed in a folder, by the journals that lie there; knows not why, and moves nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 from mien.store import journal
 from mien.store.journal import Act, Outcome
 from mien.store.placing import Stamp, is_same_file, is_stamped, stamp
 
-_FOLDER = ".mien"
+Kind = Literal["sort", "clean"]
+"""The verbs that file photos, after which their journals are called."""
+
+FOLDER = ".mien"
+"""What is mien's own in a folder; who reads data passes over it, as it is hidden."""
+
+_NAME = re.compile(r"(?:sort|clean)-(\d+T\d+Z)-(\d+)\.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +36,37 @@ class Earlier:
         return target if known is not None and known == stamp(source) else None
 
 
-def new_journal(root: Path) -> Path:
-    """The folder that is sorted into -> the path of a journal that is not there yet: `.mien/sort-TIME-N.jsonl`."""
+def new_journal(root: Path, kind: Kind) -> Path:
+    """The folder that is filed into -> the path of a journal that is not there yet: `.mien/KIND-TIME-N.jsonl`."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    paths = (root / _FOLDER / f"sort-{now}-{n}.jsonl" for n in count(1))
-    return next(path for path in paths if not path.exists())
+    taken = {path.stem.partition("-")[2] for path in _journals(root)}  # of either kind, so that their order is told
+    number = next(n for n in count(1) if f"{now}-{n}" not in taken)
+    return root / FOLDER / f"{kind}-{now}-{number}.jsonl"
+
+
+def newest_first(paths: Iterable[Path]) -> list[Path]:
+    """Journals in the order in which they have to be taken back: their names hold the time."""
+    return sorted(paths, key=lambda path: (path.parent, _time(path)), reverse=True)
 
 
 def settle(root: Path) -> list[tuple[Path, Outcome]]:
     """Bring the journals of killed runs to their end -> each of them with what was done about it.
 
     Raises:
-        DataError: a journal is damaged, or another run is sorting into this folder.
+        DataError: a journal is damaged, or another run is filing into this folder.
     """
     return [(path, journal.resume(path)) for path in _journals(root) if not journal.is_finished(path)]
 
 
-def earlier(root: Path) -> Earlier:
-    """What the journals in a folder say was filed there, and still lies where it was put.
+def earlier(root: Path, kind: Kind) -> Earlier:
+    """What the journals of a verb in a folder say was filed there, and still lies where it was put.
 
     Raises:
         DataError: a journal is damaged.
     """
     sources: dict[Path, tuple[Stamp, Path]] = {}
     targets = set()
-    for path in _journals(root):
+    for path in _journals(root, kind):
         for act, before, after in journal.filed(path):
             if _lies(act, after):
                 sources[act.source] = before, act.target
@@ -60,8 +74,14 @@ def earlier(root: Path) -> Earlier:
     return Earlier(sources, frozenset(targets))
 
 
-def _journals(root: Path) -> list[Path]:
-    return sorted((root / _FOLDER).glob("sort-*.jsonl"))
+def _journals(root: Path, kind: Kind | Literal["*"] = "*") -> list[Path]:
+    found = (path for path in (root / FOLDER).glob(f"{kind}-*.jsonl") if _NAME.fullmatch(path.name))
+    return sorted(found, key=_time)
+
+
+def _time(path: Path) -> tuple[str, int, str]:
+    name = _NAME.fullmatch(path.name)
+    return (name[1], int(name[2]), path.name) if name else (path.name, 0, path.name)
 
 
 def _lies(act: Act, after: Stamp) -> bool:
