@@ -381,3 +381,35 @@ def test_a_thousand_files_of_one_name_arrive(tmp_path: Path) -> None:
 def test_the_journal_needs_no_picture_library() -> None:
     code = "import sys, mien.store.journal; assert not {'numpy', 'cv2', 'PIL', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_act_that_comes_after_another_is_not_done_without_it(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", {"a.jpg": b"a", "b.jpg": b"b", "c.jpg": b"c"})
+    root = plant(tmp_path / "out", {"taken": b"a file where a folder is needed"})
+    pairs = [("gone.jpg", "Ana", "a.jpg"), ("b.jpg", "taken", "a.jpg"), ("c.jpg", "Ana", "b.jpg")]
+    first, second, third = (
+        [
+            Act(photos / name, root / folder / name, "move"),
+            Act(photos / follower, root / "aside" / follower, "move", after=photos / name),
+        ]
+        for name, folder, follower in pairs
+    )
+    for n, acts in enumerate((first, second)):
+        outcome = journal.execute(acts, tmp_path / f"j{n}", root=root)
+        assert [why for _, why in outcome.failed][1] == "what has to be done before it was not done"
+        assert harvest(photos) == {"a.jpg": b"a", "b.jpg": b"b", "c.jpg": b"c"}
+    assert len(journal.execute(third, tmp_path / "j", root=root).done) == 2
+    assert not journal.undo(tmp_path / "j").failed
+    assert harvest(photos) == {"a.jpg": b"a", "b.jpg": b"b", "c.jpg": b"c"}
+
+
+def test_files_may_go_into_a_folder_beside_and_come_back(photos: Path, tmp_path: Path) -> None:
+    before, root, aside = harvest(photos), tmp_path / "out", tmp_path / "aside"
+    moves = [Act(photos / "a.png", root / "a.png", "move"), Act(photos / "empty.jpg", aside / "Ana" / "e.jpg", "move")]
+    with pytest.raises(DataError, match=r"lies outside of .*out: nothing was done"):
+        journal.execute(moves, tmp_path / "j", root=root)
+    assert len(journal.execute(moves, tmp_path / "j", root=root, beside=[aside]).done) == 2
+    assert set(harvest(aside)) == {"Ana/e.jpg"}
+    assert not journal.undo(tmp_path / "j").failed
+    assert harvest(photos) == before
+    assert not aside.exists()

@@ -40,23 +40,32 @@ class Outcome:
     failed: tuple[tuple[Act, str], ...] = ()
 
 
-def execute(acts: Sequence[Act], journal: Path, *, root: Path, on_done: Callable[[Act], None] | None = None) -> Outcome:
+def execute(
+    acts: Sequence[Act],
+    journal: Path,
+    *,
+    root: Path,
+    beside: Sequence[Path] = (),
+    on_done: Callable[[Act], None] | None = None,
+) -> Outcome:
     """Copy, link or move files to places under `root`, never over a file: a name that is taken gets a suffix.
 
-    A source that is a symbolic link is copied or linked as the file it leads to; to move one is refused, since a
-    relative one would break and the file itself belongs elsewhere. One failing file costs only itself. Stopped by an
-    exception (Ctrl-C too), it leaves no half-done act.
+    Places may also lie under a folder `beside` it. A source that is a symbolic link is copied or linked as the file it
+    leads to; to move one is refused, since a relative one would break and the file itself belongs elsewhere. One
+    failing file costs only itself, and the acts that come after it. Stopped by an exception (Ctrl-C too), it leaves no
+    half-done act.
 
     Raises:
-        DataError: a target lies outside `root`, the journal cannot be written, the disk is full, or links would
-            have to span two disks.
+        DataError: a target lies outside of these folders, the journal cannot be written, the disk is full, or links
+            would have to span two disks.
     """
     root = _absolute(root)
-    acts = [Act(_absolute(act.source), _checked(act.target, root), act.action) for act in acts]
+    roots = (root, *map(_absolute, beside))
+    acts = [replace(act, source=_absolute(act.source), target=_checked(act.target, roots)) for act in acts]
     if root.exists() and not root.is_dir():
         raise DataError(f"{root} is a file: choose a folder")
     with record.create(journal, root) as log:
-        run = _Run(log, record.read(journal), on_done)
+        run = _Run(log, record.read(journal), roots, on_done)
         try:
             for start in range(0, len(acts), _GROUP):
                 run.group(acts[start : start + _GROUP])
@@ -129,11 +138,13 @@ class _Tally:
 class _Run:
     log: Lines
     record: Record
+    roots: Sequence[Path]
     on_done: Callable[[Act], None] | None
     names: Names = field(default_factory=Names)
     number: int = 0
     folders: dict[Path, str] = field(default_factory=dict)
     tally: _Tally = field(default_factory=_Tally)
+    filed: set[Path] = field(default_factory=set)
 
     def group(self, acts: Sequence[Act]) -> None:
         entries = [entry for act in acts if (entry := self._prepare(act))]
@@ -153,6 +164,8 @@ class _Run:
     def _is_copied(self, entry: Entry) -> bool:
         """Whether bytes will be written, and waited for, so that several at once are faster."""
         act = entry.act
+        if act.after is not None:  # whose turn comes
+            return False
         with suppress(OSError):
             return act.action == "copy" or act.source.lstat().st_dev != act.target.parent.stat().st_dev
         return False
@@ -185,12 +198,17 @@ class _Run:
         """Why nothing may be filed in a folder, "" where nothing speaks against it."""
         if folder not in self.folders:
             trouble = ""
-            if not folder.resolve().is_relative_to(self.record.root.resolve()):
+            if not any(folder.resolve().is_relative_to(root.resolve()) for root in self.roots):
                 trouble = f"{folder} leads out of {self.record.root}"
             elif folder.exists() and not folder.is_dir():
                 trouble = f"{folder} is a file where a folder is needed"
             self.folders[folder] = trouble
         return self.folders[folder]
+
+    def _early(self, act: Act) -> str:
+        """Why it is not this act's turn, "" where it is."""
+        waits = act.after is not None and act.after not in self.filed
+        return "what has to be done before it was not done" if waits else ""
 
     def _make(self, folder: Path) -> None:
         try:
@@ -202,7 +220,7 @@ class _Run:
 
     def _perform(self, entry: Entry, copied: Future[str | None] | None = None) -> None:
         act = entry.act
-        if trouble := self.folders[act.target.parent]:
+        if trouble := self._trouble(act.target.parent) or self._early(act):
             self._leave(entry, trouble)
             return
         try:
@@ -222,6 +240,7 @@ class _Run:
             return
         self.log.append([record.done_line(entry, after)])
         self.tally.done.append(act)
+        self.filed.add(act.source)
         if self.on_done:
             self.on_done(act)
 
@@ -294,10 +313,11 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
 
 
-def _checked(target: Path, root: Path) -> Path:
+def _checked(target: Path, roots: Sequence[Path]) -> Path:
     path = _absolute(target)
-    if ".." in target.parts or "\0" in str(target) or path == root or not path.is_relative_to(root):
-        raise DataError(f"{str(target)!r} lies outside of {root}: nothing was done")
+    below = path not in roots and any(path.is_relative_to(root) for root in roots)
+    if ".." in target.parts or "\0" in str(target) or not below:
+        raise DataError(f"{str(target)!r} lies outside of {roots[0]}: nothing was done")
     return path
 
 

@@ -30,11 +30,16 @@ _HEAD = b'{"kind": "journal"'
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One file to be filed: where it lies, where it shall lie, and how it gets there."""
+    """One file to be filed: where it lies, where it shall lie, and how it gets there.
+
+    after: the absolute source of an earlier act, without which this one is not to be done. A journal does not hold it:
+    after a kill nothing is begun that was not.
+    """
 
     source: Path
     target: Path
     action: Action
+    after: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
