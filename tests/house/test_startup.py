@@ -34,7 +34,7 @@ ROOMS = {
     "dlib": {"align", "detect"},
     "fastapi": {"serve"},
     "httpx": {"client"},
-    "jinja2": {"evaluate", "serve"},
+    "jinja2": {"curate", "evaluate", "serve"},
     "joblib": set[str](),
     "kornia": {"augment", "train"},
     "lz4": {"models"},
