@@ -131,6 +131,17 @@ def test_identities_tell_weights_apart_and_need_no_cache(home: Path, models_home
     assert digests == {name: identity(name) for name in here}
 
 
+def test_a_network_that_is_written_in_another_way_is_made_anew_and_stays_itself(
+    models_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bundles and galleries that pin it go on: its answers are the same."""
+    path, was = ensure("mtcnn-pnet"), identity("mtcnn")
+    monkeypatch.setattr(weights, "_WRITTEN", {"mtcnn": "another"})
+    again = ensure("mtcnn-pnet")
+    assert again != path
+    assert identity("mtcnn") == was
+
+
 def test_the_identity_of_an_integer_network_changes_with_its_ranges(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from mien.errors import WeightsError
 from mien.models.graph import Graph
+from mien.models.prelu import Layer, convolution, convolved
 
 Array = npt.NDArray[np.float32]
 Weights = tuple[Array, Array]
 """Of one layer: weights and biases, as Keras orders them."""
 Where = tuple[int, tuple[int, ...]]
 """Offset in bytes, shape."""
-
-_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,53 +108,45 @@ def convert(data: bytes, name: str) -> bytes:
     """
     net = NETS[name]
     graph, left = Graph(f"mtcnn-{name}"), iter(arrays(data, net))
-    value = "input"
+    value, signs = "input", np.ones(3, np.float32)
     for i in range(net.convolutions):
-        value = _convolution(graph, value, (next(left), next(left)), f"convolution{i}")
-        value = _prelu(graph, value, next(left), f"prelu{i}")
-        if i < len(net.pools):
-            size, part = net.pools[i]
-            shape = {"kernel_shape": [size, size], "strides": [2, 2], "ceil_mode": int(part)}
-            value = graph.node("MaxPool", [value], f"pool{i}", **shape)
+        filters = next(left).transpose(3, 2, 0, 1) * signs[:, None, None]
+        layer = Layer(f"{i}", filters, next(left), next(left).ravel())
+        value, signs = convolved(graph, value, layer, net.pools[i] if i < len(net.pools) else None)
     if net.side is None:
-        _convolution(graph, value, (next(left), next(left)), "box", exact=True)
-        _score(graph, _convolution(graph, value, _face(left), "face", exact=True))
+        _heads(graph, value, left, signs)
         return graph.model(
             {"input": ("n", 3, "height", "width")}, {"box": ("n", 4, "h", "w"), "score": ("n", "h", "w")}
         )
-    outputs = _dense_layers(graph, value, left, net)
+    outputs = _dense_layers(graph, value, left, signs, landmarks=net.landmarks)
     return graph.model({"input": ("n", 3, net.side, net.side)}, outputs)
 
 
-def _dense_layers(graph: Graph, value: str, left: Iterator[Array], net: Net) -> dict[str, tuple[int | str, ...]]:
+def _heads(graph: Graph, value: str, left: Iterator[Array], signs: Array) -> None:
+    """P-Net's box and score as one convolution, which takes as long as either."""
+    (boxes, offsets), (face, offset) = (next(left), next(left)), _face(left)
+    filters = np.concatenate([boxes, face], axis=-1).transpose(3, 2, 0, 1) * signs[:, None, None]
+    said = convolution(graph, value, filters, np.concatenate([offsets, offset]), "said")
+    parts = graph.constant(np.array([4, 1], np.int64), "parts")
+    graph.nodes("Split", [said, parts], ["box", "face"], axis=1)
+    _score(graph, "face")
+
+
+def _dense_layers(
+    graph: Graph, value: str, left: Iterator[Array], signs: Array, *, landmarks: bool
+) -> dict[str, tuple[int | str, ...]]:
     # The authors flattened Caffe's columns before rows, and channels last.
-    flat = graph.node("Flatten", [graph.node("Transpose", [value], "columns_first", perm=[0, 3, 2, 1])], "flat")
-    hidden = _dense(graph, flat, (next(left), next(left)), "hidden")
+    weights, biases = next(left), next(left)
+    side = round((len(weights) / len(signs)) ** 0.5)
+    ordered = weights.reshape(side, side, len(signs), -1).transpose(2, 1, 0, 3) * signs[:, None, None, None]
+    flat = graph.node("Flatten", [value], "flat")
+    hidden = _dense(graph, flat, (ordered.reshape(weights.shape), biases), "hidden")
     hidden = graph.node("PRelu", [hidden, graph.constant(next(left), "slope_hidden")], "prelu_hidden")
     outputs: dict[str, tuple[int | str, ...]] = {_dense(graph, hidden, (next(left), next(left)), "box"): ("n", 4)}
-    if net.landmarks:
+    if landmarks:
         outputs[_dense(graph, hidden, (next(left), next(left)), "landmarks")] = ("n", 10)
     outputs[_score(graph, _dense(graph, hidden, _face(left), "face"))] = ("n",)
     return outputs
-
-
-def _convolution(graph: Graph, value: str, weights: Weights, name: str, *, exact: bool = False) -> str:
-    """Unless `exact`, outputs are filled up with zeros to a multiple of 16, the block of ONNX Runtime's fast layout."""
-    filters, biases = weights[0].transpose(3, 2, 0, 1), weights[1]
-    inputs = filters.shape[1]
-    more = 0 if exact else -len(biases) % _BLOCK
-    fill = -inputs % _BLOCK if inputs > 3 else 0
-    filled = graph.constant(np.pad(filters, ((0, more), (0, fill), (0, 0), (0, 0))), f"filters_{name}")
-    return graph.node("Conv", [value, filled, graph.constant(np.pad(biases, (0, more)), f"biases_{name}")], name)
-
-
-def _prelu(graph: Graph, value: str, slopes: Array, name: str) -> str:
-    """PReLU as a x + (1 - a) max(x, 0): ONNX Runtime's own takes up to ten times as long as a convolution."""
-    a = np.pad(slopes.reshape(-1, 1, 1), ((0, -slopes.size % _BLOCK), (0, 0), (0, 0)))
-    sloped = graph.node("Mul", [value, graph.constant(a, f"slopes_{name}")], f"sloped_{name}")
-    above = graph.node("Relu", [value], f"above_{name}")
-    above = graph.node("Mul", [above, graph.constant(1 - a, f"rest_{name}")], f"rising_{name}")
-    return graph.node("Add", [sloped, above], name)
 
 
 def _dense(graph: Graph, value: str, weights: Weights, name: str) -> str:

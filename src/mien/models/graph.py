@@ -34,8 +34,12 @@ class Graph:
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Add a node of that kind, whose one output (and itself) is called `output`."""
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        self.nodes(kind, inputs, [output], **attributes)
         return output
+
+    def nodes(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
+        """Add a node of that kind with several outputs, called like the first."""
+        self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), name=outputs[0], **attributes))
 
     def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
         """Graph -> ONNX file, with float32 inputs and outputs of the shapes given, checked."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.models import cache, shipped
 from mien.models.cards import CARDS, Card, Converted, Download, Inside, PackageFile, Parts, Quantised, Truncated
-from mien.models.weights import BROUGHT, Terms, identity, location, terms_of
+from mien.models.weights import BROUGHT, Terms, location, made_key, terms_of
 
 
 class Where(StrEnum):
@@ -103,7 +103,7 @@ def _cached(card: Card) -> list[Path]:
     if card.is_brought:
         return cache.stored(card.name, BROUGHT)
     if isinstance(card.source, Converted | Quantised | Truncated):
-        return cache.stored(card.name, identity(card.name))
+        return cache.stored(card.name, made_key(card))
     return []
 
 

@@ -19,7 +19,10 @@ BROUGHT = "file"
 """The cache's key of files that came from outside, whatever they hold."""
 
 _CONVERSION = "3"
-"""Part of the key of what is made here; raised whenever a converter's result changes."""
+"""Part of the identity of what is made here; raised whenever a converter's result would give other answers."""
+
+_WRITTEN = {"mtcnn": "2"}
+"""Part of the cache's key, but not of the identity: raised when a converter writes the same network in another way."""
 
 _making = threading.RLock()
 
@@ -119,6 +122,12 @@ def identity_of(found: Card) -> str:
     return _digest(cache.digest(_newest(found)))
 
 
+def made_key(found: Card) -> str:
+    """Under which key the cache keeps what is made of a card's source."""
+    how = found.source.how if isinstance(found.source, Converted) else ""
+    return _digest(identity_of(found), _WRITTEN[how]) if how in _WRITTEN else identity_of(found)
+
+
 def terms_of(found: Card) -> Terms:
     """The licence of a card's weights: of the file that is here, where that came from outside."""
     stored = cache.stored(found.name, BROUGHT) if found.is_brought else []
@@ -181,7 +190,7 @@ def _reinstall(file: PackageFile) -> str:
 
 
 def _made(found: Card) -> Path:
-    key = identity(found.name)
+    key = made_key(found)
     with _making:
         for path in cache.stored(found.name, key):
             if cache.is_sound(path, cache.digest(path)):
