@@ -12,6 +12,7 @@ from mien.cli import (
     augment,
     benchmark,
     classify,
+    clean,
     demo,
     embed,
     enroll,
@@ -55,7 +56,7 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-_VERBS = (look, align, augment, embed, train, evaluate, classify, sort, undo, verify, study)
+_VERBS = (look, align, augment, embed, train, evaluate, classify, clean, sort, undo, verify, study)
 _PEOPLE = (enroll, identify, people, forget)
 
 for verb in (*_VERBS, *_PEOPLE):

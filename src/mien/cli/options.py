@@ -32,6 +32,9 @@ Images: TypeAlias = Annotated[
 ]
 Target: TypeAlias = Annotated[str | None, typer.Option("--target", help="Column of a table that holds the label.")]
 Labels: TypeAlias = Annotated[Path | None, typer.Option("--labels", help="CSV that labels the photos of a folder.")]
+Verdicts: TypeAlias = Annotated[
+    Path | None, typer.Option("--verdicts", help="Table of what you decided about findings of 'mien check'.")
+]
 Data: TypeAlias = Annotated[
     Path, typer.Argument(help="Folder of label folders, CSV, Parquet, fer2013.csv, or a folder with metadata.csv.")
 ]

@@ -31,6 +31,7 @@ def train(
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,
+    verdicts: options.Verdicts = None,
     hierarchy: Annotated[
         str | None,
         typer.Option("--hierarchy", help="Tree over the labels, told apart step by step: a TOML file or plan."),
@@ -65,17 +66,21 @@ def train(
     """Learn your own classes from labelled photos: who it is, or whatever the labels say."""
     from mien.collect import DataOptions, open_data
     from mien.flows.recipes import FaceOptions, TrainOptions
+    from mien.flows.reviewed import reviewed
     from mien.flows.train import train as flow
 
     show = Output(json, quiet)
     given = open_data(data, DataOptions(images=images, target=target, labels=labels))
+    used = None
+    if verdicts is not None:
+        given, used = reviewed(given, verdicts, data if data.is_dir() else data.parent)
     show.notes(given.notes)
     learning = TrainOptions(
         recipe, seed, false_accepts, hierarchy, epochs, minutes, learning_rate, policy=augment, balance=balance
     )
     preparing = FaceOptions(detector, embedder, faces, min_face, size, options.grey(colour))
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(given, data.resolve().name, out, learning, preparing, drive)
+    done = flow(given, data.resolve().name, out, learning, preparing, drive, verdicts=used)
     _show(done, show)
 
 

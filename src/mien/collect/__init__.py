@@ -13,7 +13,7 @@ from mien.errors import DataError
 from mien.registry import Registry
 from mien.types import Origin, PhotoRef
 
-__all__ = ["READERS", "DataOptions", "DataSet", "open_data", "outside", "photos"]
+__all__ = ["READERS", "DataOptions", "DataSet", "form_of", "open_data", "outside", "photos"]
 
 READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
     "reader",
@@ -45,7 +45,7 @@ def open_data(data: Path, options: DataOptions | None = None) -> DataSet:
     options = options or DataOptions()
     if options.loose and data.is_file() and data.name.lower().endswith(PICTURES):
         return DataSet.of([PhotoRef(Origin(readable(data.name)), data)], [])
-    form = _form(data, options)
+    form = form_of(data, options)
     for name in ("images", "target", "labels"):
         if getattr(options, name) is not None and name not in _OPTIONS.get(form, ()):
             raise DataError(f"--{name} does not apply to {data}, which was taken for {form}")
@@ -77,15 +77,15 @@ def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
     return [ref for ref in refs if ref.path is None or not real(ref.path.parent).is_relative_to(target)]
 
 
-def _form(data: Path, options: DataOptions) -> str:
-    """What kind of data lies at a path, by its name and its first line.
+def form_of(data: Path, options: DataOptions | None = None) -> str:
+    """What form of data lies at a path, by its name and its first line: a name of `READERS`.
 
     Raises:
         DataError: nothing is there, or nothing that can be read.
     """
     if not data.exists():
         raise DataError(f"there is no file or folder {data}")
-    if options.labels is not None:
+    if options is not None and options.labels is not None:
         return "photos with --labels"
     if data.is_dir():
         return _form_of_folder(data)

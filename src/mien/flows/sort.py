@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from mien import sort as filing
 from mien.collect import outside, photos
 from mien.errors import DataError
 from mien.flows.drive import Drive
+from mien.flows.filing import carry_out
 from mien.flows.recognise import recognise
 from mien.sort import Plan
-from mien.store import journal, journals
+from mien.store import journals
 from mien.store.journal import Action, Outcome
 from mien.types import PhotoRef, Prediction, Rejected
 
@@ -57,22 +57,8 @@ def sort(
     if dry_run or not plan.acts:
         return Sorted(plan, rejected, Outcome(), None, settled)
     path = journals.new_journal(dst, "sort")
-    outcome = _file(plan, path, dst, drive)
+    outcome = carry_out(plan.acts, path, dst, drive)
     return Sorted(plan, rejected, outcome, path, settled)
-
-
-def _file(plan: Plan, path: Path, dst: Path, drive: Drive) -> Outcome:
-    """Carry the plan out, with progress."""
-    bar = iter(drive.track(plan.acts, len(plan.acts), "files"))
-    next(bar, None)
-
-    def advance(_: journal.Act) -> None:
-        next(bar, None)
-
-    try:
-        return journal.execute(plan.acts, path, root=dst, on_done=advance)
-    finally:
-        deque(bar, maxlen=0)  # what failed did not advance it: run it to its end, so that it is taken down
 
 
 def _photos(src: Path) -> list[PhotoRef]:

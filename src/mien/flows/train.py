@@ -22,6 +22,7 @@ from mien.flows.embedders import Picked, pick
 from mien.flows.gathering import LEARNT, Gathered, gather
 from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
 from mien.flows.report import licences, looked_at_by, report, today
+from mien.flows.reviewed import Used
 from mien.store import bundle as bundles
 from mien.train.rivals import Rival
 from mien.train.seen import SEEN, digests
@@ -48,8 +49,17 @@ class Trained:
     rivals: Sequence[Rival] = ()
 
 
-def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Trained:
-    """Labelled data (called `name`) -> a bundle at `out`.
+def train(
+    data: DataSet,
+    name: str,
+    out: Path,
+    options: TrainOptions,
+    faces: FaceOptions,
+    drive: Drive,
+    *,
+    verdicts: Used | None = None,
+) -> Trained:
+    """Labelled data (called `name`) -> a bundle at `out`, which tells of the `verdicts` that the data was changed by.
 
     Raises:
         UnknownName: no such recipe. DataError: too little to learn from, an option that does not go with the recipe, or
@@ -86,6 +96,8 @@ def train(data: DataSet, name: str, out: Path, options: TrainOptions, faces: Fac
     }
     manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
     manifest["training"] |= {"tried": [one.as_json() for one in tried], "embedders": [one.as_json() for one in rivals]}
+    if verdicts is not None:
+        manifest["training"]["verdicts"] = verdicts.as_json()
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
     return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried, rivals)

@@ -59,11 +59,12 @@ def folder_names(labels: Iterable[str], reserved: Iterable[str] = ()) -> dict[st
 class Names:
     """Hands out each path once: what is on disk or was handed out before gets a suffix, `name-1.jpg`.
 
-    Paths are compared without regard to capitals and Unicode form, so that a plan holds on every file system.
+    Paths are compared without regard to capitals and Unicode form, so that a plan holds on every file system. Those
+    that are `kept` free go to nobody.
     """
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, kept: Iterable[Path] = ()) -> None:
+        self._taken = {_folded(str(path)) for path in kept}
         self._last: dict[str, int] = {}
 
     def free(self, wanted: Path) -> Path:

@@ -1,0 +1,139 @@
+"""Label folders and verdicts in, photos filed as was decided; plan first, journal before each act."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from mien import atomic
+from mien.collect import DataOptions, form_of, open_data
+from mien.config import settings
+from mien.curate.cleaning import Ground, Plan
+from mien.curate.cleaning import plan as planned
+from mien.curate.cutting import cut_face
+from mien.curate.decisions import decide
+from mien.curate.verdicts import Verdict, Word, read_verdicts
+from mien.errors import DataError
+from mien.flows.drive import Drive
+from mien.flows.filing import carry_out
+from mien.images import read
+from mien.store import journals
+from mien.store.journal import Outcome
+from mien.store.journals import Earlier
+from mien.types import Box, PhotoRef
+
+_LABEL_FOLDERS = "label folders"
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What was planned and what came of it; `path` is the journal, None where nothing was to be done.
+
+    root: the data's folder without links. failed: keys of photos that were left alone, with the reason. settled: the
+    journals of killed runs that were brought to their end first.
+    """
+
+    root: Path
+    plan: Plan
+    outcome: Outcome
+    path: Path | None
+    settled: Sequence[Path]
+    failed: Sequence[tuple[str, str]]
+
+    @property
+    def counts(self) -> Mapping[Word, int]:
+        """How many photos were dropped, moved or replaced by a face, by the verdict."""
+        done = {act.source for act in self.outcome.done}
+        return Counter(each.verdict for each in self.plan.cleanings if each.act.source in done)
+
+
+def clean(data: Path, table: Path, drive: Drive, *, dropped: Path | None = None, dry_run: bool = False) -> Cleaned:
+    """A folder of label folders, and a table of verdicts -> the folder as was decided, and all else beside it.
+
+    What is dropped goes to `dropped`, unless said to `.mien/dropped` in the folder, where reading data passes it over.
+
+    Raises:
+        DataError: it is another form of data, the verdicts cannot be followed, or nothing can be written there; what
+            was done until then stands in the journal.
+    """
+    verdicts = read_verdicts(table)
+    form = form_of(data)
+    if form != _LABEL_FOLDERS:
+        raise DataError(
+            f"{data} is {form}, where no file can be moved: give its verdicts to 'mien train --verdicts', or a folder"
+            " of label folders to 'mien clean'"
+        )
+    root = Path(os.path.realpath(data))
+    _refuse_outside(verdicts, root, table)
+    aside = _aside(root, dropped)
+    settled = [] if dry_run else [path for path, _ in journals.settle(root)]
+    refs = open_data(root, DataOptions(loose=True)).refs
+    decided = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
+    earlier = journals.earlier(root, "clean")
+    cut = _Cut(root / journals.FOLDER / "cut", None if dry_run else earlier)
+    plan = planned(refs, decided, Ground(root, aside, earlier, cut))
+    if dry_run or not plan.acts:
+        return Cleaned(root, plan, Outcome(), None, settled, plan.refused)
+    path = journals.new_journal(root, "clean")
+    outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
+    with suppress(OSError):  # not there, or not empty
+        cut.folder.rmdir()
+    return Cleaned(root, plan, outcome, path, settled, [*plan.refused, *_failed(plan, outcome)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Cuts a face out into a file of mien's own, from where the journal takes it into the data.
+
+    The file's name hangs on the photo as it is and on the box, so that a run that goes on after a kill finds it again.
+    Nothing is written where no `earlier` runs are named, and what one of them put in its place is not written again.
+    """
+
+    folder: Path
+    earlier: Earlier | None
+
+    def __call__(self, ref: PhotoRef, box: Box) -> Path:
+        limit = settings().max_megapixels
+        data = read(ref, limit)
+        cutout = cut_face(data, box, limit)
+        name = sha256(f"{ref.key}\n{box}\n".encode() + data).hexdigest()[:32]
+        path = self.folder / (name + cutout.suffix)
+        if self.earlier is not None and path not in self.earlier.sources:
+            atomic.write(path, cutout.data)
+        return path
+
+
+def _refuse_outside(verdicts: Sequence[Verdict], root: Path, table: Path) -> None:
+    for verdict in verdicts:
+        path = Path(verdict.path.strip())
+        if ".." in path.parts or (path.is_absolute() and not path.is_relative_to(root)):
+            raise DataError(f"line {verdict.line} of {table}: {verdict.path} lies outside of {root}; nothing was done")
+
+
+def _aside(root: Path, dropped: Path | None) -> Path:
+    """The folder of what is dropped, which reading the data must not come upon."""
+    if dropped is None:
+        return root / journals.FOLDER / "dropped"
+    path = Path(os.path.realpath(dropped))
+    if path.exists() and not path.is_dir():
+        raise DataError(f"--dropped {dropped} is a file: choose a folder")
+    below = path.relative_to(root).parts if path.is_relative_to(root) else (".",)
+    if not any(part.startswith(".") for part in below):
+        raise DataError(f"--dropped {dropped} lies in the data, where it would be a label: choose a folder elsewhere")
+    return path
+
+
+def _failed(plan: Plan, outcome: Outcome) -> list[tuple[str, str]]:
+    """The photos that were not filed, each with the reason of its first act that failed."""
+    why = {act.source: reason for act, reason in reversed(outcome.failed)}
+    found = []
+    for each in plan.cleanings:
+        sources = [act.source for act in (each.cut, each.act) if act is not None]
+        if reasons := [why[source] for source in sources if source in why]:
+            found.append((each.key, reasons[0]))
+    return found
