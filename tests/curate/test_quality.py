@@ -22,6 +22,15 @@ def test_a_blurred_face_is_less_sharp(face: Pixels) -> None:
     assert figures[-1] < 50 < figures[0]
 
 
+@pytest.mark.parametrize("angle", [0, 30, 45, 90, 135])
+def test_a_face_that_moved_is_less_sharp_whatever_its_direction(face: Pixels, angle: float) -> None:
+    streak = np.zeros((17, 17), np.float32)
+    streak[8] = 1 / 17
+    turned = cv2.warpAffine(streak, cv2.getRotationMatrix2D((8, 8), angle, 1), (17, 17))
+    moved = cv2.filter2D(face, -1, turned / turned.sum()).astype(np.uint8)
+    assert quality(moved, 85).sharpness < 40 < quality(face, 85).sharpness
+
+
 def test_brightness_follows_the_light(face: Pixels) -> None:
     dark, plain, bright = (
         quality(np.clip(face * factor, 0, 255).astype(np.uint8), 85).brightness for factor in (0.3, 1, 1.6)
