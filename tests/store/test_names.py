@@ -126,3 +126,9 @@ def test_names_that_only_look_a_little_like_it_are_no_variants(stem: str) -> Non
 def test_a_family_is_named_after_its_photo() -> None:
     assert {family(stem) for stem in ("x", "x~00", "x~1023", "x-face12", "x-face1~07", "x~01~02")} == {"x"}
     assert family("x.png~00") == "x.png"
+
+
+def test_paths_that_are_kept_free_go_to_nobody(tmp_path: Path) -> None:
+    names = Names([tmp_path / "A.jpg", tmp_path / "a-1.jpg"])
+    assert names.free(tmp_path / "a.jpg") == tmp_path / "a-2.jpg"
+    assert names.free(tmp_path / "b.jpg") == tmp_path / "b.jpg"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -81,8 +81,7 @@ def clean(data: Path, table: Path, drive: Drive, *, dropped: Path | None = None,
         return Cleaned(root, plan, Outcome(), None, settled, plan.refused)
     path = journals.new_journal(root, "clean")
     outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
-    with suppress(OSError):  # not there, or not empty
-        cut.folder.rmdir()
+    shutil.rmtree(cut.folder, ignore_errors=True)  # what was left, also by a run that was killed
     return Cleaned(root, plan, outcome, path, settled, [*plan.refused, *_failed(plan, outcome)])
 
 
