@@ -17,7 +17,7 @@ from mien.errors import DataError
 from mien.flows.clean import Cleaned, clean
 from mien.flows.drive import Drive
 from mien.images import decode, encode
-from mien.store import journal
+from mien.store import journal, record
 from mien.store.journals import newest_first
 from tests.store.test_journal_disk import as_nobody, fill_up, tiny_disk
 from tests.store.trees import Tree, harvest, in_child, parts, plant
@@ -26,7 +26,6 @@ __all__ = ["tiny_disk"]
 
 HEAD = "path,label,verdict,to,box,kind\n"
 BOX = "10 8 30 28"
-FACE = (10, 8, 30, 28)
 
 
 def picture(seed: int, side: int = 48) -> bytes:
@@ -336,3 +335,32 @@ def test_a_run_that_is_killed_at_any_point_loses_nothing(tmp_path: Path, then: s
         if not killed:
             break
     assert kill_at > 30
+
+
+def test_photos_without_a_label_can_be_dropped_cut_and_given_one(tmp_path: Path) -> None:
+    root = plant(tmp_path / "photos", {f"{n}.jpg": picture(n) for n in range(3)} | {"Ana/1.jpg": picture(9)})
+    cleaned(root, f"0.jpg,,move,Ana,,x\n1.jpg,,drop,,,x\n2.jpg,,face,,{BOX},x\n")
+    assert sorted(harvest(root)) == ["2-face0.jpg", "Ana/0.jpg", "Ana/1.jpg"]
+    assert sorted(dropped(root)) == ["1.jpg", "2.jpg"]
+    undo_all(root)
+    assert len(harvest(root)) == 4
+
+
+def test_a_photo_beside_the_splits_gets_no_label_by_a_guess(tmp_path: Path) -> None:
+    tree = {"train/Ana/1.jpg": picture(1), "test/Ana/1.jpg": picture(2), "test/2.jpg": picture(3), "3.jpg": picture(4)}
+    root = plant(tmp_path / "photos", tree)
+    done = cleaned(root, "test/2.jpg,,move,Ana,,x\n3.jpg,,move,Ana,,x\n")
+    assert done.failed == [("3.jpg", "it lies beside the splits, in none of them: put it into one")]
+    assert sorted(harvest(root)) == ["3.jpg", "test/Ana/1.jpg", "test/Ana/2.jpg", "train/Ana/1.jpg"]
+
+
+def test_a_damaged_journal_or_another_run_stops_before_anything_is_done(photos: Path) -> None:
+    path = photos / ".mien/clean-20300101T000000Z-1.jsonl"
+    path.parent.mkdir()
+    path.write_text("no journal\n")
+    with pytest.raises(DataError, match=r"line 1 of the journal .* is damaged|is not a journal of mien"):
+        cleaned(photos)
+    path.unlink()
+    with record.create(path, photos), pytest.raises(DataError, match="in use by another run"):
+        cleaned(photos)
+    assert harvest(photos) == TREE

@@ -68,6 +68,23 @@ def clean(data: Path, table: Path, drive: Drive, *, dropped: Path | None = None,
             f"{data} is {form}, where no file can be moved: give its verdicts to 'mien train --verdicts', or a folder"
             " of label folders to 'mien clean'"
         )
+    return follow(data, verdicts, table, drive, dropped=dropped, dry_run=dry_run)
+
+
+def follow(
+    data: Path,
+    verdicts: Sequence[Verdict],
+    table: Path,
+    drive: Drive,
+    *,
+    dropped: Path | None = None,
+    dry_run: bool = False,
+) -> Cleaned:
+    """The same for verdicts that are at hand; `table` is what messages call them.
+
+    Raises:
+        DataError: as `clean`.
+    """
     root = Path(os.path.realpath(data))
     _refuse_outside(verdicts, root, table)
     aside = _aside(root, dropped)
