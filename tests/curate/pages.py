@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mien.curate.beside import Neighbour
 from mien.curate.finding import Finding, Kind
-from mien.curate.neighbours import Neighbour
 from mien.curate.page import Page
 from mien.curate.shown import THUMB, Shown
 from mien.types import Origin

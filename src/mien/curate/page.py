@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from mien.curate.beside import Neighbour
 from mien.curate.finding import Finding, Kind
 from mien.curate.kinds import MEANINGS
-from mien.curate.neighbours import Neighbour
 from mien.curate.shown import Shown
 from mien.curate.verdicts import COLUMNS, of_finding
 from mien.types import Floats

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.curate.beside import neighbours
 from mien.curate.finding import Finding, Kind
-from mien.curate.neighbours import neighbours
 from tests.curate.pages import shown
 
 SUSPECT = Finding(Kind.WRONG_PERSON, "a/0", "a", "b", 0.9, "")
