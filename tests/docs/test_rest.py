@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from mien.serve.app import create_app
+from mien.serve.pages import LANGUAGES, words
 from mien.serve.settings import Config
 from tests.docs.pages import ROOT
+from tests.house.source import PACKAGE
 
 PAGE = ROOT / "docs" / "reference" / "rest.md"
 ROUTE = re.compile(r"^## `([A-Z]+ /\S*)`$", re.M)
@@ -79,6 +81,17 @@ def test_the_fields_are_the_same(described: Mapping[str, Any]) -> None:
     for name, route in routes(described).items():
         assert on_the_page(name, "sent") == set(sent(route)), name
         assert on_the_page(name, "answered") == set(answered(route, parts)), name
+
+
+def test_every_problem_is_in_the_table_and_has_words_in_both_languages() -> None:
+    source = "".join(path.read_text("utf-8") for path in sorted((PACKAGE / "serve").rglob("*.py")))
+    raised = {(name, status) for status, name in re.findall(r'Problem\(\s*(\d{3}),\s*"([a-z-]+)"', source)}
+    raised |= {("not-found", "404"), ("method-not-allowed", "405")}  # what Starlette says by itself
+    table = PAGE.read_text("utf-8").partition("| type | status |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", table, flags=re.M)) == raised
+    for language in LANGUAGES:
+        said = {key.removeprefix("problem.") for key in words(language) if key.startswith("problem.")}
+        assert said == {name for name, _ in raised} | {"network", "other"}
 
 
 def test_the_statuses_are_explained(described: Mapping[str, Any]) -> None:

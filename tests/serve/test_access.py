@@ -20,6 +20,8 @@ ROUTES = [
     ("POST", "/v1/verify", Scope.READ),
     ("POST", "/v1/identify", Scope.READ),
     ("GET", "/v1/bundles", Scope.READ),
+    ("GET", "/v1/bundles/mask/card", Scope.READ),
+    ("GET", "/v1/bundles/mask/report", Scope.READ),
     ("GET", "/metrics", Scope.READ),
     ("GET", "/v1/people", Scope.ENROL),
     ("POST", "/v1/people", Scope.ENROL),

@@ -119,6 +119,39 @@ def test_a_bundle_of_the_folder_goes_before_a_trait_of_its_name(folder: Path) ->
 
 
 @ON_SERVICE
+async def test_cards_and_reports_are_given_and_nothing_that_they_link_to(
+    serving: Serving, config: Config, folder: Path, tmp_path: Path
+) -> None:
+    """A report is a stranger's page: whatever is in it, it runs nothing, loads nothing and is of no origin."""
+    other = folder / "other.mien"
+    shutil.copytree(folder / "people.mien", other)
+    (tmp_path / "secret").write_text("secret")
+    for name in ("card.md", "report.html"):
+        (other / name).unlink()
+        (other / name).symlink_to(tmp_path / "secret")
+    async with serving(replace(config, bundles=folder)) as served:
+        card = await served.http.get("/v1/bundles/people/card")
+        assert card.headers["content-type"].startswith("text/markdown")
+        assert card.text.startswith("# people")
+        report = await served.http.get("/v1/bundles/people/report")
+        assert report.headers["content-type"].startswith("text/html")
+        assert report.text.lower().startswith("<!doctype html>")
+        policy = {part.strip() for part in report.headers["content-security-policy"].split(";")}
+        assert {"sandbox", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'"} <= policy
+        assert not [part for part in policy if part.startswith("script-src")]
+        assert report.headers["x-content-type-options"] == "nosniff"
+        told = {each["name"]: each for each in (await served.http.get("/v1/bundles")).json()["bundles"]}
+        assert [(told[name]["card"], told[name]["report"]) for name in ("mask", "people", "other")] == [
+            (True, False),
+            (True, True),
+            (False, False),
+        ]
+        for path in ("other/card", "other/report", "mask/report", "nobody/card", "..%2Fpeople/card"):
+            answer = await served.http.get(f"/v1/bundles/{path}")
+            assert (answer.status_code, "secret" in answer.text) == (404, False), path
+
+
+@ON_SERVICE
 async def test_a_service_answers_by_the_new_one_and_drops_nobody(
     serving: Serving, config: Config, folder: Path, hopper: bytes, mien: Mien
 ) -> None:

@@ -75,7 +75,10 @@ async def test_more_photos_of_somebody(served: Served, album: Path) -> None:
 async def test_several_faces_are_refused_unless_the_main_one_is_meant(served: Served, astronaut: bytes) -> None:
     sent = parts(("two.png", astronaut))
     refused = await served.http.post("/v1/people", data={"name": EILEEN}, files=sent)
-    assert (refused.status_code, refused.json()["type"]) == (409, "urn:mien:problem:not-enrolled")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:mien:problem:no-usable-photo")
+    assert [(each["image"], each["reason"]) for each in refused.json()["rejected"]] == [
+        (sent[0][1][0], "several-faces")
+    ]
     assert (await served.http.get("/v1/people")).json()["people"] == []
     taken = await served.http.post("/v1/people", data={"name": EILEEN, "largest": "true"}, files=sent)
     assert (taken.status_code, taken.json()["enrolled"]) == (201, 1)
@@ -94,7 +97,19 @@ async def test_what_cannot_be_is_refused(served: Served, hopper: bytes) -> None:
         assert (await http.get(f"/v1/people/{id}")).status_code == status, id
         assert (await http.delete(f"/v1/people/{id}")).status_code == status, id
         assert (await http.post(f"/v1/people/{id}/photos", files=sent)).status_code == status, id
+    named = (await http.post("/v1/people", files=sent, data={"name": "\x07"})).json()
+    assert named["type"] == "urn:mien:problem:no-name"
     assert (await http.get("/v1/people")).json() == {"people": [], "threshold": None}
+
+
+async def test_a_photo_of_somebody_else_is_told_as_such(served: Served, hopper: bytes) -> None:
+    http, sent = served.http, parts(("a.jpg", hopper))
+    assert (await http.post("/v1/people", files=sent, data={"name": "one"})).status_code == 201
+    refused = await http.post("/v1/people", files=sent, data={"name": "other"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:mien:problem:no-usable-photo")
+    assert refused.json()["rejected"] == [
+        {"image": "a.jpg", "stage": "enroll", "reason": "enrolled-before", "detail": "as one"}
+    ]
 
 
 async def test_who_is_enrolled_by_another_program_is_known(served: Served, album: Path, mien: Mien) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.gallery import pin_of
 from mien.flows.identify import Identifier, Match
-from mien.gallery.values import Known, Shown
+from mien.gallery.values import Known, NothingNew, Shown
 from mien.images import ImageError, read
 from mien.store.cache import digest
 from mien.types import Embedding, PhotoRef, Reason, Rejected
@@ -47,6 +47,14 @@ class Enrolled:
         }
 
 
+class NoPhoto(DataError):
+    """None of the photos could be used for somebody who is not there; `rejected` says why of each."""
+
+    def __init__(self, message: str, rejected: Sequence[Rejected]) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a user says about a person: the note on consent, and whether the main face of several is meant."""
@@ -69,8 +77,8 @@ def enroll(
     identifier: one that is there already, which spares reading the whole gallery.
 
     Raises:
-        DataError: the name cannot be, the gallery's vectors are made otherwise, or no photo can be used for somebody
-            who is not there. WeightsError: weights are missing.
+        NoPhoto: none can be used for somebody who is not there. DataError: the name cannot be, or the gallery's vectors
+            are made otherwise. WeightsError: weights are missing.
     """
     shown: dict[str, tuple[PhotoRef, Shown]] = {}
     rejected: list[Rejected] = []
@@ -82,12 +90,20 @@ def enroll(
         else:
             shown[result.sha256] = (ref, result)
     if not shown and not _there(gallery, wish.name):
-        raise DataError(f"{wish.name} was not enrolled, since no photo could be used: {_first(rejected)}")
-    added = gallery.add(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
-    for sha256, who in added.before.items():
-        rejected.append(Rejected(shown[sha256][0].origin, _STAGE, Reason.ENROLLED, f"as {who}"))
+        raise NoPhoto(f"{wish.name} was not enrolled, since no photo could be used: {_first(rejected)}", rejected)
+    try:
+        added = gallery.add(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
+    except NothingNew as error:
+        raise NoPhoto(str(error), [*rejected, *_before(error.before, shown)]) from error
+    rejected += _before(added.before, shown)
     close = (identifier or Identifier(gallery)).too_close([added.person.id]).get(added.person.id, [])
     return Enrolled(added.person, len(added.added), rejected, close)
+
+
+def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, Shown]]) -> Iterator[Rejected]:
+    """Photos that somebody was enrolled with, by checksum."""
+    for sha256, who in owners.items():
+        yield Rejected(shown[sha256][0].origin, _STAGE, Reason.ENROLLED, f"as {who}")
 
 
 def _faces(

@@ -10,7 +10,7 @@ from mien import config, models
 from mien.errors import DataError
 from mien.flows.chain import Chain, chain
 from mien.gallery import open_gallery
-from mien.gallery.values import Pin
+from mien.gallery.values import OtherVectors, Pin
 
 if TYPE_CHECKING:
     from mien.gallery.book import Gallery
@@ -46,13 +46,13 @@ def pinned(gallery: Gallery) -> Chain | None:
     """The same chain, if this machine makes the same vectors with it.
 
     Raises:
-        DataError: this machine would make other vectors: weights or mien are not the same.
+        OtherVectors: this machine would make others: weights or mien are not the same.
     """
     way, pin = held(gallery), gallery.pin()
     if way is None or pin is None:
         return None
     if way.digest().hex() != pin.digest:
-        raise DataError(
+        raise OtherVectors(
             f"the gallery {gallery.address} holds vectors that this machine cannot compare with its own, since its "
             f"weights of {way.detector} or {way.embedder} are others: install the same ones, or enrol everybody anew"
         )
@@ -63,13 +63,13 @@ def chain_for(gallery: Gallery, detector: str, embedder: str) -> Chain:
     """The chain to enrol with: the gallery's, or what a user asks for in a new one.
 
     Raises:
-        DataError: it is not the gallery's, or the embedder states no threshold.
+        OtherVectors: it is not the gallery's. DataError: the embedder states no threshold.
     """
     way = pinned(gallery)
     if way is None:
         way = chain(detector, embedder, which="all")
     elif detector not in ("auto", way.detector) or embedder not in ("auto", way.embedder):
-        raise DataError(
+        raise OtherVectors(
             f"the gallery {gallery.address} holds vectors by {way.detector} and {way.embedder}, and others cannot be "
             "compared with them: leave away --detector and --embedder, or begin another with MIEN_GALLERY"
         )

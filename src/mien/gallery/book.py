@@ -16,7 +16,7 @@ from mien.gallery import forgetting
 from mien.gallery.connect import WRITES, connect, exists, shown, spoken
 from mien.gallery.tables import Book, Person, Photo, Vectored
 from mien.gallery.template import template
-from mien.gallery.values import Added, Changes, Known, Pin, Receipt, Shown, folded, tidy
+from mien.gallery.values import Added, Changes, Known, NothingNew, OtherVectors, Pin, Receipt, Shown, folded, tidy
 from mien.types import Floats, Ints
 
 _AT_ONCE = 500  # variables of a query; SQLite's own limit was 999 for long
@@ -81,8 +81,8 @@ class Gallery:
         consent: replaces the note that there was. A photo that was enrolled before, by whomever, is left as it was.
 
         Raises:
-            DataError: the name cannot be, the gallery's vectors are made otherwise, or nothing is new about a person
-                who is not there.
+            NoName: the name cannot be. OtherVectors: the gallery's vectors are made otherwise. NothingNew: nothing is
+                new about a person who is not there. DataError: the database refused.
         """
         plain, now = tidy(name), datetime.now(UTC)
         with self._writing() as session:
@@ -93,7 +93,8 @@ class Gallery:
             person = session.scalars(select(Person).where(Person.folded == folded(plain))).one_or_none()
             if person is None:
                 if not fresh:
-                    raise DataError(f"{plain} was not enrolled: no photo is left that nobody was enrolled with")
+                    why = f"{plain} was not enrolled: no photo is left that nobody was enrolled with"
+                    raise NothingNew(why, before)
                 person = Person(name=plain, folded=folded(plain), created=now)
                 session.add(person)
             for face in fresh:
@@ -157,7 +158,7 @@ class Gallery:
         if book.digest is None:
             book.chain, book.digest = pin.chain, pin.digest
         elif book.digest != pin.digest:
-            raise DataError(
+            raise OtherVectors(
                 f"the gallery {self.address} holds vectors that were made otherwise than these, and the two cannot be "
                 "compared: leave away --detector and --embedder, or begin another with MIEN_GALLERY"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,15 +102,31 @@ class Receipt:
         }
 
 
+class NoName(DataError):
+    """What was given is not a name."""
+
+
+class OtherVectors(DataError):
+    """The gallery's vectors are made in another way than these, and cannot be compared with them."""
+
+
+class NothingNew(DataError):
+    """Somebody was with every one of these photos enrolled before. before: who, by the photo's checksum."""
+
+    def __init__(self, message: str, before: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.before = before
+
+
 def tidy(name: str) -> str:
     """A person's name as it is kept: composed letters, single spaces.
 
     Raises:
-        DataError: it is empty, too long, or holds what cannot be printed.
+        NoName: it is empty, too long, or holds what cannot be printed.
     """
     plain = " ".join(unicodedata.normalize("NFC", name).split())
     if not plain or len(plain) > _LONGEST or printable(plain) != plain:
-        raise DataError(f"{printable(name)[:60]!r} is no name: use 1 to {_LONGEST} letters that can be printed")
+        raise NoName(f"{printable(name)[:60]!r} is no name: use 1 to {_LONGEST} letters that can be printed")
     return plain
 
 

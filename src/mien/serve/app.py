@@ -21,7 +21,7 @@ from mien.serve.access import Access
 from mien.serve.guard import Guard
 from mien.serve.logs import configure
 from mien.serve.metrics import Metrics
-from mien.serve.routes import corrections, faces, operation, people
+from mien.serve.routes import bundles, corrections, faces, operation, people
 from mien.serve.service import Service
 from mien.serve.settings import Config
 
@@ -53,7 +53,7 @@ def create_app(config: Config) -> FastAPI:
     app.state.access = Access(config, service.audit, metrics)
     app.add_middleware(Guard, metrics=metrics, own=not app.state.access.keyed)
     problems.install(app)
-    for router in (faces.router, people.router, corrections.router, operation.router):
+    for router in (faces.router, people.router, corrections.router, bundles.router, operation.router):
         app.include_router(router)
     reference.mount(app, keyed=app.state.access.keyed, photos=config.limits.photos)
     pages.mount(app)

@@ -17,7 +17,7 @@ from typing import Any
 from mien.errors import MienError, UnknownName
 from mien.flows.recognise import Recogniser, built_in, recognise
 from mien.models import shipped
-from mien.store.bundle import SUFFIX
+from mien.store.bundle import CARD, REPORT, SUFFIX
 
 _EVERY = 1.0  # seconds between two looks at the folder
 _GONE = 3  # looks in a row at which it is not there: while it is replaced, a bundle is missing for a moment
@@ -40,7 +40,8 @@ class Opened:
 
     def as_json(self) -> dict[str, Any]:
         """What is told of a bundle."""
-        manifest, chain = self.recogniser.bundle.manifest, self.recogniser.chain
+        bundle, chain = self.recogniser.bundle, self.recogniser.chain
+        manifest = bundle.manifest
         return {
             "name": self.name,
             "trait": self.trait,
@@ -50,6 +51,8 @@ class Opened:
             "embedder": chain.embedder,
             "faces": chain.faces,
             "created": str(manifest.get("created", "")),
+            "card": bundle.has(CARD),
+            "report": bundle.has(REPORT),
         }
 
 

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import mien
 
 LANGUAGES = ("en", "ko")
-PAGES = {"look": "/", "people": "/people", "corrections": "/corrections"}
+PAGES = {"look": "/", "people": "/people", "corrections": "/corrections", "bundles": "/bundles"}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "

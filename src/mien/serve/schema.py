@@ -201,6 +201,8 @@ class Bundle(BaseModel):
     embedder: str = Field(description="by which they become vectors")
     faces: Literal["find", "cut"] = Field(description="whether faces are looked for, or pictures are faces already")
     created: str = Field(description="when")
+    card: bool = Field(description="whether there is a card of it")
+    report: bool = Field(description="whether there is a report of it")
 
 
 class BundleList(BaseModel):

@@ -55,7 +55,9 @@ async def form(request: Request, limits: Limits, fields: Collection[str] = (), p
         wanted = "at least one" if photos is None else str(photos)
         raise Problem(422, "invalid", f"send {wanted} in parts named {PHOTO!r}: there are {len(made.photos)}")
     if len(made.photos) > limits.photos:
-        raise Problem(422, "invalid", f"{len(made.photos)} photos are over the limit of {limits.photos} a request")
+        raise Problem(
+            422, "too-many-photos", f"{len(made.photos)} photos are over the limit of {limits.photos} a request"
+        )
     return made
 
 

@@ -30,11 +30,14 @@ SUFFIX = ".mien"
 _MANIFEST, _ARRAYS = "bundle.json", "head.npz"
 NETWORK, ARCHITECTURE, WEIGHTS = "network.onnx", "network.json", "weights.safetensors"
 """The parts of a bundle whose head is a network: what answers, what it is made of, and what training goes on from."""
-_PARTS = frozenset({_MANIFEST, _ARRAYS, NETWORK, ARCHITECTURE, WEIGHTS, "report.html", "card.md"})
+REPORT, CARD = "report.html", "card.md"
+"""The pages of a bundle: what was measured, and what it is. Either may be missing."""
+_PARTS = frozenset({_MANIFEST, _ARRAYS, NETWORK, ARCHITECTURE, WEIGHTS, REPORT, CARD})
 LARGEST = 512 * 2**20
 """A part of a bundle may have so many bytes."""
 # A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
 _LARGEST_JSON = 16 * 2**20
+_LARGEST_PAGE = 64 * 2**20
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -62,6 +65,27 @@ class Bundle:
             return _checked(self.path, self.manifest["files"], name)
         except (KeyError, OSError, ValueError) as error:
             raise _damaged(self.path, error) from error
+
+    def page(self, name: str) -> bytes | None:
+        """`REPORT` or `CARD` as it is now, since people may edit them, or None where there is none.
+
+        A link is none: in a stranger's bundle it could lead to any file.
+
+        Raises:
+            BundleError: it cannot be read, or is no page.
+        """
+        path = self.path / name
+        if path.is_symlink() or not path.exists():
+            return None
+        try:
+            return _read(path, _LARGEST_PAGE)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path, error) from error
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a page."""
+        path = self.path / name
+        return path.is_file() and not path.is_symlink()
 
 
 def save(

@@ -1,4 +1,4 @@
-"""Routes for those who run the service: whether it lives, whether it is ready, its figures, and what it serves."""
+"""Routes for those who run the service: whether it lives, whether it is ready, and its figures."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from fastapi.responses import JSONResponse, Response
 
 from mien.serve import metrics, schema
 from mien.serve.problems import busy
-from mien.serve.routes import Placed, Reader, problems, service_of
+from mien.serve.routes import Reader, problems, service_of
 
 router = APIRouter(tags=["operation"])
-
-
-@router.get("/v1/bundles", response_model=schema.BundleList, responses=problems())
-async def bundles(_: Reader, service: Placed) -> JSONResponse:
-    """What there is to classify by: the built-in traits, and the bundles of the folder that is served."""
-    return JSONResponse({"bundles": [each.as_json() for each in service.bundles.all()]})
 
 
 @router.get("/healthz", response_model=schema.State, responses=problems())

@@ -10,9 +10,10 @@ from fastapi.responses import JSONResponse
 
 from mien.errors import DataError
 from mien.flows.drive import Drive
-from mien.flows.enroll import Wish, enroll
+from mien.flows.enroll import NoPhoto, Wish, enroll
 from mien.flows.forget import forget
 from mien.flows.people import everybody, line
+from mien.gallery.values import NoName, OtherVectors
 from mien.serve import schema
 from mien.serve.problems import Problem
 from mien.serve.routes import Admin, Enroller, Placed, problems
@@ -110,7 +111,8 @@ async def remove(id: Id, caller: Admin, service: Placed) -> JSONResponse:
         try:
             return forget(known.name, gallery).as_json()
         except DataError as error:
-            raise _refused(error, 404) from error
+            # A database that fails is no fault of the request.
+            raise error if error.__cause__ else Problem(404, "no-such-person", str(error)) from error
 
     answer = await service.call(work)
     service.audit.write("forget", person=id, photos=answer["photos"], **caller.as_json())
@@ -127,8 +129,13 @@ def _enrolling(service: Service, name: str, sent: Form) -> Callable[[], dict[str
         gallery, identifier, way = service.people.chain()
         try:
             return enroll(wish, _refs(sent.photos), gallery, way, _DRIVE, identifier).as_json(way)
-        except DataError as error:
-            raise _refused(error, 409) from error
+        except NoPhoto as error:
+            rejected = [{"image": item.key, **item.as_json()} for item in error.rejected]
+            raise Problem(409, "no-usable-photo", str(error), rejected=rejected) from error
+        except NoName as error:
+            raise Problem(409, "no-name", str(error)) from error
+        except OtherVectors as error:
+            raise Problem(409, "other-vectors", str(error)) from error
 
     return work
 
@@ -146,10 +153,3 @@ def _find(service: Service, id: int) -> tuple[Gallery, Identifier, Known]:
     if held is None or not found:
         raise Problem(404, "no-such-person", "there is nobody of that number")
     return *held, found[0]
-
-
-def _refused(error: DataError, status: int) -> Exception:
-    """What the gallery says of a request; a database that fails is no fault of the request."""
-    if error.__cause__ is not None:
-        return error
-    return Problem(status, "not-enrolled" if status == 409 else "no-such-person", str(error))

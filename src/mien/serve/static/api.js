@@ -1,13 +1,13 @@
 // Asking the service, and its refusals as sentences; the one place that knows the key.
 
-import { say } from "./words.js";
+import { refused, say } from "./words.js";
 
 const KEPT = "mien-key";
 
 export class Problem extends Error {
-  constructor(message, status, wait = 0) {
+  constructor(message, status, wait = 0, rejected = []) {
     super(message);
-    Object.assign(this, { status, wait });
+    Object.assign(this, { status, wait, rejected });
   }
 }
 
@@ -25,16 +25,24 @@ export async function ask(path, { method = "GET", body, signal, as = "json" } = 
   }
   if (!answer.ok) throw await refusal(answer);
   if (answer.status === 204) return null;
-  return as === "blob" ? answer.blob() : answer.json();
+  return answer[as]();
 }
 
 async function refusal(answer) {
   const { status } = answer;
   if (status === 401) demand();
   const wait = Number(answer.headers.get("Retry-After")) || 1;
-  const problem = await answer.json().catch(() => ({}));
-  const ours = [401, 403, 404, 413, 429, 503].includes(status) ? say(`problem.${status}`) : null;
-  return new Problem(ours ?? problem.detail ?? problem.title ?? say("problem.other", { status }), status, wait);
+  const { type, rejected } = await answer.json().catch(() => ({}));
+  return new Problem(refused(type, status), status, wait, rejected);
+}
+
+// A page of the service itself that the browser asks for cannot carry a header, and so a cookie does, for a moment and
+// for that path alone.
+export function lend(path) {
+  const key = sessionStorage.getItem(KEPT);
+  if (!/^\w[\w-]*$/.test(key ?? "")) return;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${KEPT}=${key}; Path=${path}; Max-Age=20; SameSite=Strict${secure}`;
 }
 
 // The form for the key stays out of sight until the server asks for one.

@@ -2,10 +2,11 @@
 
 import { start as corrections } from "./corrections.js";
 import { listen } from "./api.js";
+import { start as bundles } from "./bundles.js";
 import { leave, start as look } from "./look.js";
 import { start as people } from "./people.js";
 
-const pages = { look, people, corrections };
+const pages = { look, people, corrections, bundles };
 let shown = null;
 
 function start() {

@@ -68,7 +68,7 @@ async function enrol(event) {
     }
     list();
   } catch (problem) {
-    only(byId("enrolled"), el("p", { class: "problem" }, problem.message));
+    only(byId("enrolled"), el("p", { class: "problem" }, problem.message), unused(problem.rejected));
   } finally {
     button.disabled = false;
   }
@@ -102,12 +102,16 @@ function shares(files) {
 }
 
 function outcome({ person, photos, enrolled, rejected, close }) {
-  const refused = rejected.map((each) => el("li", {}, `${each.image}: ${reason(each)}`));
   return [
     el("p", { class: enrolled ? "good" : "problem" }, counted("people.done", enrolled, { name: person, all: number(photos) })),
-    refused.length ? el("ul", { class: "problem" }, ...refused) : null,
+    unused(rejected),
     warning(close),
   ];
+}
+
+function unused(rejected) {
+  const refused = (rejected ?? []).map((each) => el("li", {}, `${each.image}: ${reason(each)}`));
+  return refused.length ? el("ul", { class: "problem" }, ...refused) : null;
 }
 
 function warning(close) {

@@ -17,6 +17,10 @@ export const label = (name) => words[`label.${name}`] ?? name;
 export const trait = (name) => words[`trait.${name}`] ?? name;
 export const reason = (rejected) => words[`reason.${rejected.reason}`] ?? rejected.detail ?? rejected.reason;
 
+// What the service refused, by the name that its problem has for programs.
+export const refused = (type, status) =>
+  words[`problem.${String(type).replace("urn:mien:problem:", "")}`] ?? say("problem.other", { status });
+
 export const number = (value, digits = 0) =>
   new Intl.NumberFormat(language, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 export const percent = (share) => new Intl.NumberFormat(language, { style: "percent" }).format(share);
