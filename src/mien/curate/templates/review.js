@@ -178,7 +178,7 @@ function show(finding) {
   const photo = data.photos[finding.photo];
   const verdict = verdicts[current];
   at("kind").textContent = data.kinds[finding.kind][0];
-  const sure = `${Math.round(finding.sure * 100)} % sure`;
+  const sure = `${Math.round(finding.sure * 100)}\u00a0% sure`;
   at("place").textContent = `${listed.indexOf(current) + 1} of ${listed.length} shown · ${sure}`;
   at("path").replaceChildren(made("bdi", { textContent: plain(photo.path) }));
   at("detail").textContent = plain(finding.detail);
