@@ -5,8 +5,8 @@ MIEN_DATA=... .venv/bin/python benchmarks/curation_clean.py [--shares 0.05 0.1 0
 Of the closed set of 20 people of LFW, a share of the photos to learn from is put into another person's folder. Measured
 on the photos to test on, which stay as they are, is a head trained on the folders before that (`right`), after it
 (`wrong`), after `mien clean` has followed what `mien check` proposes (`cleaned`), by `mien train --verdicts` with no
-file touched (`verdicts`), and after a person who knows them all has moved the photos back (`known`). In brackets stands what
-`mien train` said of itself, on photos of the same folders that it kept back, wrong ones among them.
+file touched (`verdicts`), and after a person who knows them all has moved the photos back (`known`). In brackets stands
+what `mien train` said of itself, on photos of the same folders that it kept back, wrong ones among them.
 """
 
 from __future__ import annotations

@@ -99,7 +99,8 @@ def follow(
     path = journals.new_journal(root, "clean")
     outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
     shutil.rmtree(cut.folder, ignore_errors=True)  # what was left, also by a run that was killed
-    return Cleaned(root, plan, outcome, path, settled, [*plan.refused, *_failed(plan, outcome)])
+    shown = data / path.relative_to(root)  # as whoever named the folder would name it
+    return Cleaned(root, plan, outcome, shown, settled, [*plan.refused, *_failed(plan, outcome)])
 
 
 @dataclass(frozen=True, slots=True)
