@@ -11,6 +11,7 @@ from mien.cli import (
     align,
     augment,
     benchmark,
+    check,
     classify,
     clean,
     demo,
@@ -56,7 +57,7 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-_VERBS = (look, align, augment, embed, train, evaluate, classify, clean, sort, undo, verify, study)
+_VERBS = (look, align, check, clean, augment, embed, train, evaluate, classify, sort, undo, verify, study)
 _PEOPLE = (enroll, identify, people, forget)
 
 for verb in (*_VERBS, *_PEOPLE):

@@ -1,0 +1,125 @@
+"""Labelled photos in, everything out that a person should look at: the order of the steps of a check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mien.collect import DataSet
+from mien.curate.finding import Finding, Kind
+from mien.curate.masks import mask_findings
+from mien.curate.photo import Limits, photo_findings, rejected_finding
+from mien.curate.shown import Shown
+from mien.errors import DataError
+from mien.flows.chain import Chain
+from mien.flows.drive import Drive
+from mien.flows.inspect import LOOKS, PEOPLE, inspect
+from mien.types import Rejected
+
+MASK = "mask"
+"""What may be expected of photos."""
+
+_RANK = {kind: i for i, kind in enumerate(Kind)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """What was found: by kind, and the surest of a kind first.
+
+    shown, rejected: the photos that could be read, and the others. person: whether labels were taken for people; None
+    where there are none. advice: sentences on the data as a whole. unmasked: the findings on masks, where every face
+    should wear one.
+    """
+
+    findings: Sequence[Finding]
+    shown: Sequence[Shown]
+    rejected: Sequence[Rejected]
+    counts: Mapping[str, int]
+    person: bool | None
+    advice: Sequence[str]
+    unmasked: Sequence[Finding] = ()
+
+    @property
+    def photos(self) -> int:
+        return len(self.shown) + len(self.rejected)
+
+    @property
+    def vectors(self) -> str:
+        """The name of the vectors that its labels are told apart by."""
+        return LOOKS if self.person is False else PEOPLE
+
+    @property
+    def without(self) -> int:
+        """How many photos give no face to learn from: those that could not be read, and those that show none."""
+        return len(self.rejected) + sum(not len(each) for each in self.shown)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the last line of `mien check --json`."""
+        kinds = Counter(str(finding.kind) for finding in self.findings)
+        return {
+            "photos": self.photos,
+            "faces": sum(len(each) for each in self.shown),
+            "rejected": self.without,
+            "counts": dict(self.counts),
+            "findings": {kind: kinds[kind] for kind in Kind if kinds[kind]},
+            "labels_are": {None: None, True: "people", False: "looks"}[self.person],
+            "advice": list(self.advice),
+        }
+
+
+def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) -> Checked:
+    """Labelled data -> what a person should look at; nothing is changed.
+
+    expect: "mask" where every face should wear one.
+
+    Raises:
+        DataError: something else is expected. WeightsError: weights are missing.
+    """
+    if expect not in (None, MASK):
+        raise DataError(f"--expect {expect}: use {MASK}")
+    shown: list[Shown] = []
+    rejected: list[Rejected] = []
+    for result in inspect(data.refs, chain, drive):
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        else:
+            shown.append(result)
+    counts = Counter(origin.label for origin in data.origins if origin.label is not None)
+    findings: list[Finding] = []
+    limits = Limits(masks=expect != MASK)
+    findings += [finding for each in shown for finding in photo_findings(each, limits)]
+    findings += [rejected_finding(each) for each in rejected]
+    unmasked = mask_findings(shown) if expect == MASK else []
+    findings += unmasked
+    for word in _words(shown, chain, bool(counts)):
+        drive.tell(word)
+    found = sorted(_once(findings), key=_order)
+    return Checked(found, shown, rejected, dict(sorted(counts.items())), None, [], unmasked)
+
+
+def _words(shown: Sequence[Shown], chain: Chain, labelled: bool) -> Iterator[str]:
+    if not labelled:
+        yield "nothing is labelled: whether photos lie under the right label could not be looked at"
+    if chain.faces == "find" and 2 * sum(not len(each) for each in shown) > len(shown):
+        yield "most photos show no face: if they are faces already cut, give --faces cut"
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """The surest finding of each kind about a photo or a whole label; one that says which face is meant comes first."""
+    best: dict[tuple[Kind, str | None, str | None, str | None], Finding] = {}
+    for finding in findings:
+        about = (finding.label, finding.other) if finding.path is None else (None, None)
+        known = best.get((finding.kind, finding.path, *about))
+        if known is None or _weight(finding) > _weight(known):
+            best[finding.kind, finding.path, *about] = finding
+    return list(best.values())
+
+
+def _weight(finding: Finding) -> tuple[bool, float]:
+    return finding.box is not None, finding.confidence
+
+
+def _order(finding: Finding) -> tuple[int, float, str, str]:
+    return _RANK[finding.kind], -finding.confidence, finding.path or "", finding.label or ""

@@ -1,0 +1,106 @@
+"""A check in, its page out: which photos need a picture and neighbours, and where faces lie on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+import numpy as np
+
+from mien.collect import DataSet
+from mien.collect.dataset import Picked
+from mien.config import settings
+from mien.curate.beside import Neighbour, neighbours
+from mien.curate.page import Page, render_check
+from mien.flows.chain import Chain
+from mien.flows.check import Checked
+from mien.flows.drive import Drive
+from mien.flows.report import today
+from mien.images import Decode, thumbnail
+from mien.stage import Needs
+from mien.types import Origin, Photo, Rejected
+
+PICTURE = 160
+"""Pixels on the longer side of a picture in the page."""
+
+MOST_BYTES = 20_000_000
+"""Pictures take up so much at most, before base64 makes four bytes of three; beyond, photos are shown by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A photo as a small JPEG."""
+
+    origin: Origin
+    jpeg: bytes
+
+    @property
+    def key(self) -> str:
+        return self.origin.uri
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Makes photos small enough for a page: Photo -> Small."""
+
+    name: str = "reduce"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Photo], /) -> Iterator[Small]:
+        for photo in batch:
+            yield Small(photo.origin, thumbnail(photo.pixels, PICTURE))
+
+
+def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, drive: Drive) -> str:
+    """What was found in `data` (at `source`) -> the page on which it is reviewed."""
+    beside = neighbours(checked.findings, checked.shown, checked.vectors)
+    wanted = _wanted(checked, beside)
+    pictures = _pictures(data, wanted, drive)
+    detector = chain.detector if chain.faces == "find" else "none: pictures are faces already cut"
+    return render_check(
+        Page(
+            name=source.resolve().name,
+            facts={"Date": today(), "Detector": detector},
+            findings=checked.findings,
+            shown=checked.shown,
+            unread=len(checked.rejected),
+            pictures=pictures,
+            beside=beside,
+            mapped=(),
+            places=np.empty((0, 2), np.float32),
+            advice=checked.advice,
+            todo=f"mien clean {quote(str(source))} --verdicts verdicts.csv",
+            unpictured=len(wanted) - len(pictures),
+            counts=checked.counts,
+        )
+    )
+
+
+def _wanted(checked: Checked, beside: Mapping[int, Sequence[Neighbour]]) -> list[str]:
+    """The photos that the page names, the most important ones first; those that cannot be read are not among them."""
+    known = {shown.key for shown in checked.shown}
+    names: dict[str | None, None] = {}
+    for i, finding in enumerate(checked.findings):
+        names.update(dict.fromkeys([finding.path, finding.other, *(each.key for each in beside.get(i, ()))]))
+    return [name for name in names if name in known and name is not None]
+
+
+def _pictures(data: DataSet, wanted: Sequence[str], drive: Drive) -> dict[str, bytes]:
+    """Small JPEGs of the photos, of so many as there is room for."""
+    rank = {key: i for i, key in enumerate(wanted)}
+    kept = [i for i, origin in enumerate(data.origins) if origin.uri in rank]
+    stages = [Decode(2 * PICTURE, settings().max_megapixels), Reduce()]
+    made: dict[str, bytes] = {}
+    for result in drive.run(stages, Picked(data.refs, kept), len(kept), "pictures"):
+        if not isinstance(result, Rejected):
+            made[result.key] = result.jpeg
+    room, chosen = MOST_BYTES, {}
+    for key in sorted(made, key=rank.__getitem__):
+        room -= len(made[key])
+        if room < 0:
+            break
+        chosen[key] = made[key]
+    return chosen
