@@ -214,10 +214,10 @@ def test_a_photo_is_moved_to_a_label_that_is_typed(review: Review, tmp_path: Pat
     one.write("#to", "dusk")  # its letters are keys elsewhere
     one.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", windowsVirtualKeyCode=13, text="\r")
     one.call("Input.dispatchKeyEvent", type="keyUp", key="Enter", windowsVirtualKeyCode=13)
-    one.wait("!document.querySelector('#mover').open")
-    assert progress(one) == "1 of 5 reviewed"
+    one.wait("document.querySelector('#progress').textContent === '1 of 5 reviewed'")
     press(one, "m")
     one.click("#stay")
+    one.wait("!document.querySelector('#mover').open")
     assert progress(one) == "1 of 5 reviewed"
     press(one, "s")
     assert saved(tmp_path)[0] == Verdict("=b/3,x.jpg", "b", "move", "dusk", None, "no-face")

@@ -167,7 +167,8 @@ def _finding(finding: Finding, beside: Sequence[Neighbour], photos: _Photos) -> 
     }
     if finding.other is not None and photos.is_photo(finding.other):
         place = photos.place(finding.other)
-        made["beside"] = [[place, ""], *(each for each in made["beside"] if each[0] != place)]
+        if place not in [each[0] for each in made["beside"]]:
+            made["beside"].insert(0, [place, ""])
     if finding.kind is Kind.MANY_FACES:
         made["faces"] = photos.boxes(finding.path)
     return made
