@@ -10,6 +10,7 @@ from typing import Any
 from mien.collect import DataSet
 from mien.curate.finding import Finding, Kind
 from mien.curate.masks import mask_findings
+from mien.curate.people import about_people, people
 from mien.curate.photo import Limits, photo_findings, rejected_finding
 from mien.curate.shown import Shown
 from mien.errors import DataError
@@ -87,7 +88,8 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
         else:
             shown.append(result)
     counts = Counter(origin.label for origin in data.origins if origin.label is not None)
-    findings: list[Finding] = []
+    person = about_people(shown) if counts else None
+    findings = list(_steps(shown, person))
     limits = Limits(masks=expect != MASK)
     findings += [finding for each in shown for finding in photo_findings(each, limits)]
     findings += [rejected_finding(each) for each in rejected]
@@ -96,7 +98,14 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
     for word in _words(shown, chain, bool(counts)):
         drive.tell(word)
     found = sorted(_once(findings), key=_order)
-    return Checked(found, shown, rejected, dict(sorted(counts.items())), None, [], unmasked)
+    return Checked(found, shown, rejected, dict(sorted(counts.items())), person, [], unmasked)
+
+
+def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
+    """What only the whole shows; labels are asked about where there are any."""
+    if person is None:
+        return
+    yield from people(shown) if person else []
 
 
 def _words(shown: Sequence[Shown], chain: Chain, labelled: bool) -> Iterator[str]:
