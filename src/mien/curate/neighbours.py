@@ -1,69 +1,36 @@
-"""The photos that a doubtful face is nearest to, in its own folder and in the one proposed; knows vectors."""
+"""Which rows of one table point the same way as rows of another, block by block; knows numbers only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
-from mien.curate.finding import Finding, Kind
-from mien.curate.shown import Shown
-from mien.types import Floats
+from mien.types import Floats, Ints
 
-_DOUBTFUL = frozenset({Kind.WRONG_PERSON, Kind.LABEL_SUSPECT})
+_CELLS = 1 << 23  # similarities at one time: 32 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A photo beside another: its key, its label, and how far its main face lies from the other's (Euclidean)."""
+def near(queries: Floats, table: Floats, least: float, most: int) -> tuple[Ints, Ints]:
+    """Unit vectors (n, d) and (m, d) -> rows of both whose scalar product is `least` or more.
 
-    key: str
-    label: str
-    distance: float
-
-    @property
-    def caption(self) -> str:
-        return f"nearest in {self.label}: {self.distance:.2f}"
-
-
-def neighbours(findings: Sequence[Finding], shown: Sequence[Shown], vectors: str) -> dict[int, Sequence[Neighbour]]:
-    """Findings -> by their place, for each doubtful label the nearest photo of the proposed label and of its own.
-
-    vectors: the name of those that labels are told apart by. Main faces are compared; copies of the photo, which lie
-    at no distance, are left out.
+    Of a query's rows only the `most` nearest are given, beside the one of its own number, which is left out.
     """
-    matrices = _by_label(shown, vectors)
-    own = {each.key: each.vectors[vectors][0] for each in shown if len(each)}
-    made = {}
-    for i, finding in enumerate(findings):
-        if finding.kind not in _DOUBTFUL or finding.path not in own:
-            continue
-        labels = dict.fromkeys(label for label in (finding.proposed, finding.label) if label in matrices)
-        found = [_nearest(finding.path, own[finding.path], label or "", *matrices[label or ""]) for label in labels]
-        made[i] = [each for each in found if each is not None]
-    return made
+    found = list(_blocks(queries, table, least, most)) or [(np.empty(0, np.int64), np.empty(0, np.int64))]
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([columns for _, columns in found])
 
 
-_SAME = 1e-3
-"""Faces at no more than this distance are of one picture."""
-
-
-def _by_label(shown: Sequence[Shown], vectors: str) -> Mapping[str, tuple[list[str], Floats]]:
-    """Label -> the keys of its photos with a face, and the vectors of their main faces (n, d)."""
-    gathered: dict[str, list[Shown]] = {}
-    for each in shown:
-        if len(each) and each.origin.label is not None and np.isfinite(each.vectors[vectors][0]).all():
-            gathered.setdefault(each.origin.label, []).append(each)
-    return {
-        label: ([one.key for one in some], np.stack([one.vectors[vectors][0] for one in some]))
-        for label, some in gathered.items()
-    }
-
-
-def _nearest(key: str, vector: Floats, label: str, keys: Sequence[str], matrix: Floats) -> Neighbour | None:
-    distances = np.linalg.norm(matrix - vector, axis=1)
-    for i in np.argsort(distances, kind="stable"):
-        if keys[i] != key and distances[i] > _SAME:
-            return Neighbour(keys[i], label, float(distances[i]))
-    return None
+def _blocks(queries: Floats, table: Floats, least: float, most: int) -> Iterator[tuple[Ints, Ints]]:
+    step = max(1, _CELLS // max(len(table), 1))
+    for start in range(0, len(queries), step):
+        products = queries[start : start + step] @ table.T
+        own = np.arange(min(len(products), max(len(table) - start, 0)))
+        products[own, start + own] = -2
+        rows, columns = np.divmod(np.flatnonzero(products >= least), len(table))
+        crowded = np.flatnonzero(np.bincount(rows, minlength=len(products)) > most)
+        if len(crowded):
+            nearest = np.argpartition(-products[crowded], most - 1, axis=1)[:, :most]
+            calm = ~np.isin(rows, crowded)
+            rows = np.concatenate([rows[calm], np.repeat(crowded, most)])
+            columns = np.concatenate([columns[calm], nearest.ravel()])
+        yield rows + start, columns
