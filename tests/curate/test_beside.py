@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mien.curate.beside import neighbours
 from mien.curate.finding import Finding, Kind
@@ -22,7 +23,7 @@ PHOTOS = [
 def test_the_nearest_of_the_proposed_label_comes_first_and_then_that_of_its_own() -> None:
     found = neighbours([SUSPECT], PHOTOS, "dlib-resnet")[0]
     assert [each.key for each in found] == ["b/0", "a/2"]
-    assert found[0].distance == np.float32(np.hypot(0.1, 0.01)).astype(float) or abs(found[0].distance - 0.1) < 0.01
+    assert found[0].distance == pytest.approx(0.1005, abs=1e-3)
     assert found[0].caption == "nearest in b: 0.10"
 
 
@@ -30,6 +31,12 @@ def test_a_copy_of_the_photo_is_no_neighbour() -> None:
     copy = shown("b/copy", "b", vector=(0, 1))
     found = neighbours([SUSPECT], [*PHOTOS, copy], "dlib-resnet")[0]
     assert found[0].key == "b/0"
+
+
+def test_a_photo_whose_own_label_is_in_doubt_speaks_for_none() -> None:
+    other = Finding(Kind.LABEL_SUSPECT, "b/0", "b", "a", 0.9, "")
+    found = neighbours([SUSPECT, other], PHOTOS, "dlib-resnet")
+    assert [each.key for each in found[0]] == ["b/1", "a/2"]
 
 
 def test_only_doubtful_labels_are_asked_about() -> None:

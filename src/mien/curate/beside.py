@@ -30,10 +30,11 @@ class Neighbour:
 def neighbours(findings: Sequence[Finding], shown: Sequence[Shown], vectors: str) -> dict[int, Sequence[Neighbour]]:
     """Findings -> by their place, for each doubtful label the nearest photo of the proposed label and of its own.
 
-    vectors: the name of those that labels are told apart by. Main faces are compared; copies of the photo, which lie
-    at no distance, are left out.
+    vectors: the name of those that labels are told apart by. Main faces are compared. Copies of the photo, which lie
+    at no distance, are left out, and photos whose own label is in doubt.
     """
-    matrices = _by_label(shown, vectors)
+    doubtful = {finding.path for finding in findings if finding.kind in _DOUBTFUL}
+    matrices = _by_label([each for each in shown if each.key not in doubtful], vectors)
     own = {each.key: each.vectors[vectors][0] for each in shown if len(each)}
     made = {}
     for i, finding in enumerate(findings):

@@ -20,10 +20,12 @@ class Meaning:
 MEANINGS: Mapping[Kind, Meaning] = {
     Kind.UNREADABLE: Meaning("Unreadable", "cannot be opened as a picture", "drop it, or get it anew"),
     Kind.NO_FACE: Meaning("No face", "no face was found", "drop it, unless there is one"),
-    Kind.WRONG_PERSON: Meaning("Wrong person", "the face fits another folder better", "move it where it belongs"),
+    Kind.WRONG_PERSON: Meaning(
+        "Wrong person", "the face does not fit its folder", "move it where it belongs, or drop it"
+    ),
     Kind.LABEL_SUSPECT: Meaning("Suspect label", "looks like another label's photos", "move it, or keep it"),
     Kind.SAME_PERSON: Meaning("One person twice", "two folders seem to be one person", "put them into one folder"),
-    Kind.MANY_FACES: Meaning("Several faces", "which of the faces is meant cannot be told", "say which, or drop it"),
+    Kind.MANY_FACES: Meaning("Several faces", "more than one face may be meant", "say which, or drop it"),
     Kind.COPY: Meaning("Copy", "the same picture, byte for byte or pixel for pixel", "drop all but one"),
     Kind.NEAR_COPY: Meaning("Near copy", "the same picture, resized, cropped or mirrored", "drop all but one"),
     Kind.LEAK: Meaning("Leak", "stands on both sides of a split, so that figures flatter", "drop one side"),
