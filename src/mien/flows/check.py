@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.collect import DataSet
-from mien.curate.finding import Finding, Kind
+from mien.curate.copies import copies
+from mien.curate.finding import DROP, Finding, Kind
 from mien.curate.masks import mask_findings
 from mien.curate.people import about_people, people
 from mien.curate.photo import Limits, photo_findings, rejected_finding
@@ -23,6 +24,7 @@ MASK = "mask"
 """What may be expected of photos."""
 
 _RANK = {kind: i for i, kind in enumerate(Kind)}
+_COPIES = frozenset({Kind.COPY, Kind.NEAR_COPY})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,9 +105,13 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
 
 def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
     """What only the whole shows; labels are asked about where there are any."""
+    twins = copies(shown)
+    yield from twins
     if person is None:
         return
-    yield from people(shown) if person else []
+    # A copy would vouch for its twin's label: only the one that is to be kept may say what a label looks like.
+    excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
+    yield from people(shown, excluded) if person else []
 
 
 def _words(shown: Sequence[Shown], chain: Chain, labelled: bool) -> Iterator[str]:
