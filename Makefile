@@ -5,13 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench
+.PHONY: help venv demo test check bench bench-serve
 
 help:
 	@echo "make demo    install what the demo needs, and show the main job on real photographs"
 	@echo "make test    run all tests (real data and weights: MIEN_DATA, MIEN_TEST_MODELS)"
 	@echo "make check   format, lint, layers, types and shape: all that CI checks besides the tests"
 	@echo "make bench   measure how many photos a second go through (needs MIEN_DATA)"
+	@echo "make bench-serve   measure how fast the service answers, beside a model behind Flask"
 
 venv: .venv/.installed-dev
 
@@ -31,6 +32,9 @@ check: venv
 
 bench: .bench-venv/.installed
 	.bench-venv/bin/python benchmarks/throughput.py
+
+bench-serve: venv .bench-venv/.installed
+	$(BIN)/python benchmarks/serve.py
 
 # Installed once, and again when the dependencies change.
 .venv/.installed-dev: pyproject.toml | $(BIN)/python

@@ -63,10 +63,10 @@ def photo() -> bytes:
 
 
 @contextmanager
-def service(*options: str) -> Iterator[tuple[str, int]]:
-    """`mien serve` with a gallery and a folder of its own -> its address and process."""
+def service(*options: str, gallery: str | None = None) -> Iterator[tuple[str, int]]:
+    """`mien serve` with a folder of its own, and a gallery in it unless one is given -> its address and process."""
     with tempfile.TemporaryDirectory() as folder:
-        own = {"MIEN_GALLERY": f"{folder}/gallery.sqlite", "MIEN_SERVICE": f"{folder}/service"}
+        own = {"MIEN_GALLERY": gallery or f"{folder}/gallery.sqlite", "MIEN_SERVICE": f"{folder}/service"}
         command = [
             sys.executable,
             "-c",

@@ -404,7 +404,8 @@ def test_everything_can_be_reached_by_the_keyboard_alone(visit: Open, photos: Pa
     for _ in range(20):
         page.press("Tab")
         reached.append(page.focused())
-    wanted = ["Skip to the content", "mien", "Look", "People", "Corrections", "한국어", "files", "camera-start", "ask"]
+    wanted = ["Skip to the content", "mien", "Look", "People", "Corrections", "Bundles", "한국어"]
+    wanted += ["files", "camera-start", "ask"]
     assert reached[: len(wanted)] == wanted
     assert "all-json" in reached
     assert any(each.startswith("Glasses: glasses, ") for each in reached)
@@ -444,6 +445,83 @@ def test_korean_is_spoken_where_it_is_preferred(visit: Open, photos: Path) -> No
     page.click(".language")
     page.wait("document.documentElement?.lang === 'en'")
     assert page.text("h1") == "Look at faces"
+
+
+def test_a_refusal_is_told_in_the_reader_s_language(visit: Open, photos: Path, nobody: str) -> None:
+    page = visit("/people", language="ko-KR,ko")
+    enrol(page, "아무개", photos / "nobody.png", photos / "both.jpg")
+    assert page.text("#enrolled").split("\n\n") == [
+        "쓸 수 있는 사진이 없어 등록하지 못했습니다.",
+        "nobody.png: 얼굴을 찾지 못했습니다.\nboth.jpg: 얼굴이 여럿이라 누구인지 정할 수 없습니다.",
+    ]
+    page.do("document.querySelector('#person-name').maxLength = 999")
+    page.write("#person-name", "x" * 300)
+    page.click("#enrol > button")
+    page.wait("document.querySelector('#enrolled').innerText.includes('1~200자')")
+    assert httpx.get(f"{nobody}/v1/people").json()["people"] == []
+    page.browser.events = [each for each in page.browser.events if "status of 409" not in str(each)]
+
+
+def test_bundles_show_their_cards_and_their_reports(visit: Open, address: str) -> None:
+    page = visit("/bundles", size=(320, 640))
+    page.wait("document.querySelectorAll('.bundle').length === 6")
+    assert page.text(".bundle:first-child h2") == "Age"
+    assert "Grace Hopper" in page.text(".bundle:last-child .labels")
+    page.click(".bundle:nth-child(5) summary")
+    page.wait("document.querySelector('.text table')")
+    assert page.text(".text h3") == "mask"
+    assert page.text(".text th") == "what"
+    assert "street photos kept apart" in page.text(".text td")
+    assert page.count(".text ul li") > 3
+    assert page.do("document.documentElement.scrollWidth <= innerWidth")
+    report = visit("/bundles")
+    report.wait("document.querySelector('a[href$=report]')")
+    href = report.do("document.querySelector('a[href$=report]').href")
+    assert href == f"{address}/v1/bundles/people/report"
+    report.open(href)
+    assert "people" in report.text("h1")
+    assert report.do("getComputedStyle(document.body).fontFamily") != page.do(
+        "getComputedStyle(document.body).fontFamily"
+    )
+
+
+def test_a_report_that_is_a_trap_catches_nobody_and_opens_with_a_key(
+    browser: Browser, people: Path, tmp_path: Path, shared_home: Path
+) -> None:
+    config = Config(tmp_path / "keyed", tmp_path / "bundles", detector="mtcnn", workers=1, keyed=True)
+    shutil.copytree(people, tmp_path / "bundles" / "trap.mien")
+    trap = "<h1>trap</h1><script>document.title = 'hit'</script><img src=x onerror=\"document.title = 'hit'\">"
+    (tmp_path / "bundles" / "trap.mien" / "report.html").write_text(f"<!doctype html><title>trap</title>{trap}")
+    (tmp_path / "bundles" / "trap.mien" / "card.md").write_text("# trap\n\n<b>bold</b> [here](javascript:hit)")
+    _, key = Keys(config.keys).add(Scope.READ)
+    page = Page(browser)
+    with serving(config, shared_home) as locked:
+        page.open(f"{locked}/bundles")
+        page.wait("!document.querySelector('#key').hidden")
+        page.write("#key-text", key)
+        page.press("Enter")
+        page.wait("document.querySelector('a[href$=report]')")
+        page.click(".bundle:last-child summary")
+        page.wait("document.querySelector('.text h3')")
+        assert page.text(".text p") == "<b>bold</b> [here](javascript:hit)"
+        page.click("a[href$=report]")
+        opened = opened_at(browser, f"{locked}/v1/bundles/trap/report")
+        title = browser.call("Runtime.evaluate", opened, expression="document.title", returnByValue=True)
+        assert title["result"]["value"] == "trap"
+        assert page.do("document.cookie") == ""  # of another path, and gone in a moment
+    page.close()
+
+
+def opened_at(browser: Browser, url: str) -> str:
+    """The session of a tab that is loaded from there."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for target in browser.call("Target.getTargets")["targetInfos"]:
+            if target["url"] == url and target["title"]:
+                session = browser.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+                return str(session)
+        time.sleep(0.1)
+    raise AssertionError(f"nothing was opened at {url}")
 
 
 @pytest.mark.parametrize("path", pages.PAGES.values())
@@ -505,7 +583,7 @@ def test_a_key_is_asked_for_only_where_the_server_wants_one(
         page.wait("!document.querySelector('#key').hidden")
         assert page.focused() == "key-text"
         page.give("#files", photos / "hopper.jpg")
-        page.wait("document.querySelector('.panel .problem')?.innerText === 'This server asks for a key.'")
+        page.wait("document.querySelector('.panel .problem')?.innerText .startsWith('This server asks for a key')")
         page.write("#key-text", key)
         page.press("Enter")
         page.wait(TRAITS)

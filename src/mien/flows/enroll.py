@@ -12,7 +12,7 @@ from mien.flows.chain import Chain
 from mien.flows.drive import Drive
 from mien.flows.gallery import pin_of
 from mien.flows.identify import Identifier, Match
-from mien.gallery.values import Known, NothingNew, Shown
+from mien.gallery.values import Known, NothingNew, Shown, tidy
 from mien.images import ImageError, read
 from mien.store.cache import digest
 from mien.types import Embedding, PhotoRef, Reason, Rejected
@@ -80,6 +80,7 @@ def enroll(
         NoPhoto: none can be used for somebody who is not there. DataError: the name cannot be, or the gallery's vectors
             are made otherwise. WeightsError: weights are missing.
     """
+    tidy(wish.name)  # before the work on photos, and not after it
     shown: dict[str, tuple[PhotoRef, Shown]] = {}
     rejected: list[Rejected] = []
     for ref, result in _faces(refs, way, drive, largest=wish.largest):
