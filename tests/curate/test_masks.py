@@ -90,6 +90,12 @@ def test_without_the_trait_it_is_an_error_and_not_a_clean_bill() -> None:
         mask_findings([replace(_photo(_BARE), traits={})])
 
 
+def test_what_was_filed_before_is_not_found_again() -> None:
+    filed = replace(_photo(_BARE), origin=Origin("a.jpg", NONE))
+    assert mask_findings([filed]) == []
+    assert mask_findings([replace(filed, origin=Origin("a.jpg", BADLY))])[0].proposed == NONE
+
+
 def test_limits_can_be_others() -> None:
     assert mask_findings([_photo((0.6, 0.3, 0.1))], MaskLimits(sure=0.3, doubtful=0.2))[0].proposed == NONE
 

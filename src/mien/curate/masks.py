@@ -29,7 +29,7 @@ class MaskLimits:
     the smallest face that anything is proposed for; the trait was not measured on smaller ones.
     """
 
-    sure: float = 0.95
+    sure: float = 0.97
     doubtful: float = 0.75
     side: float = 24
 
@@ -37,8 +37,8 @@ class MaskLimits:
 def mask_findings(shown: Sequence[Shown], limits: MaskLimits = MaskLimits()) -> list[Finding]:
     """Photos -> those whose main face wears no mask, or wears it so that nose or mouth can be seen.
 
-    `proposed` is `NONE` or `BADLY`, the folder that it belongs into, or `KEEP` where a person should decide. Other
-    faces of a photo are told in the detail.
+    `proposed` is `NONE` or `BADLY`, the folder that it belongs into, or `KEEP` where a person should decide. A photo
+    that is labelled so already is in its place. Other faces of a photo are told in the detail.
 
     Raises:
         DataError: there are faces, and the trait `mask` says nothing of any.
@@ -57,6 +57,8 @@ def _judged(shown: Shown, limits: MaskLimits) -> Iterator[Finding]:
     if bad < limits.doubtful:
         return
     seen = BADLY if rows[0, 2] > rows[0, 1] else NONE
+    if shown.origin.label == seen:
+        return
     tiny = float(shown.quality["side"][0]) < limits.side
     proposed = seen if bad >= limits.sure and not tiny else KEEP
     detail = f"{_WORDS[seen]} ({bad:.2f})" + (", too small a face to be sure" if tiny else "") + _others(rows[1:])

@@ -44,10 +44,10 @@ class Limits:
     tiny: float = 20
     sharpness: float = 40
     detail: float = 0.025
-    dark: float = 0.37
+    dark: float = 0.35
     bright: float = 0.85
     yaw: float = 45
-    inside: float = 0.75
+    inside: float = 0.8
     second: float = 0.6
     margin: float = 0.1
     covered: float = 0.8
