@@ -250,6 +250,18 @@ def test_one_kind_is_gone_through_by_itself_and_accepted_at_once(review: Review)
     assert progress(one) == "0 of 6 reviewed"
 
 
+def test_of_very_many_findings_the_first_are_shown_and_more_when_asked(review: Review) -> None:
+    photos = [shown(f"a/{i}.jpg", "a") for i in range(1500)]
+    one = review(page(photos, [Finding(Kind.COPY, each.key, "a", "drop", 1.0, "") for each in photos]))
+    assert one.count(".tile") == 200
+    one.click(".more")
+    assert one.count(".tile") == 1200
+    one.click("[data-kind=copy]")
+    assert one.count(".tile") == 1000
+    one.click("#all")
+    assert progress(one) == "1500 of 1500 reviewed"
+
+
 def test_only_what_is_left_is_shown_where_asked(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "y", "y")

@@ -25,7 +25,7 @@ from mien.types import Origin, Photo, Rejected
 PICTURE = 160
 """Pixels on the longer side of a picture in the page."""
 
-MOST_BYTES = 20_000_000
+MOST_BYTES = 16_000_000
 """Pictures take up so much at most, before base64 makes four bytes of three; beyond, photos are shown by name."""
 
 

@@ -91,6 +91,8 @@ const numberOf = (finding) => (finding.faces ?? []).findIndex((box) => String(bo
 // Which findings are shown, and which of them is looked at.
 
 let current = -1;
+const FEW = 1000;
+const FEWER = 200;
 let listed = [];
 const tiles = new Map();
 
@@ -110,8 +112,21 @@ function build() {
   const groups = Map.groupBy ? Map.groupBy(listed, (i) => data.findings[i].kind) : grouped(listed);
   at("wall").replaceChildren(...[...groups].flatMap(([kind, some]) => [
     made("h3", {}, data.kinds[kind][0], made("span", { textContent: `${some.length}: ${data.kinds[kind][1]}` })),
-    made("div", { className: "wall" }, ...some.map(tile)),
+    ...wall(some, at("filter").value ? FEW : FEWER),
   ]));
+}
+
+/** The first of some photos, and a button that shows more of them: a browser is slow with ten thousand at once. */
+function wall(some, most) {
+  const shown = made("div", { className: "wall" }, ...some.slice(0, most).map(tile));
+  const rest = some.slice(most);
+  if (!rest.length) return [shown];
+  const more = made("button", { type: "button", className: "link more", textContent: `Show more of the other ${rest.length}` });
+  more.addEventListener("click", () => {
+    more.replaceWith(...wall(rest, FEW));
+    tiles.get(current)?.setAttribute("aria-current", "true");
+  });
+  return [shown, more];
 }
 
 function grouped(some) {
