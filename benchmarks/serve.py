@@ -153,6 +153,7 @@ def soak(count: int) -> dict[str, object]:
     bad = [file.read_bytes() for file in sorted((Path(os.environ["MIEN_DATA"]) / "bad_input").iterdir())]
     good, statuses, turn = photo(), Counter[int](), threading.Lock()
     with service() as (url, process), httpx.Client(timeout=120, headers={"Content-Type": "image/jpeg"}) as http:
+        httpx.post(f"{url}/v1/people", data={"name": "Grace"}, files={"photo": good}, timeout=120).raise_for_status()
 
         def ask(i: int) -> None:
             path = ("look", "classify/mask", "look", "identify")[i // 4 % 4]
@@ -169,7 +170,8 @@ def soak(count: int) -> dict[str, object]:
     growth = round(100 * (after / before - 1), 1)
     return {
         "requests": count,
-        "statuses": dict(statuses),
+        "statuses": dict(sorted(statuses.items())),
+        "server_errors": sum(times for status, times in statuses.items() if status >= 500),
         "mb_before": before,
         "mb_after": after,
         "growth_percent": growth,
