@@ -74,11 +74,6 @@ def waves(pictures: Pixels, count: int, window: float = 1.0) -> Floats:
     return np.concatenate(parts) if parts else np.empty((0, count, count), np.float32)
 
 
-def turned(coefficients: Floats) -> Floats:
-    """Coefficients (n, count, count) of pictures -> those of their mirror images."""
-    return coefficients * np.where(np.arange(coefficients.shape[-1]) % 2, -1, 1).astype(np.float32)
-
-
 def register(pictures: Pixels, pairs: Pairs) -> Pairs:
     """Pictures (n, THUMB, THUMB) and which of them -> those pairs of which one fits over the other, with its place."""
     chosen, places = [np.empty(0, np.int64)], [np.empty((0, 4), np.float32)]

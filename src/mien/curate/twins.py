@@ -67,11 +67,8 @@ def lots(shown: Sequence[Shown]) -> Iterator[Lot]:
             if other not in taken:
                 taken.add(other)
                 place = leaders[other]
-                found.append(Copy(place, False, confidence, f"{detail} of {shown[best].key}"))
-                found += [
-                    Copy(copy.place, True, confidence, f"{copy.detail}, {detail} of {shown[best].key}")
-                    for copy in same[place]
-                ]
+                found.append(Copy(place, False, confidence, detail))
+                found += [Copy(copy.place, True, confidence, f"{copy.detail}, {detail}") for copy in same[place]]
         if found:
             yield Lot(best, sorted(found, key=lambda copy: rank[copy.place]))
 
@@ -137,7 +134,7 @@ def _stretch(photos: Sequence[Shown], pairs: Pairs) -> Floats:
 
 def _how(best: Shown, copy: Shown, pairs: Pairs, i: int) -> str:
     """What became of a photo, in words."""
-    words = ["a mirrored copy" if pairs.mirrored[i] else "a copy"]
+    words = [f"a {'mirrored ' if pairs.mirrored[i] else ''}copy of {best.key}"]
     share: Floats = np.exp(-pairs.place[i, :2])
     if share.min() < 1 - _CUT:
         words.append(f"cropped to {min(1, share[0]):.0%} by {min(1, share[1]):.0%}")
