@@ -10,6 +10,7 @@ import numpy as np
 from mien.curate.beside import Neighbour
 from mien.curate.finding import Finding, Kind
 from mien.curate.page import Page
+from mien.curate.plane import Plane
 from mien.curate.shown import THUMB, Shown
 from mien.types import Origin
 
@@ -51,8 +52,7 @@ def page(photos: Sequence[Shown], findings: Sequence[Finding], pictures: dict[st
         unread=0,
         pictures=pictures or {},
         beside=beside,
-        mapped=[each.key for each in photos],
-        places=places,
+        plane=Plane(tuple(each.key for each in photos), places, "t-sne"),
         todo="mien clean photos --verdicts verdicts.csv",
         counts=Counter(each.origin.label for each in photos if each.origin.label is not None),
     )

@@ -58,6 +58,7 @@ def test_every_photo_comes_back_with_all_that_steps_look_at(
         n = len(each)
         assert each.thumb.shape == (THUMB, THUMB)
         assert each.thumb.dtype == np.uint8
+        assert each.colour.shape == ((18,) if n else (0,))
         assert each.boxes.shape == (n, 4)
         assert each.quality.keys() == MEASURES
         assert {name: vectors.shape for name, vectors in each.vectors.items()} == {PEOPLE: (n, 128), LOOKS: (n, 256)}

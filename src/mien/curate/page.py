@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -19,14 +19,17 @@ from mien.curate.finding import Finding, Kind
 from mien.curate.kinds import MEANINGS
 from mien.curate.shown import Shown
 from mien.curate.verdicts import COLUMNS, of_finding
-from mien.types import Floats
 from mien.words import printable
+
+if TYPE_CHECKING:
+    from mien.curate.plane import Plane
 
 SUSPECT = frozenset({Kind.WRONG_PERSON, Kind.LABEL_SUSPECT})
 """The kinds that the map marks."""
 
 _SCRIPTS = ("review.js", "map.js")
 _OPEN_LABELS = 24
+_OPEN_FINDINGS = 6
 _GRID = 1000  # places on the map are whole numbers up to this
 
 
@@ -36,8 +39,8 @@ class Page:
 
     name: of the data. facts: what is worth knowing of the run, by what it is. shown: all photos that could be read.
     unread: how many could not. pictures: small JPEGs by the photo's key. beside: the photos that a finding's face is
-    nearest to, by the finding's place. mapped, places: keys, and where they lie on the map (m, 2). advice: sentences on
-    the data as a whole. todo: what to type next.
+    nearest to, by the finding's place. plane: where faces lie on the map. advice: sentences on the data as a whole.
+    todo: what to type next. unpictured: how many photos there was no room for. counts: photos by label.
     """
 
     name: str
@@ -47,8 +50,7 @@ class Page:
     unread: int
     pictures: Mapping[str, bytes]
     beside: Mapping[int, Sequence[Neighbour]]
-    mapped: Sequence[str]
-    places: Floats
+    plane: Plane
     advice: Sequence[str] = ()
     todo: str = ""
     unpictured: int = 0
@@ -72,13 +74,12 @@ def render_check(page: Page) -> str:
     return made.get_template("check.html").render(
         page=page,
         kinds=[(kind, MEANINGS[kind], counts[kind]) for kind in Kind if counts[kind]],
-        whole=[finding for finding in page.findings if finding.path is None],
+        whole=list(_whole(page.findings)),
         reviewed_kinds={finding.kind for finding in page.findings if finding.path is not None},
         reviewed=sum(finding.path is not None for finding in page.findings),
         concerned=len({finding.path for finding in page.findings if finding.path is not None}),
         faces=sum(len(each) for each in page.shown),
         faceless=sum(not len(each) for each in page.shown),
-        meanings=MEANINGS,
         labels=labels[:_OPEN_LABELS],
         others=labels[_OPEN_LABELS:],
         most=max(page.counts.values(), default=1),
@@ -87,6 +88,14 @@ def render_check(page: Page) -> str:
         policy=" ".join(f"'sha256-{b64encode(sha256(each.encode()).digest()).decode()}'" for each in scripts),
         payload=payload,
     )
+
+
+def _whole(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding], list[Finding]]]:
+    """The findings about whole labels by kind: its title, the first few, and the others."""
+    for kind in Kind:
+        some = [finding for finding in findings if finding.path is None and finding.kind is kind]
+        if some:
+            yield MEANINGS[kind].title, some[:_OPEN_FINDINGS], some[_OPEN_FINDINGS:]
 
 
 def _text(name: str) -> str:
@@ -176,14 +185,14 @@ def _finding(finding: Finding, beside: Sequence[Neighbour], photos: _Photos) -> 
 
 def _points(page: Page, known: Mapping[str, Shown], photos: _Photos) -> list[list[Any]]:
     """x, y, the label's place or -1, whether it is suspect, and the photo: its place, or its key where it has none."""
-    if not len(page.places):
+    if not page.plane.keys:
         return []
     labels = {label: i for i, label in enumerate(sorted(page.counts))}
     suspects = {finding.path for finding in page.findings if finding.kind in SUSPECT}
-    low, high = page.places.min(axis=0), page.places.max(axis=0)
-    scaled = np.rint((page.places - low) / np.maximum(high - low, 1e-9).max() * _GRID).astype(int).tolist()
+    low, high = page.plane.points.min(axis=0), page.plane.points.max(axis=0)
+    scaled = np.rint((page.plane.points - low) / np.maximum(high - low, 1e-9).max() * _GRID).astype(int).tolist()
     rows = []
-    for key, (x, y) in zip(page.mapped, scaled, strict=True):
+    for key, (x, y) in zip(page.plane.keys, scaled, strict=True):
         place = photos.named(key)
         label = known[key].origin.label
         rows.append([x, y, labels.get(label or "", -1), int(key in suspects), key if place is None else place])

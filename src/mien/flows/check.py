@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.collect import DataSet
+from mien.curate.classes import classes
+from mien.curate.colour import colour_advice
 from mien.curate.copies import copies
 from mien.curate.finding import DROP, Finding, Kind
 from mien.curate.masks import mask_findings
 from mien.curate.people import about_people, people
 from mien.curate.photo import Limits, photo_findings, rejected_finding
 from mien.curate.shown import Shown
+from mien.curate.suspects import suspects
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
@@ -99,8 +102,9 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
     findings += unmasked
     for word in _words(shown, chain, bool(counts)):
         drive.tell(word)
+    advice = colour_advice(shown).sentence if len(counts) > 1 else None
     found = sorted(_once(findings), key=_order)
-    return Checked(found, shown, rejected, dict(sorted(counts.items())), person, [], unmasked)
+    return Checked(found, shown, rejected, dict(sorted(counts.items())), person, [advice] if advice else [], unmasked)
 
 
 def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
@@ -111,7 +115,8 @@ def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
         return
     # A copy would vouch for its twin's label: only the one that is to be kept may say what a label looks like.
     excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
-    yield from people(shown, excluded) if person else []
+    yield from classes(shown)
+    yield from people(shown, excluded) if person else suspects(shown, excluded=excluded)
 
 
 def _words(shown: Sequence[Shown], chain: Chain, labelled: bool) -> Iterator[str]:

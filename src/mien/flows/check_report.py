@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
-import numpy as np
-
 from mien.collect import DataSet
 from mien.collect.dataset import Picked
 from mien.config import settings
 from mien.curate.beside import Neighbour, neighbours
 from mien.curate.page import Page, render_check
+from mien.curate.plane import plane
 from mien.flows.chain import Chain
 from mien.flows.check import Checked
 from mien.flows.drive import Drive
 from mien.flows.report import today
 from mien.images import Decode, thumbnail
-from mien.stage import Needs
+from mien.stage import AnyStage, Needs
 from mien.types import Origin, Photo, Rejected
 
 PICTURE = 160
@@ -63,20 +62,24 @@ def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, dr
     return render_check(
         Page(
             name=source.resolve().name,
-            facts={"Date": today(), "Detector": detector},
+            facts={"Date": today(), "Detector": detector, **_labels(checked)},
             findings=checked.findings,
             shown=checked.shown,
             unread=len(checked.rejected),
             pictures=pictures,
             beside=beside,
-            mapped=(),
-            places=np.empty((0, 2), np.float32),
+            plane=plane(checked.shown, checked.vectors),
             advice=checked.advice,
             todo=f"mien clean {quote(str(source))} --verdicts verdicts.csv",
             unpictured=len(wanted) - len(pictures),
             counts=checked.counts,
         )
     )
+
+
+def _labels(checked: Checked) -> dict[str, str]:
+    taken = {True: "taken for people", False: "taken for how people look"}
+    return {} if checked.person is None else {"Labels": taken[checked.person]}
 
 
 def _wanted(checked: Checked, beside: Mapping[int, Sequence[Neighbour]]) -> list[str]:
@@ -92,7 +95,7 @@ def _pictures(data: DataSet, wanted: Sequence[str], drive: Drive) -> dict[str, b
     """Small JPEGs of the photos, of so many as there is room for."""
     rank = {key: i for i, key in enumerate(wanted)}
     kept = [i for i, origin in enumerate(data.origins) if origin.uri in rank]
-    stages = [Decode(2 * PICTURE, settings().max_megapixels), Reduce()]
+    stages: list[AnyStage] = [Decode(2 * PICTURE, settings().max_megapixels), Reduce()]
     made: dict[str, bytes] = {}
     for result in drive.run(stages, Picked(data.refs, kept), len(kept), "pictures"):
         if not isinstance(result, Rejected):

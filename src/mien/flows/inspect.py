@@ -10,7 +10,8 @@ from hashlib import sha256
 import numpy as np
 
 from mien import models
-from mien.curate.pose import inside as inside_picture
+from mien.curate.colour import statistics
+from mien.curate.pose import inside as share_inside
 from mien.curate.pose import pose
 from mien.curate.quality import Quality
 from mien.curate.record import pack, unpack
@@ -20,7 +21,7 @@ from mien.embed.stage import Embed
 from mien.flows.chain import Chain
 from mien.flows.chain import chain as chained
 from mien.flows.drive import Drive, Form
-from mien.flows.measured import measured
+from mien.flows.measured import inside, measured
 from mien.flows.traits import Trait, Traits, available
 from mien.flows.ways import Way, embeddings
 from mien.images import ImageError
@@ -30,7 +31,7 @@ from mien.store.cache import digest
 from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
 
 # Raised whenever the same settings would give other figures, so that no cache answers for an older mien.
-_VERSION = 1
+_VERSION = 2
 
 PEOPLE, LOOKS = "dlib-resnet", "traits"
 """The vectors that tell people apart, and those that tell how they look."""
@@ -187,12 +188,14 @@ def _quality(faces: Faces, found: Sequence[Quality]) -> dict[str, Floats]:
     names = ("side", "sharpness", "brightness", "contrast")
     columns = {name: np.array([getattr(each, name) for each in found], np.float32) for name in names}
     points = np.full((len(faces), 5, 2), np.nan, np.float32) if faces.landmarks is None else faces.landmarks
-    whole = inside_picture(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
+    whole = share_inside(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
     return columns | pose(points, faces.boxes) | {"inside": whole}
 
 
-def _colour(faces: Faces) -> Floats:  # noqa: ARG001
-    return np.empty(0, np.float32)
+def _colour(faces: Faces) -> Floats:
+    """Of the main face, by the pixels that there are."""
+    photo = faces.photo
+    return statistics(inside(photo.pixels, photo.scale, faces.face(0))) if len(faces) else np.empty(0, np.float32)
 
 
 def _rows(name: str, faces: Faces, vectors: Sequence[Embedding]) -> Floats:

@@ -42,13 +42,15 @@ function paint() {
   pen.scale(ratio, ratio);
   const only = at("shade").value === "" ? null : Number(at("shade").value);
   const radius = data.points.length > 3000 ? 1.8 : 3;
-  data.points.forEach(([, , label], i) => {
+  const order = data.points.map((_, i) => i).sort((i, j) => data.points[i][3] - data.points[j][3]); // doubts on top
+  for (const i of order) {
+    const label = data.points[i][2];
     pen.globalAlpha = only === null || only === label ? 0.85 : 0.12;
     pen.fillStyle = ink(only === label && !coloured.has(label) ? HUES[0] : coloured.get(label));
     pen.beginPath();
     pen.arc(...spots[i], radius, 0, 7);
     pen.fill();
-  });
+  }
   pen.globalAlpha = 1;
   pen.lineWidth = 1.6;
   pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--drop");

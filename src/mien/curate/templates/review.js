@@ -204,7 +204,7 @@ function show(finding) {
     figure(photo, "This photo", labelled(finding.label), boxes(finding, verdict), "subject"),
     ...finding.beside.map(([place, caption]) => {
       const other = data.photos[place];
-      return figure(other, caption || "The other photo", caption ? "" : labelled(other.label, other.split), [], "");
+      return figure(other, caption || "Compared with", caption ? "" : labelled(other.label, other.split), [], "");
     }),
   );
 }

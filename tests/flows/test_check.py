@@ -1,0 +1,248 @@
+"""What a check finds in a data set, and in which order it asks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mien.collect import DataOptions, DataSet, open_data
+from mien.curate.finding import Finding, Kind
+from mien.curate.shown import Shown
+from mien.errors import DataError
+from mien.flows import check as module
+from mien.flows import check_report
+from mien.flows.check import Checked, check
+from mien.flows.drive import Drive
+from mien.flows.inspect import looking
+from mien.images import decode, encode
+from mien.types import Origin, PhotoRef
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MIEN_LICENCE", "MIEN_TRAITS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def dirty(album: Path, tmp_path: Path) -> Path:
+    """A folder of two people with a photo twice, one without a face, and one that is broken."""
+    folder = tmp_path / "photos"
+    shutil.copytree(album / "photos", folder)
+    grace = folder / "Grace Hopper"
+    shutil.copy(grace / "03.jpg", grace / "twice.jpg")
+    shutil.copy(album / "inbox" / "coffee.png", grace / "coffee.png")
+    (grace / "broken.jpg").write_bytes((grace / "04.jpg").read_bytes()[:3000])
+    return folder
+
+
+def checked(folder: Path, drive: Drive | None = None, **how: Any) -> Checked:
+    data = open_data(folder, DataOptions(loose=True))
+    return check(data, looking("mtcnn"), drive or Drive(2), **how)
+
+
+def of(found: Checked, kind: Kind) -> list[Finding]:
+    return [finding for finding in found.findings if finding.kind is kind]
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """The steps say nothing, and write down what they were asked."""
+    asked: dict[str, list[Any]] = {}
+
+    def put(name: str, answer: Any) -> None:
+        def step(*arguments: Any, **named: Any) -> Any:
+            asked.setdefault(name, []).append((arguments, named))
+            return answer
+
+        monkeypatch.setattr(module, name, step)
+
+    for name in ("copies", "classes", "people", "suspects", "photo_findings", "mask_findings"):
+        put(name, [])
+    put("about_people", True)
+    return asked
+
+
+def test_what_was_planted_is_found(models_home: Path, dirty: Path) -> None:
+    found = checked(dirty)
+    assert found.photos == 27
+    assert found.without == 2
+    assert found.counts == {"Eileen Collins": 12, "Grace Hopper": 15}
+    (copy,) = of(found, Kind.COPY)
+    assert {copy.path, copy.other} == {"Grace Hopper/03.jpg", "Grace Hopper/twice.jpg"}
+    assert [each.path for each in of(found, Kind.NO_FACE)] == ["Grace Hopper/coffee.png"]
+    assert [each.path for each in of(found, Kind.UNREADABLE)] == ["Grace Hopper/broken.jpg"]
+    assert {each.label for each in of(found, Kind.FEW)} == {"Eileen Collins", "Grace Hopper"}
+
+
+def test_nothing_is_changed(models_home: Path, dirty: Path) -> None:
+    before = {path: path.read_bytes() for path in sorted(dirty.rglob("*")) if path.is_file()}
+    checked(dirty)
+    assert {path: path.read_bytes() for path in sorted(dirty.rglob("*")) if path.is_file()} == before
+
+
+def test_one_finding_of_a_kind_stands_for_a_photo(models_home: Path, dirty: Path) -> None:
+    found = checked(dirty).findings
+    photos = [(finding.kind, finding.path) for finding in found if finding.path is not None]
+    assert len(photos) == len(set(photos))
+
+
+def test_findings_come_by_kind_and_the_surest_first(models_home: Path, dirty: Path) -> None:
+    found = checked(dirty).findings
+    order = list(Kind)
+    keys = [(order.index(finding.kind), -finding.confidence) for finding in found]
+    assert keys == sorted(keys)
+
+
+def test_the_last_line_adds_up(models_home: Path, dirty: Path) -> None:
+    found = checked(dirty)
+    fields = found.as_json()
+    assert fields["photos"] == 27
+    assert fields["faces"] >= 25
+    assert fields["rejected"] == 2
+    assert sum(fields["findings"].values()) == len(found.findings)
+    assert sum(fields["counts"].values()) == 27
+
+
+def test_the_number_of_workers_changes_nothing(models_home: Path, dirty: Path) -> None:
+    one, three = (checked(dirty, Drive(workers, cache=False)).findings for workers in (1, 3))
+    assert [finding.as_json() for finding in one] == [finding.as_json() for finding in three]
+
+
+def test_a_copy_that_is_to_go_says_nothing_about_labels(
+    models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = [
+        Finding(Kind.COPY, "a/1.jpg", "a", "drop", 1.0, ""),
+        Finding(Kind.NEAR_COPY, "a/2.jpg", "a", "drop", 1.0, ""),
+        Finding(Kind.COPY, "a/3.jpg", "a", "keep", 1.0, ""),
+        Finding(Kind.LEAK, "a/4.jpg", "a", "drop", 1.0, ""),
+    ]
+    monkeypatch.setattr(module, "copies", lambda _: twins)
+    checked(dirty)
+    ((arguments, _),) = silent["people"]
+    assert arguments[1] == {"a/1.jpg", "a/2.jpg"}
+    assert "suspects" not in silent
+
+
+def test_labels_that_are_no_people_are_asked_about_looks(
+    models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "about_people", lambda _: False)
+    found = checked(dirty)
+    assert "people" not in silent
+    assert len(silent["suspects"]) == 1
+    assert found.as_json()["labels_are"] == "looks"
+
+
+def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
+    models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = (1.0, 2.0, 3.0, 4.0)
+    some = [
+        Finding(Kind.LABEL_SUSPECT, "a/1.jpg", "a", "b", 0.4, ""),
+        Finding(Kind.LABEL_SUSPECT, "a/1.jpg", "a", "c", 0.6, ""),
+        Finding(Kind.MANY_FACES, "a/1.jpg", "a", "face 1", 0.5, "", None, box),
+        Finding(Kind.MANY_FACES, "a/1.jpg", "a", "keep", 0.9, ""),
+        Finding(Kind.SAME_PERSON, None, "a", "keep", 0.7, "", "b"),
+        Finding(Kind.SAME_PERSON, None, "a", "keep", 0.8, "", "c"),
+    ]
+    monkeypatch.setattr(module, "copies", lambda _: some)
+    stay = [finding for finding in checked(dirty).findings if finding.path in ("a/1.jpg", None)]
+    assert [finding.proposed for finding in stay] == ["c", "keep", "keep", "face 1"]
+
+
+def test_photos_without_labels_are_looked_at_and_what_is_left_out_is_said(
+    models_home: Path, album: Path, silent: dict[str, list[Any]]
+) -> None:
+    told: list[str] = []
+    found = checked(album / "inbox", Drive(2, tell=told.append))
+    assert found.photos == 15
+    assert found.as_json()["labels_are"] is None
+    assert set(silent) == {"copies", "photo_findings"}
+    assert any("nothing is labelled" in word for word in told)
+
+
+def test_pictures_that_are_faces_already_are_noticed(models_home: Path, album: Path, tmp_path: Path) -> None:
+    for i in range(3):
+        shutil.copytree(album / "photos", tmp_path / "data" / "x", dirs_exist_ok=True)
+        shutil.copy(album / "inbox" / "coffee.png", tmp_path / "data" / "x" / f"{i}.png")
+    data = open_data(tmp_path / "data", DataOptions(loose=True))
+    few = [ref for ref in data.refs if ref.key.endswith(".png")]
+    told: list[str] = []
+    check(DataSet.of(few, []), looking("mtcnn"), Drive(1, tell=told.append))
+    assert any("--faces cut" in word for word in told)
+
+
+def test_a_mask_is_asked_about_where_one_is_expected(
+    models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked(dirty)
+    assert "mask_findings" not in silent
+    bare = [Finding(Kind.LABEL_SUSPECT, "a/1.jpg", "a", "without_mask", 0.9, "")]
+    monkeypatch.setattr(module, "mask_findings", lambda _: bare)
+    found = checked(dirty, expect="mask")
+    assert found.unmasked == bare
+    assert bare[0] in found.findings
+
+
+def test_only_a_mask_can_be_expected(dirty: Path) -> None:
+    with pytest.raises(DataError, match="--expect hat: use mask"):
+        checked(dirty, expect="hat")
+
+
+# The page.
+
+
+def pictured(text: str) -> list[bool]:
+    found = re.search(r'id="data">(.*?)</script>', text)
+    assert found
+    return ["jpeg" in photo for photo in json.loads(found[1])["photos"]]
+
+
+def report_of(folder: Path, found: Checked) -> str:
+    data = open_data(folder, DataOptions(loose=True))
+    return check_report.check_report(found, data, folder, looking("mtcnn"), Drive(2))
+
+
+def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: Path) -> None:
+    text = report_of(dirty, checked(dirty))
+    shown = pictured(text)
+    assert shown.count(False) == 1  # the broken one
+    assert "shown without a picture" not in text
+    assert f"mien clean {dirty} --verdicts verdicts.csv" in text
+
+
+def test_the_page_stays_small_and_says_what_it_left_out(
+    models_home: Path, dirty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = checked(dirty)
+    monkeypatch.setattr(check_report, "MOST_BYTES", 9000)
+    text = report_of(dirty, found)
+    assert 1 <= pictured(text).count(True) <= 4
+    assert "shown without a picture" in text
+
+
+def test_photos_of_a_table_are_pictured_too(models_home: Path, astronaut: bytes, tmp_path: Path) -> None:
+    jpeg = encode(decode(astronaut, max_megapixels=9).pixels[::2, ::2].copy(), "jpeg")
+    images = [{"bytes": jpeg, "path": f"{i}.jpg"} for i in range(3)]
+    pq.write_table(pa.table({"image": images, "label": ["a", "b", "a"]}), tmp_path / "data.parquet")
+    found = checked(tmp_path / "data.parquet")
+    assert {Kind.LABEL_SUSPECT, Kind.COPY} & {finding.kind for finding in found.findings}
+    assert all(pictured(report_of(tmp_path / "data.parquet", found)))
+
+
+def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, hopper: bytes) -> None:
+    (tmp_path / "broken.jpg").write_bytes(hopper[:1000])
+    ref = PhotoRef(Origin("broken.jpg"), tmp_path / "broken.jpg")
+    found = check(DataSet.of([ref], []), looking("mtcnn"), Drive(1))
+    shown: list[Shown] = list(found.shown)
+    assert shown == []
+    assert "broken.jpg" in check_report.check_report(found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), Drive(1))
