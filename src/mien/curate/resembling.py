@@ -25,6 +25,9 @@ def resembling(pictures: Pixels) -> Pairs:
     pictures, so that what all photos of a data set have in common, a face in the middle, counts for little.
     """
     rows = np.flatnonzero(np.ptp(pictures, axis=(1, 2)) >= _FLATTEST)
+    if len(rows) < 2:
+        none = np.empty(0, np.int64)
+        return Pairs(none, none, none > 0, np.empty((0, 4), np.float32))
     whole, middle = _described(pictures[rows])
     turned = np.where(np.arange(1, _WAVES**2) % _WAVES % 2, -1, 1).astype(np.float32)
     found = [_keys(*near(queries, whole, _LEAST, _MOST), False) for queries in (whole, middle)]
@@ -40,8 +43,6 @@ def _described(pictures: Pixels) -> tuple[Floats, Floats]:
     whole, middle = (
         _unit((waves(pictures, _WAVES, window) * weight).reshape(len(pictures), -1)[:, 1:]) for window in (1, _CROPPED)
     )
-    if len(whole) < 2:
-        return whole, middle
     even = np.arange(1, _WAVES**2) % _WAVES % 2 == 0  # odd waves change their sign in a mirror: their mean is nought
     spread = whole.std(0) + 0.3 * whole.std()
     return _unit((whole - whole.mean(0) * even) / spread), _unit((middle - whole.mean(0) * even) / spread)

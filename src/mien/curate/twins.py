@@ -24,9 +24,10 @@ other by 0.5 or more, unless nothing has moved between them."""
 _SEEN = 1 / 16  # less of a picture that is neither black nor white nor outside the other tells nothing
 _CUT = 0.015  # of a side: what registering is off by
 _UNEVEN = 0.02
-"""A copy that was cropped and resized keeps its proportions, to within this and the rounding of a pixel. What fits only
-when it is stretched more along one side is another cut of the same shot, as there are some among ORL's ten photos of a
-person: a variant to learn from, as long as it bears the same label on the same side of a split."""
+"""A copy that was cropped keeps its proportions, and one that was stretched to another shape shows as much of both
+sides, to within this and the rounding of a pixel. What is neither is another cut of the same shot, as there are some
+among ORL's ten photos of a person: a variant to learn from, where it bears the same label on the same side of a split.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _near(photos: Sequence[Shown]) -> dict[int, list[tuple[int, float, str]]]:
     found = agreement(pictures, pairs, pitch)
     error = found.worst / np.maximum(1, pitch)
     sure = np.flatnonzero((found.alike >= _ALIKE) & (error <= _WORST) & (found.seen >= _SEEN))
-    uneven = np.abs(_stretch(photos, pairs)) > _UNEVEN + pitch / THUMB
+    uneven = _uneven(photos, pairs) > _UNEVEN + pitch / THUMB
     told = set()
     for i in sure[np.argsort(-found.alike[sure], kind="stable")]:  # of one that is symmetric, as it is or mirrored
         first, second = int(pairs.first[i]), int(pairs.second[i])
@@ -125,11 +126,12 @@ def _side(photo: Shown) -> tuple[str | None, str | None]:
     return photo.origin.label, photo.origin.split
 
 
-def _stretch(photos: Sequence[Shown], pairs: Pairs) -> Floats:
-    """How much more the second photo of each pair was stretched across than down, as a logarithm."""
+def _uneven(photos: Sequence[Shown], pairs: Pairs) -> Floats:
+    """How much more of one side was cropped, or how far the shape was changed: the smaller of them, as a logarithm."""
     shape = np.log([photo.width / photo.height for photo in photos])
-    stretch = pairs.place[:, 0] - pairs.place[:, 1] + shape[pairs.second] - shape[pairs.first]
-    return np.asarray(stretch, np.float32)
+    cropped = pairs.place[:, 0] - pairs.place[:, 1]
+    stretched = cropped + shape[pairs.second] - shape[pairs.first]
+    return np.asarray(np.minimum(np.abs(cropped), np.abs(stretched)), np.float32)
 
 
 def _how(best: Shown, copy: Shown, pairs: Pairs, i: int) -> str:
