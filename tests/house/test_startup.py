@@ -63,6 +63,7 @@ ROOMS = {
     "starlette": {"serve"},
     "tensorboard": {"train"},
     "tensorflow": set[str](),
+    "threadpoolctl": {"curate"},
     "torch": {"augment", "train"},
     "typer": {"cli"},
     "uvicorn": {"serve"},
