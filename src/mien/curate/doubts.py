@@ -58,10 +58,10 @@ def doubt(vectors: Mapping[str, Floats], y: Ints, units: Ints, seed: int = 0) ->
 
 def _doubt(vectors: Mapping[str, Floats], y: Ints, units: Ints, seed: int) -> Doubts:
     fold = deal(y, units, seed)
-    first = {name: _out_of_fold(each, y, fold, np.ones(len(y), bool)) for name, each in vectors.items()}
+    first = {name: out_of_fold(each, y, fold, np.ones(len(y), bool)) for name, each in vectors.items()}
     kind = max(first, key=lambda name: float((first[name].argmax(axis=1) == y).mean()))
     _, wrong, _ = _judged(first[kind], y)
-    deals = [_out_of_fold(vectors[kind], y, deal(y, units, seed + i), wrong < 0.5) for i in range(_DEALS)]
+    deals = [out_of_fold(vectors[kind], y, deal(y, units, seed + i), wrong < 0.5) for i in range(_DEALS)]
     mean = np.mean(deals, axis=0)
     rate, wrong, truth = _judged(mean, y)
     return Doubts(kind, float((mean.argmax(axis=1) == y).mean()), rate, wrong, truth)
@@ -85,7 +85,7 @@ def deal(y: Ints, units: Ints, seed: int) -> Ints:
     return fold[units]
 
 
-def _out_of_fold(vectors: Floats, y: Ints, fold: Ints, learnt: Bools) -> Doubles:
+def out_of_fold(vectors: Floats, y: Ints, fold: Ints, learnt: Bools) -> Doubles:
     """Probabilities (n, k) by models that have seen no row of its fold, nor any that shall not be learnt from."""
     k = int(y.max()) + 1
     made = np.full((len(y), k), 1 / k)

@@ -161,7 +161,7 @@ def measure(vectors: Floats, folder: Ints, k: int, trusted: Bools, seed: int = 0
     own, _ = own_distances(vectors[rows], folder[rows], folders, np.ones(len(rows), bool), scale)
     others = to_distance(vectors[rows] @ folders.means(scale)[some].T)[folder[rows, None] != some[None, :]]
     middle, far = float(np.median(own)), float(np.median(others))
-    spread = max(_deviation(own), _deviation(others), _KNOWN_SPREAD / 2)
+    spread = max(deviation(own), deviation(others), _KNOWN_SPREAD / 2)
     if far <= middle + spread:
         return KNOWN
     n = folders.photos[folder[rows]] - 1
@@ -176,6 +176,6 @@ def _typical_cosine(vectors: Floats, folder: Ints, folders: Folders, rows: Ints)
     return float(np.median((np.einsum("nd,nd->n", own, sums) - 1) / (n - 1)))
 
 
-def _deviation(values: Floats) -> float:
+def deviation(values: Floats) -> float:
     """The standard deviation of a normal distribution with these values' median absolute deviation."""
     return float(1.4826 * np.median(np.abs(values - np.median(values))))

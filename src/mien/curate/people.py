@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.curate.finding import DROP, KEEP, Finding, Kind
+from mien.curate.likeness import deviation, to_distance
 from mien.curate.persons import Standing, judge
 from mien.curate.photo import Limits
 from mien.curate.shown import Shown
@@ -20,14 +21,14 @@ IDENTITY = "dlib-resnet"
 """The vectors that tell people apart."""
 
 _PAIRS = 20_000
-# The share of pairs with one label that lie nearer than 99 of 100 pairs with two: 0.93 to 1.00 where labels are people
-# (press photos, portraits, five web albums), 0.01 to 0.06 where they are expressions or masks. A third of all photos
-# in wrong folders would leave 0.44 of 0.98.
-_ALIKE = 0.3
+# By how many deviations of the distances between labels the distances within one are smaller, in medians: 3.9 to 6.2
+# where labels are people (press photos, portraits, web albums), and 2.4 to 4.6 with every fourth of those photos in
+# a wrong folder; 0.1 to 0.4 for expressions and masks, 1.1 for boys, girls, men and women.
+_APART = 1.8
 
 
 def about_people(shown: Sequence[Shown]) -> bool:
-    """Whether labels are persons: whether faces with one label are, mostly, as near as hardly any with two.
+    """Whether labels are persons: whether faces with one label are far more alike than faces with two.
 
     Where no label has two photos they are taken for people, and otherwise where nothing can be told they are not.
     """
@@ -41,9 +42,13 @@ def about_people(shown: Sequence[Shown]) -> bool:
         return True
     i, j = rng.integers(0, len(vectors), (2, _PAIRS))
     apart = table.folder[i] != table.folder[j]
-    limit = np.quantile(np.einsum("nd,nd->n", vectors[i[apart]], vectors[j[apart]]), 0.99)
-    alike = np.einsum("nd,nd->n", vectors[same[:, 0]], vectors[same[:, 1]]) > limit
-    return bool(alike.mean() > _ALIKE)
+    within = _distances(vectors, same[:, 0], same[:, 1])
+    between = _distances(vectors, i[apart], j[apart])
+    return bool(np.median(between) - np.median(within) > _APART * deviation(between))
+
+
+def _distances(vectors: Floats, i: Ints, j: Ints) -> Floats:
+    return to_distance(np.einsum("nd,nd->n", vectors[i], vectors[j]))
 
 
 def people(shown: Sequence[Shown], excluded: frozenset[str] = frozenset()) -> list[Finding]:
