@@ -23,13 +23,13 @@ MEANINGS: Mapping[Kind, Meaning] = {
     Kind.WRONG_PERSON: Meaning(
         "Wrong person", "the face does not fit its folder", "move it where it belongs, or drop it"
     ),
-    Kind.LABEL_SUSPECT: Meaning("Suspect label", "looks like another label's photos", "move it, or keep it"),
+    Kind.LABEL_SUSPECT: Meaning("Suspect label", "looks like others, or lies under two labels", "move it, or keep it"),
     Kind.SAME_PERSON: Meaning("One person twice", "two folders seem to be one person", "put them into one folder"),
     Kind.MANY_FACES: Meaning("Several faces", "more than one face may be meant", "say which, or drop it"),
     Kind.COPY: Meaning("Copy", "the same picture, byte for byte or pixel for pixel", "drop all but one"),
     Kind.NEAR_COPY: Meaning("Near copy", "the same picture, resized, cropped or mirrored", "drop all but one"),
     Kind.LEAK: Meaning("Leak", "stands on both sides of a split, so that figures flatter", "drop one side"),
-    Kind.COVERED: Meaning("Covered", "nose or mouth cannot be seen", "drop it, unless masks are wanted"),
+    Kind.COVERED: Meaning("Covered", "a mask or sunglasses hide the face", "drop it, unless they are wanted"),
     Kind.CUT_OFF: Meaning("Cut off", "the edge of the picture cuts the face off", "drop it if much is missing"),
     Kind.TURNED: Meaning("Turned away", "the face looks away from the camera", "drop it if little can be seen"),
     Kind.BLURRED: Meaning("Blurred", "too blurred to tell much", "drop it, or take a sharper one"),
