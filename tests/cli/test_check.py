@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,47 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
         ran = mien("check", photos, option, tmp_path / "file" / "below")
         assert ran.code == 1
         assert "could not be written" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--report", "--verdicts"])
+def test_nothing_is_written_over_the_data_or_in_place_of_a_folder(
+    mien: Mien, photos: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect.Inspect, "__call__", None)
+    table = tmp_path / "labels.csv"
+    table.write_text("filename,label\n02.jpg,a\n03.jpg,b\n")
+    before = table.read_bytes()
+    grace = photos / "Grace Hopper"
+    for words in (["check", table, "--images", grace], ["check", grace, "--labels", table]):
+        ran = mien(*words, option, table)
+        assert ran.code == 1
+        assert "choose another name" in ran.err
+    assert table.read_bytes() == before
+    assert "is a folder" in mien("check", photos, option, tmp_path).err
+
+
+def test_page_and_verdicts_are_not_written_over_each_other(mien: Mien, photos: Path, tmp_path: Path) -> None:
+    ran = mien("check", photos, "--report", tmp_path / "x", "--verdicts", tmp_path / "x")
+    assert ran.code == 1
+    assert "written already" in ran.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_it_says_to_type_next_can_be_typed(mien: Mien, photos: Path, tmp_path: Path) -> None:
+    named = photos.rename(tmp_path / "my photos")
+    verdicts, page = tmp_path / "my verdicts.csv", tmp_path / "page.html"
+    ran = mien("check", named, "--verdicts", verdicts)
+    command, *words = shlex.split(ran.out.partition("then type: ")[2])
+    assert command == "mien"
+    assert mien(*words).code == 0
+    table = tmp_path / "labels.csv"
+    table.write_text("filename,label\n03.jpg,a\n04.jpg,b\n")
+    images = named / "Eileen Collins"
+    shutil.copy(images / "03.jpg", images / "04.jpg")
+    ran = mien("check", table, "--images", images, "--report", page, "--verdicts", verdicts)
+    typed = shlex.join(["mien", "train", str(table), "--images", str(images), "--verdicts"])
+    assert typed in ran.out
+    assert "<code>mien train" in page.read_text("utf-8")
 
 
 def test_a_second_run_looks_at_new_photos_only(

@@ -132,6 +132,29 @@ def test_a_copy_that_is_to_go_says_nothing_about_labels(
     assert "suspects" not in silent
 
 
+def test_a_label_called_drop_is_never_taken_for_the_advice_to_drop(
+    models_home: Path, album: Path, tmp_path: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("drop", "grace"):
+        shutil.copytree(album / "photos" / "Grace Hopper", tmp_path / "photos" / name)
+    told = [
+        Finding(Kind.WRONG_PERSON, "grace/01.jpg", "grace", "drop", 1.0, "fits drop", "drop/02.jpg"),
+        Finding(Kind.WRONG_PERSON, "grace/02.jpg", "grace", "drop", 1.0, "fits nobody", "grace/03.jpg"),
+        Finding(Kind.WRONG_PERSON, "drop/01.jpg", "drop", "drop", 1.0, "fits nobody", "drop/03.jpg"),
+    ]
+    monkeypatch.setattr(module, "people", lambda *_: told)
+    found = {finding.path: finding.proposed for finding in checked(tmp_path / "photos").findings}
+    assert found == {"grace/01.jpg": "keep", "grace/02.jpg": "drop", "drop/01.jpg": "drop"}
+
+
+def test_of_one_label_it_is_said_that_nobody_can_be_told_from_others(models_home: Path, album: Path) -> None:
+    said: list[str] = []
+    refs = open_data(album / "photos").refs
+    one = DataSet.of([ref for ref in refs if ref.origin.label == "Grace Hopper"], [])
+    check(one, looking("mtcnn"), Drive(2, tell=said.append))
+    assert said == ["there is one label only: whether photos lie under the right label could not be looked at"]
+
+
 def test_labels_that_are_no_people_are_asked_about_looks(
     models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +232,7 @@ def pictured(text: str) -> list[bool]:
 
 def report_of(folder: Path, found: Checked) -> str:
     data = open_data(folder, DataOptions(loose=True))
-    return check_report.check_report(found, data, folder, looking("mtcnn"), Drive(2))
+    return check_report.check_report(found, data, folder, looking("mtcnn"), Drive(2), "mien clean photos")
 
 
 def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: Path) -> None:
@@ -217,7 +240,7 @@ def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: P
     shown = pictured(text)
     assert shown.count(False) == 1  # the broken one
     assert "shown without a picture" not in text
-    assert f"mien clean {dirty} --verdicts verdicts.csv" in text
+    assert "<code>mien clean photos</code>" in text
 
 
 def test_the_page_stays_small_and_says_what_it_left_out(
@@ -245,4 +268,6 @@ def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, 
     found = check(DataSet.of([ref], []), looking("mtcnn"), Drive(1))
     shown: list[Shown] = list(found.shown)
     assert shown == []
-    assert "broken.jpg" in check_report.check_report(found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), Drive(1))
+    assert "broken.jpg" in check_report.check_report(
+        found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), Drive(1), ""
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output, seconds
+from mien.errors import DataError
 from mien.words import counted, printable
 
 if TYPE_CHECKING:
@@ -49,23 +51,25 @@ def check(
     from mien.curate.verdicts import write_verdicts
     from mien.flows.check import check as flow
     from mien.flows.check_report import check_report
+    from mien.flows.clean import command
     from mien.flows.inspect import looking
     from mien.flows.unmasked import movable
     from mien.flows.unmasked import move as moving
 
     show = Output(json, quiet)
     started = time.monotonic()
-    for path in filter(None, (report, verdicts)):
-        atomic.writable(path)
+    _writable([path for path in (report, verdicts) if path is not None], [data, labels or data])
     if move:
         movable(data, expect)
     way = looking(detector, faces)
-    given = open_data(data, DataOptions(images=images, target=target, labels=labels, loose=True))
+    reading = DataOptions(images=images, target=target, labels=labels, loose=True)
+    given = open_data(data, reading)
     show.notes(given.notes)
     drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
     done = flow(given, way, drive, expect)
     if report is not None:
-        atomic.write(report, check_report(done, given, data, way, drive).encode())
+        then = command(data, reading, "verdicts.csv")
+        atomic.write(report, check_report(done, given, data, way, drive, then).encode())
     if verdicts is not None:
         atomic.write(verdicts, write_verdicts(done.findings))
     filed = moving(done, data, drive) if move else None
@@ -80,11 +84,26 @@ def check(
         "journal": None if filed is None or filed.path is None else str(filed.path),
         "seconds": seconds(time.monotonic() - started),
     }
-    show.record(fields, "\n".join([*_text(done), *_next(done, data, report, verdicts), *_filed(filed)]))
+    then = command(data, reading, str(verdicts))
+    show.record(fields, "\n".join([*_text(done), *_next(done, data, report, verdicts, then), *_filed(filed)]))
     if filed is not None and filed.failed:
         for key, reason in filed.failed:
             show.warn(f"left alone: {printable(key)}: {reason}")
         raise typer.Exit(1)
+
+
+def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
+    """Refuse early what cannot be written, or would be written over what is read here, or over each other."""
+    from mien import atomic
+
+    seen = {path.resolve() for path in read}
+    for path in written:
+        atomic.writable(path)
+        if path.is_dir():
+            raise DataError(f"{path} is a folder: give the name of a file to be written")
+        if path.resolve() in seen:
+            raise DataError(f"{path} is what is read here, or written already: choose another name")
+        seen.add(path.resolve())
 
 
 def _text(done: Checked) -> Iterator[str]:
@@ -104,21 +123,21 @@ def _text(done: Checked) -> Iterator[str]:
             yield f"        and {len(some) - _WORST} more"
 
 
-def _next(done: Checked, data: Path, report: Path | None, verdicts: Path | None) -> Iterator[str]:
+def _next(done: Checked, data: Path, report: Path | None, verdicts: Path | None, then: str) -> Iterator[str]:
     if not done.findings:
         yield "nothing was found that needs a look"
         return
     if report is not None:
         yield f"review them in a browser: {report}"
     if verdicts is not None:
-        yield f"edit what is proposed in {verdicts}, then type: mien clean {data} --verdicts {verdicts}"
+        yield f"edit what is proposed in {verdicts}, then type: {then}"
     if report is None and verdicts is None:
-        yield f"review them in a browser: mien check {data} --report check.html"
+        yield f"review them in a browser: mien check {shlex.quote(str(data))} --report check.html"
 
 
 def _filed(filed: Cleaned | None) -> Iterator[str]:
     if filed is not None:
-        undo = f"; take it back with: mien undo {filed.path}" if filed.path else ""
+        undo = f"; take it back with: mien undo {shlex.quote(str(filed.path))}" if filed.path else ""
         yield f"{counted(sum(filed.counts.values()), 'photo')} filed by mask{undo}"
 
 

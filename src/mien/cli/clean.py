@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,5 +77,5 @@ def _text(done: Cleaned, data: Path, dry_run: bool) -> str:
         return f"{counted(planned, 'photo')} of {data} would be filed elsewhere"
     counts = done.counts
     what = f"{counts.get('drop', 0)} dropped, {counts.get('move', 0)} moved, {counts.get('face', 0)} cut to one face"
-    undo = f"; take it back with: mien undo {done.path}" if counts else ""
+    undo = f"; take it back with: mien undo {shlex.quote(str(done.path))}" if counts else ""
     return f"{sum(counts.values())} of {counted(planned, 'photo')} of {data}: {what}{undo}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.collect import DataSet
 from mien.curate.classes import classes
 from mien.curate.colour import colour_advice
 from mien.curate.copies import copies
-from mien.curate.finding import DROP, Finding, Kind
+from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.masks import mask_findings
 from mien.curate.people import about_people, people
 from mien.curate.photo import Limits, photo_findings, rejected_finding
@@ -100,7 +100,7 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
     findings += [rejected_finding(each) for each in rejected]
     unmasked = mask_findings(shown) if expect == MASK else []
     findings += unmasked
-    for word in _words(shown, chain, bool(counts)):
+    for word in _words(shown, chain, len(counts)):
         drive.tell(word)
     advice = colour_advice(shown).sentence if len(counts) > 1 else None
     found = sorted(_once(findings), key=_order)
@@ -116,12 +116,17 @@ def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
     # A copy would vouch for its twin's label: only the one that is to be kept may say what a label looks like.
     excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
     yield from classes(shown)
-    yield from people(shown, excluded) if person else suspects(shown, excluded=excluded)
+    named = {each.key for each in shown if each.origin.label == DROP}
+    for finding in people(shown, excluded) if person else suspects(shown, excluded=excluded):
+        # The photo beside it has the label that is proposed: one that is called as what takes photos out of data.
+        meant = finding.proposed == DROP and finding.label != DROP and finding.other in named
+        yield replace(finding, proposed=KEEP) if meant else finding
 
 
-def _words(shown: Sequence[Shown], chain: Chain, labelled: bool) -> Iterator[str]:
-    if not labelled:
-        yield "nothing is labelled: whether photos lie under the right label could not be looked at"
+def _words(shown: Sequence[Shown], chain: Chain, labels: int) -> Iterator[str]:
+    if labels < 2:
+        what = "there is one label only" if labels else "nothing is labelled"
+        yield f"{what}: whether photos lie under the right label could not be looked at"
     if chain.faces == "find" and 2 * sum(not len(each) for each in shown) > len(shown):
         yield "most photos show no face: if they are faces already cut, give --faces cut"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 
 from mien.collect import DataSet
 from mien.collect.dataset import Picked
@@ -53,8 +52,8 @@ class Reduce:
             yield Small(photo.origin, thumbnail(photo.pixels, PICTURE))
 
 
-def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, drive: Drive) -> str:
-    """What was found in `data` (at `source`) -> the page on which it is reviewed."""
+def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, drive: Drive, todo: str) -> str:
+    """What was found in `data` (at `source`) -> the page on which it is reviewed; todo: what is to be typed after."""
     beside = neighbours(checked.findings, checked.shown, checked.vectors)
     wanted = _wanted(checked, beside)
     pictures = _pictures(data, wanted, drive)
@@ -70,7 +69,7 @@ def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, dr
             beside=beside,
             plane=plane(checked.shown, checked.vectors),
             advice=checked.advice,
-            todo=f"mien clean {quote(str(source))} --verdicts verdicts.csv",
+            todo=todo,
             unpictured=len(wanted) - len(pictures),
             counts=checked.counts,
         )

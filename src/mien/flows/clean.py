@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,8 @@ from mien.store.journal import Outcome
 from mien.store.journals import Earlier
 from mien.types import Box, PhotoRef
 
-_LABEL_FOLDERS = "label folders"
+LABEL_FOLDERS = "label folders"
+"""The form of data whose files can be filed elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,21 @@ def clean(data: Path, table: Path, drive: Drive, *, dropped: Path | None = None,
     """
     verdicts = read_verdicts(table)
     form = form_of(data)
-    if form != _LABEL_FOLDERS:
+    if form != LABEL_FOLDERS:
         raise DataError(
             f"{data} is {form}, where no file can be moved: give its verdicts to 'mien train --verdicts', or a folder"
             " of label folders to 'mien clean'"
         )
     return follow(data, verdicts, table, drive, dropped=dropped, dry_run=dry_run)
+
+
+def command(data: Path, options: DataOptions, table: str) -> str:
+    """What a person types to have verdicts followed: `mien clean` where the data's files can be filed, else `train`."""
+    if data.is_dir() and form_of(data, options) == LABEL_FOLDERS:
+        return shlex.join(["mien", "clean", str(data), "--verdicts", table])
+    given = {"--labels": options.labels, "--images": options.images, "--target": options.target}
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["mien", "train", str(data), *words, "--verdicts", table])
 
 
 def follow(

@@ -8,10 +8,8 @@ from mien.collect import form_of
 from mien.curate.verdicts import of_finding
 from mien.errors import DataError
 from mien.flows.check import Checked
-from mien.flows.clean import Cleaned, follow
+from mien.flows.clean import LABEL_FOLDERS, Cleaned, follow
 from mien.flows.drive import Drive
-
-_FORM = "label folders"
 
 
 def movable(data: Path, expect: str | None) -> None:
@@ -22,7 +20,7 @@ def movable(data: Path, expect: str | None) -> None:
     """
     if expect is None:
         raise DataError("--move goes with --expect mask: what else is found is for you to decide, see --report")
-    if (form := form_of(data)) != _FORM:
+    if (form := form_of(data)) != LABEL_FOLDERS:
         raise DataError(f"--move: {data} is {form}, where no file can be moved: give a folder of photos")
 
 
