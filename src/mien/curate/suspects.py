@@ -20,8 +20,8 @@ BOTH = "+"
 _LEAST = 10
 
 # Labels are listed from this probability on, and another is proposed where it is likelier than the one given. A person
-# who looks at those in between finds one wrong in three, where one in ten or twenty is.
-_LISTED, _PROPOSED = 0.2, 0.5
+# who looks at those in between finds one wrong in four, where one in ten or twenty is.
+_LISTED, _PROPOSED = 0.15, 0.5
 
 
 def suspects(shown: Sequence[Shown], seed: int = 0, excluded: frozenset[str] = frozenset()) -> list[Finding]:
