@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.curate.finding import DROP, KEEP, Finding, Kind
+from mien.curate.masks import BADLY, NONE, WORN
 from mien.curate.quality import SIDE
 from mien.curate.shown import Shown
 from mien.types import Floats, Reason, Rejected
-
-_MASKS = ("with_mask", "without_mask", "incorrect")
-_GLASSES = ("none", "glasses", "sunglasses")
-"""The labels of the built-in traits, in the order of their columns."""
 
 _CUT_ALREADY = 112
 """Pictures whose shorter side is below this are often faces cut already, in which detectors miss every fifth."""
@@ -99,9 +96,10 @@ def _many(shown: Shown, limits: Limits) -> Iterator[Finding]:
 
 def _covered(shown: Shown, limits: Limits) -> Iterator[Finding]:
     label = (shown.origin.label or "").casefold()
+    # In the order of the traits' labels: masks as in `curate.masks`; no glasses, glasses, sunglasses.
     mask, glasses = (_told(shown.traits.get(name), 3) for name in ("mask", "glasses"))
     masked = float(mask[0] + mask[2])
-    if masked >= limits.covered and limits.masks and "mask" not in label and label not in _MASKS:
+    if masked >= limits.covered and limits.masks and "mask" not in label and label not in (WORN, NONE, BADLY):
         yield _finding(shown, Kind.COVERED, masked, f"a mask covers the face ({masked:.2f})")
     elif (dark := float(glasses[2])) >= limits.covered and "glass" not in label:
         yield _finding(shown, Kind.COVERED, dark, f"sunglasses cover the eyes ({dark:.2f})")
