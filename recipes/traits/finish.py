@@ -35,8 +35,8 @@ DATA = (
     " masks (CC0-1.0); begun from EfficientNet-Lite0 (Apache-2.0), trained on ImageNet"
 )
 COMMAND = (
-    "python -m recipes.traits.train DATA --out OUT (after eight of nine epochs),"
-    " then python -m recipes.traits.finish DATA --trained OUT"
+    "python -m recipes.traits.train DATA --out FIRST (after eight of nine epochs), then the same with --begin FIRST"
+    " --out OUT --epochs 16 --rate 5e-4 --seed 1, then python -m recipes.traits.finish DATA --trained OUT"
 )
 
 
