@@ -165,6 +165,18 @@ def test_labels_that_are_no_people_are_asked_about_looks(
     assert found.as_json()["labels_are"] == "looks"
 
 
+def test_labels_of_photos_without_a_face_are_asked_about_by_the_whole_picture(
+    models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "about_people", lambda _: False)
+    found = checked(dirty)
+    ((asked,), _), *_ = silent["suspects"]
+    whole = {each.key: each for each in asked}["Grace Hopper/coffee.png"]
+    assert len(whole) == 1
+    assert [len(each) for each in found.shown if each.key == whole.key] == [0]
+    assert found.without == 2
+
+
 def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
     models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.collect import DataSet
+from mien.collect.dataset import Picked
 from mien.curate.classes import classes
 from mien.curate.colour import colour_advice
 from mien.curate.copies import copies
@@ -20,7 +21,7 @@ from mien.curate.suspects import suspects
 from mien.errors import DataError
 from mien.flows.chain import Chain
 from mien.flows.drive import Drive
-from mien.flows.inspect import LOOKS, PEOPLE, inspect
+from mien.flows.inspect import LOOKS, PEOPLE, inspect, looking
 from mien.types import Rejected
 
 MASK = "mask"
@@ -94,7 +95,8 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
             shown.append(result)
     counts = Counter(origin.label for origin in data.origins if origin.label is not None)
     person = about_people(shown) if counts else None
-    findings = list(_steps(shown, person))
+    labelled = _whole(data, shown, chain, drive) if person is False else shown
+    findings = list(_steps(shown, labelled, person))
     limits = Limits(masks=expect != MASK)
     findings += [finding for each in shown for finding in photo_findings(each, limits)]
     findings += [rejected_finding(each) for each in rejected]
@@ -107,8 +109,20 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
     return Checked(found, shown, rejected, dict(sorted(counts.items())), person, [advice] if advice else [], unmasked)
 
 
-def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
-    """What only the whole shows; labels are asked about where there are any."""
+def _whole(data: DataSet, shown: Sequence[Shown], chain: Chain, drive: Drive) -> list[Shown]:
+    """The same photos, those in which no face was found looked at as a whole: they bear labels, too.
+
+    Of photos from the web with and without masks, an eighth shows no face that a detector finds.
+    """
+    blank = {each.key for each in shown if not len(each)}
+    kept = [i for i, origin in enumerate(data.origins) if origin.uri in blank]
+    again = inspect(Picked(data.refs, kept), looking(chain.detector, "cut"), drive) if kept else ()
+    seen = {each.key: each for each in again if isinstance(each, Shown)}
+    return [seen.get(each.key, each) for each in shown]
+
+
+def _steps(shown: Sequence[Shown], labelled: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
+    """What only the whole shows; labels that are not people are asked about in `labelled`."""
     twins = copies(shown)
     yield from twins
     if person is None:
@@ -117,7 +131,7 @@ def _steps(shown: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
     excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
     yield from classes(shown)
     named = {each.key for each in shown if each.origin.label == DROP}
-    for finding in people(shown, excluded) if person else suspects(shown, excluded=excluded):
+    for finding in people(shown, excluded) if person else suspects(labelled, excluded=excluded):
         # The photo beside it has the label that is proposed: one that is called as what takes photos out of data.
         meant = finding.proposed == DROP and finding.label != DROP and finding.other in named
         yield replace(finding, proposed=KEEP) if meant else finding
