@@ -44,8 +44,8 @@ class Facts:
 
 
 _RECIPE = (
-    "`python -m recipes.traits.train DATA --out FIRST` (the weights are those after the eighth of its nine epochs), then"
-    " the same with `--begin FIRST --out OUT --epochs 16 --rate 5e-4 --seed 1`, then"
+    "`python -m recipes.traits.train DATA --out FIRST` (the weights are those after the eighth of its nine epochs),"
+    " then the same with `--begin FIRST --out OUT --epochs 16 --rate 5e-4 --seed 1`, then"
     " `python -m recipes.traits.finish DATA --trained OUT`"
 )
 FACTS: Mapping[str, Facts] = {

@@ -36,7 +36,7 @@ def neighbours(findings: Sequence[Finding], shown: Sequence[Shown], vectors: str
     doubtful = {finding.path for finding in findings if finding.kind in _DOUBTFUL}
     matrices = _by_label([each for each in shown if each.key not in doubtful], vectors)
     own = {each.key: each.vectors[vectors][0] for each in shown if len(each)}
-    made = {}
+    made: dict[int, Sequence[Neighbour]] = {}
     for i, finding in enumerate(findings):
         if finding.kind not in _DOUBTFUL or finding.path not in own:
             continue

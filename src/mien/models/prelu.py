@@ -55,7 +55,7 @@ def convolved(graph: Graph, value: str, layer: Layer, pool: Pool | None) -> Sign
 
 
 def convolution(graph: Graph, value: str, filters: Array, biases: Array, name: str) -> str:
-    """Filters that take fewer channels than there are in the blocks of `value`, unless those of a picture, get zeros."""
+    """Filters that take fewer channels than the blocks of `value` have, unless those of a picture, get zeros."""
     lacking = -filters.shape[1] % _BLOCK if filters.shape[1] > _COLOURS else 0
     filled = np.pad(filters, ((0, 0), (0, lacking), (0, 0), (0, 0)))
     constants = [graph.constant(filled, f"filters_{name}"), graph.constant(biases, f"biases_{name}")]
