@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -83,6 +84,18 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("album")
     album(folder)
+    return folder
+
+
+@pytest.fixture
+def dirty(album: Path, tmp_path: Path) -> Path:
+    """A folder of two people with a photo twice, one without a face, and one that is broken."""
+    folder = tmp_path / "photos"
+    shutil.copytree(album / "photos", folder)
+    grace = folder / "Grace Hopper"
+    shutil.copy(grace / "03.jpg", grace / "twice.jpg")
+    shutil.copy(album / "inbox" / "coffee.png", grace / "coffee.png")
+    (grace / "broken.jpg").write_bytes((grace / "04.jpg").read_bytes()[:3000])
     return folder
 
 

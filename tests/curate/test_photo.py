@@ -193,9 +193,8 @@ def test_what_cannot_be_read_is_dropped_and_what_a_setting_forbids_is_kept() -> 
 
     assert proposed(Reason.UNREADABLE) == (Kind.UNREADABLE, DROP)
     assert proposed(Reason.EMPTY) == (Kind.UNREADABLE, DROP)
-    assert proposed(Reason.NO_FACE) == (Kind.NO_FACE, DROP)
     assert proposed(Reason.TOO_LARGE) == (Kind.UNREADABLE, KEEP)
-    assert proposed(Reason.SEVERAL_FACES) == (Kind.MANY_FACES, KEEP)
+    assert proposed(Reason.ERROR) == (Kind.UNREADABLE, KEEP)
 
 
 @pytest.fixture(scope="module")

@@ -31,18 +31,6 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def dirty(album: Path, tmp_path: Path) -> Path:
-    """A folder of two people with a photo twice, one without a face, and one that is broken."""
-    folder = tmp_path / "photos"
-    shutil.copytree(album / "photos", folder)
-    grace = folder / "Grace Hopper"
-    shutil.copy(grace / "03.jpg", grace / "twice.jpg")
-    shutil.copy(album / "inbox" / "coffee.png", grace / "coffee.png")
-    (grace / "broken.jpg").write_bytes((grace / "04.jpg").read_bytes()[:3000])
-    return folder
-
-
 def checked(folder: Path, drive: Drive | None = None, **how: Any) -> Checked:
     data = open_data(folder, DataOptions(loose=True))
     return check(data, looking("mtcnn"), drive or Drive(2), **how)

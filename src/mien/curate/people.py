@@ -160,8 +160,7 @@ def _groups(table: _Table, standing: Standing) -> Iterator[Finding]:
 
 
 def _crowded(item: Shown) -> bool:
-    sides = np.sqrt(np.maximum(item.boxes[:, 2:] - item.boxes[:, :2], 0).prod(axis=1))
-    return bool((sides[1:] >= Limits().second * sides[0]).any())
+    return bool((item.sides[1:] >= Limits().second * item.sides[0]).any())
 
 
 def _same(table: _Table, standing: Standing) -> Iterator[Finding]:

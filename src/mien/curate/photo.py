@@ -62,16 +62,14 @@ def photo_findings(shown: Shown, limits: Limits = Limits()) -> list[Finding]:
 
 
 def rejected_finding(rejected: Rejected) -> Finding:
-    """A photo that could not be looked at, as a finding."""
+    """A photo that could not be looked at, as a finding; one without a face could, and is `Shown`."""
     reason, origin = rejected.reason, rejected.origin
-    kind = _KINDS.get(reason, Kind.UNREADABLE)
     proposed = KEEP if reason in _NOT_ITS_FAULT else DROP
     detail = f"{reason.meaning} ({rejected.detail})" if rejected.detail else reason.meaning
-    return Finding(kind, origin.uri, origin.label, proposed, 0.8 if kind is Kind.NO_FACE else 1.0, detail)
+    return Finding(Kind.UNREADABLE, origin.uri, origin.label, proposed, 1.0, detail)
 
 
-_KINDS = {Reason.NO_FACE: Kind.NO_FACE, Reason.SEVERAL_FACES: Kind.MANY_FACES}
-_NOT_ITS_FAULT = (Reason.TOO_LARGE, Reason.SEVERAL_FACES, Reason.ENROLLED, Reason.ERROR)
+_NOT_ITS_FAULT = (Reason.TOO_LARGE, Reason.ERROR)
 
 
 def _faceless(shown: Shown) -> Finding:
@@ -83,7 +81,7 @@ def _faceless(shown: Shown) -> Finding:
 
 
 def _many(shown: Shown, limits: Limits) -> Iterator[Finding]:
-    sides = np.sqrt(np.maximum(shown.boxes[:, 2:] - shown.boxes[:, :2], 0).prod(axis=1))
+    sides = shown.sides
     gaps = np.concatenate([shown.boxes[:, :2], [shown.width, shown.height] - shown.boxes[:, 2:]], axis=1).min(axis=1)
     meant = (sides >= limits.second * sides[0]) & (gaps >= limits.margin * sides)
     meant[0] = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from mien.types import Floats, Origin, Pixels
 
 THUMB = 64
@@ -40,6 +42,11 @@ class Shown:
     @property
     def key(self) -> str:
         return self.origin.uri
+
+    @property
+    def sides(self) -> Floats:
+        """The side of a square as large as each face's box (n,), in pixels."""
+        return np.asarray(np.sqrt(np.maximum(self.boxes[:, 2:] - self.boxes[:, :2], 0).prod(axis=1)), np.float32)
 
     def __len__(self) -> int:
         """How many faces were found."""
