@@ -151,7 +151,8 @@ def press(one: Page, *keys: str) -> None:
 def saved(folder: Path) -> list[Verdict]:
     file = folder / "verdicts.csv"
     until = time.monotonic() + 20
-    while not file.is_file() and time.monotonic() < until:
+    # The browser holds the name with an empty file until the download is done.
+    while not (file.is_file() and file.stat().st_size) and time.monotonic() < until:
         time.sleep(0.05)
     return read_verdicts(file)
 
