@@ -21,7 +21,7 @@ def test_crops_are_trained_in_bfloat16_where_the_processor_multiplies_it(
     assert place(crops=True) == Place(CPU, half=False)
     monkeypatch.setattr(torch.cpu, check, lambda: True)
     assert place(crops=True) == Place(CPU, half=True)
-    assert place(crops=False) == Place(CPU, half=False)
+    assert place(crops=False) == Place(CPU, half=False, crops=False)
 
 
 @no_gpu
@@ -31,14 +31,14 @@ def test_a_torch_that_does_not_tell_is_taken_for_one_that_cannot(monkeypatch: py
     assert place(crops=True) == Place(CPU, half=False)
 
 
-@pytest.mark.parametrize("half", [True, False])
-def test_a_batch_arrives_as_floats_in_the_layout(half: bool) -> None:
+@pytest.mark.parametrize("crops", [True, False])
+def test_a_batch_arrives_as_floats_in_the_layout(crops: bool) -> None:
     batch = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
-    where = Place(CPU, half)
+    where = Place(CPU, half=False, crops=crops)
     put = where.lay(where.put(batch))
     assert put.dtype == torch.float32
     assert torch.equal(put, batch.float())
-    assert put.is_contiguous(memory_format=torch.channels_last) == half
+    assert put.is_contiguous(memory_format=torch.channels_last) == crops
 
 
 def test_vectors_have_no_layout() -> None:

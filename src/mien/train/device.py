@@ -16,14 +16,16 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A device, and whether products are computed there in bfloat16 with channels last in memory."""
+    """A device, whether products are computed there in bfloat16, and whether crops are trained on."""
 
     device: torch.device
     half: bool
+    crops: bool = True
 
     @property
     def layout(self) -> torch.memory_format:
-        return torch.channels_last if self.half else torch.contiguous_format
+        # With channels last, also float32 is 1.2 to 1.5 times as fast on crops; the small maps of vectors are slower.
+        return torch.channels_last if self.crops else torch.contiguous_format
 
     def autocast(self) -> torch.autocast:
         """The context that a network runs in."""
@@ -56,8 +58,8 @@ def place(*, crops: bool) -> Place:
     Networks on vectors are so small that converting costs more than bfloat16 gains, so only crops are trained in it.
     """
     if torch.cuda.is_available():
-        return Place(torch.device("cuda"), crops and torch.cuda.get_device_capability() >= (8, 0))
-    return Place(torch.device("cpu"), crops and _multiplies_bfloat16())
+        return Place(torch.device("cuda"), crops and torch.cuda.get_device_capability() >= (8, 0), crops)
+    return Place(torch.device("cpu"), crops and _multiplies_bfloat16(), crops)
 
 
 @contextmanager
