@@ -18,6 +18,7 @@ from mien.errors import DataError
 from mien.train.batches import tensor
 from mien.train.job import Epoch, Progress, Rows, Run
 from mien.train.loop import fit_module
+from mien.train.meter import Meter
 from mien.train.training import best_of
 from tests.train.tasks import dense, network, rows, same, settings, vectors
 
@@ -150,9 +151,29 @@ def test_training_ends_when_it_gets_no_better() -> None:
     assert fitted.epochs == fitted.best_epoch + 3 < 100
 
 
-def test_training_ends_with_the_epoch_in_which_the_time_runs_out() -> None:
-    fitted = fit_module(network(), rows(), settings(), Run(minutes=0.0))
+def test_training_is_broken_off_with_the_epoch_in_which_the_time_runs_out() -> None:
+    fitted = fit_module(network(), rows(), settings(), Run(limit=0.0))
     assert (fitted.ended, fitted.epochs) == ("minutes", 1)
+
+
+def test_the_schedule_comes_to_its_end_in_the_minutes_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each epoch takes a minute by a clock that only they move on."""
+    monkeypatch.setattr(Meter, "seconds", 60.0)
+    planned: list[int] = []
+    how = settings(schedule="cosine", patience=0)
+    fitted = fit_module(network(), rows(), how, Run(minutes=3.5, watch=lambda told: planned.append(told.epochs)))
+    assert (fitted.ended, fitted.epochs) == ("minutes", 3)
+    assert [planned[0], planned[-1]] == [how.epochs(len(rows().train)), 3]
+    whole = fit_module(network(), rows(), how, Run())
+    assert fitted.curves[-1].learning_rate < 0.1 * fitted.curves[0].learning_rate
+    assert whole.curves[2].learning_rate > 2 * fitted.curves[2].learning_rate
+
+
+def test_more_minutes_than_are_needed_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Meter, "seconds", 60.0)
+    fitted, whole = (fit_module(network(), rows(), settings(), Run(minutes=many)) for many in (60.0, None))
+    assert (fitted.ended, fitted.epochs) == (whole.ended, whole.epochs) == ("epochs", whole.epochs)
+    assert [e.loss for e in fitted.curves] == [e.loss for e in whole.curves]
 
 
 def test_without_stop_rows_the_last_epoch_is_taken() -> None:

@@ -123,7 +123,7 @@ def test_a_smaller_batch_takes_smaller_steps() -> None:
 @pytest.mark.parametrize(("calm", "first"), [(0.0, 20), (0.15, 17), (0.5, 10), (0.99, 0)])
 def test_a_share_of_the_epochs_is_calm(calm: float, first: int) -> None:
     how = replace(SETTINGS["resnet-small"], calm=calm, samples=2000, most_epochs=20)
-    assert (how.epochs(100), how.calm_from(100)) == (20, first)
+    assert (how.epochs(100), how.calm_from(20)) == (20, first)
 
 
 def test_not_all_epochs_can_be_calm() -> None:

@@ -47,7 +47,9 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", min=0.0, help="End a network's training by then; for auto, trying and all (30)."),
+        typer.Option(
+            "--minutes", min=0.0, help="Train a network in so many rounds as fit; for auto, trying and all (30)."
+        ),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Of a network.")] = None,
     balance: Annotated[

@@ -141,8 +141,8 @@ def _tried(recipe: Recipe, photos: Subjects, end: float | None) -> Tried:
 
 
 def _limited(recipe: Recipe, seconds: float | None) -> Recipe:
-    """The same, ended after so many seconds: what a network has learnt until then does not count, but costs no more."""
+    """The same, broken off after so many seconds: what a network learnt by then does not count, but costs no more."""
     if seconds is None or recipe.settings is None:
         return recipe
-    limited = recipe.within(seconds / 60)
-    return replace(limited, options=replace(limited.options, run=replace(limited.options.run, folder=None)))
+    run = replace(recipe.options.run, folder=None, limit=recipe.share(seconds / 60))
+    return replace(recipe, options=replace(recipe.options, run=run))

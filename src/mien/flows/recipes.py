@@ -99,11 +99,14 @@ class Recipe:
         return sum(_architecture(self.settings, len(node.children)).weights for node in self.tree.nodes)
 
     def within(self, minutes: float) -> Recipe:
-        """The same, ended after so many minutes, which the questions of a tree share evenly; a head takes no notice."""
+        """The same, in so many epochs as fit in so many minutes; a head takes no notice."""
         if self.settings is None:
             return self
-        share = minutes if self.tree is None else minutes / len(self.tree.nodes)
-        return replace(self, options=replace(self.options, run=replace(self.options.run, minutes=share)))
+        return replace(self, options=replace(self.options, run=replace(self.options.run, minutes=self.share(minutes))))
+
+    def share(self, minutes: float) -> float:
+        """Of so many minutes those of each training: the questions of a tree share them evenly."""
+        return minutes if self.tree is None else minutes / len(self.tree.nodes)
 
     def learn(
         self,

@@ -95,9 +95,10 @@ class Run:
 
     folder: for a checkpoint and, in one of their own, TensorBoard's events (None: neither). described: what else
     decides the outcome and cannot be seen in the rows, the settings or the module (which policies `augment` and `calm`,
-    that of the last epochs, are), so that a checkpoint made with another is not taken up. minutes: training ends with
-    the epoch in which they are over; what an earlier call spent before it was killed counts. save_seconds: no
-    checkpoint is written sooner after the last, and of a large network later (0: after every epoch).
+    that of the last epochs, are), so that a checkpoint made with another is not taken up. minutes: after the first
+    epoch so many are planned as fit, and the schedule with them; what an earlier call spent before a kill counts.
+    limit: training is broken off with the epoch in which so many minutes are over. save_seconds: no checkpoint is
+    written sooner after the last, and of a large network later (0: after every epoch).
     """
 
     seed: int = 0
@@ -108,6 +109,7 @@ class Run:
     calm: Augment | None = None
     described: str = ""
     minutes: float | None = None
+    limit: float | None = None
     save_seconds: float = 5.0
 
 

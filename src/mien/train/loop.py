@@ -97,8 +97,9 @@ def _train(training: Training, settings: Settings, run: Run, checkpoint: Checkpo
 
 def _end(training: Training, settings: Settings, run: Run, seconds: float) -> str | None:
     if training.done >= training.epochs:
-        return "epochs"
-    if training.done and run.minutes is not None and seconds >= run.minutes * 60:
+        return "minutes" if training.shortened else "epochs"
+    limits = [minutes for minutes in (run.minutes, run.limit) if minutes is not None]
+    if training.done and limits and seconds >= min(limits) * 60:
         return "minutes"
     if settings.patience and training.waited >= settings.patience:
         return "patience"

@@ -21,7 +21,7 @@ class Meter:
 
     def __init__(self, watch: Callable[[Progress], None] | None, epochs: int, batches: int) -> None:
         self._watch = watch
-        self._epochs = epochs
+        self.epochs = epochs
         self._batches = batches
         self._told = -_PAUSE
         self.resume(0)
@@ -77,11 +77,11 @@ class Meter:
         if self._watch is None:
             return
         passed = (self._epoch - self._done) * self._batches + self._batch
-        left = (self._epochs - self._epoch) * self._batches - self._batch
+        left = (self.epochs - self._epoch) * self._batches - self._batch
         self._watch(
             Progress(
                 epoch=self._epoch + 1,
-                epochs=self._epochs,
+                epochs=self.epochs,
                 batch=self._batch,
                 batches=self._batches,
                 loss=self.loss,

@@ -95,9 +95,8 @@ class Settings:
         """How many epochs `n` rows are trained for."""
         return min(self.most_epochs, math.ceil(self.samples / max(self.rows_of(n), 1)))
 
-    def calm_from(self, n: int) -> int:
-        """The first epoch (from 0) in which `n` rows are seen calmly; the number of epochs where none is."""
-        epochs = self.epochs(n)
+    def calm_from(self, epochs: int) -> int:
+        """The first of so many epochs (from 0) in which rows are seen calmly; their number where none is."""
         return epochs - round(epochs * self.calm)
 
     def batch_of(self, n: int) -> int:

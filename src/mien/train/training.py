@@ -34,7 +34,7 @@ class Training:
 
     def __init__(self, module: torch.nn.Module, rows: Rows, settings: Settings, run: Run, where: Place) -> None:
         n = len(rows.train)
-        self.epochs, self.rows_an_epoch = settings.epochs(n), settings.rows_of(n)
+        self._most, self._minutes, self.rows_an_epoch = settings.epochs(n), run.minutes, settings.rows_of(n)
         self.curves: tuple[Epoch, ...] = ()
         self.best_epoch = 0
         self._best: State = {}
@@ -46,7 +46,7 @@ class Training:
         self._optimiser = optimiser(self._module, settings)
         self._average = Average(self._module, settings.ema) if settings.ema else None
         self._batches = Batches(rows, where)
-        self._augment, self._calm, self._calm_from = run.augment, run.calm, settings.calm_from(n)
+        self._augment, self._calm = run.augment, run.calm
         self._weights = self._class_weights(rows.train) if settings.balance == "weights" else None
         self.meter = Meter(run.watch, self.epochs, self._per_epoch)
 
@@ -54,6 +54,18 @@ class Training:
     def done(self) -> int:
         """How many epochs are behind."""
         return len(self.curves)
+
+    @property
+    def epochs(self) -> int:
+        """How many there will be: as many as the settings say, or as fit in the minutes by what the first one took."""
+        if self._minutes is None or not self.curves:
+            return self._most
+        return min(self._most, max(1, int(60 * self._minutes / max(self.curves[0].seconds, 1e-9))))
+
+    @property
+    def shortened(self) -> bool:
+        """Whether fewer epochs are planned than the settings say."""
+        return self.epochs < self._most
 
     @property
     def waited(self) -> int:
@@ -79,6 +91,7 @@ class Training:
             seconds=self.meter.seconds,
         )
         self.curves = (*self.curves, ended)
+        self.meter.epochs = self.epochs
         if best_of(self.curves) == self.done:
             self.best_epoch = self.done
             self._best = {name: value.detach().cpu().clone() for name, value in self._scored.state_dict().items()}
@@ -106,6 +119,7 @@ class Training:
         self._best = _part(saved.arrays, "best")
         if self.best_epoch == self.done:
             self._best = {name: value.detach().cpu().clone() for name, value in self._scored.state_dict().items()}
+        self.meter.epochs = self.epochs
         self.meter.resume(self.done)
 
     def finish(self) -> torch.nn.Module:
@@ -121,7 +135,7 @@ class Training:
         torch.manual_seed(epoch_seed(self._seed, self.done))
         self._module.train()
         steps, skipped, now = self.epochs * self._per_epoch, 0, 0.0
-        augment = self._augment if self.done < self._calm_from else self._calm
+        augment = self._augment if self.done < self._settings.calm_from(self.epochs) else self._calm
         batches = self._batches.varied(self._drawn(self.done), augment)
         for k, (x, y) in enumerate(batches, self.done * self._per_epoch):
             now = rate(self._settings, self._top, k, steps, self._per_epoch)
