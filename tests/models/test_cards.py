@@ -10,7 +10,7 @@ import pytest
 from mien.align.views import VIEWS
 from mien.errors import UnknownName
 from mien.models import CARDS, card
-from mien.models.cards import Card, Converted, Download, Given, PackageFile, Parts, Quantised, Truncated
+from mien.models.cards import Card, Converted, Download, Given, Grafted, PackageFile, Parts, Quantised, Truncated
 
 NAMES = {
     "dlib-resnet",
@@ -54,7 +54,12 @@ def test_a_card_says_what_a_user_must_know(found: Card) -> None:
 @pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
 def test_every_file_has_a_checksum(found: Card) -> None:
     match found.source:
-        case PackageFile(sha256=digest) | Converted(file=PackageFile(sha256=digest)) | Download(sha256=digest):
+        case (
+            PackageFile(sha256=digest)
+            | Converted(file=PackageFile(sha256=digest))
+            | Grafted(file=PackageFile(sha256=digest))
+            | Download(sha256=digest)
+        ):
             assert is_sha256(digest)
         case Given(hint):
             assert hint
@@ -66,7 +71,7 @@ def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
     match found.source:
         case Parts(cards):
             assert set(cards) <= set(CARDS)
-        case Truncated(other):
+        case Truncated(other) | Grafted(other):
             assert other in CARDS
         case Quantised(other, ranges):
             assert other in CARDS

@@ -11,8 +11,9 @@ import pytest
 
 from mien.errors import UnknownName, WeightsError
 from mien.models import CARDS, ensure, session, shipped
-from mien.models.cards import PackageFile
+from mien.models.cards import Grafted, PackageFile
 from mien.models.head import Head
+from mien.models.weights import location
 from mien.store import bundle as bundles
 
 TRUNKS = ("traits", "expression-features")
@@ -58,11 +59,16 @@ def test_nothing_is_said_of_the_gender_of_the_youngest() -> None:
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_a_network_is_the_file_that_its_card_describes(home: Path, trunk: str) -> None:
     source = CARDS[trunk].source
-    assert isinstance(source, PackageFile)
-    path = ensure(trunk)
+    file = source.file if isinstance(source, Grafted) else source
+    assert isinstance(file, PackageFile)
+    path = location(file)
     assert path.parent == shipped.FOLDER
-    assert path.stat().st_size == source.bytes
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == source.sha256
+    assert path.stat().st_size == file.bytes
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+
+
+def test_a_network_that_comes_whole_is_used_where_it_lies(home: Path) -> None:
+    assert ensure("expression-features").parent == shipped.FOLDER
     assert not home.exists()
 
 

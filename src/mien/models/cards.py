@@ -63,6 +63,15 @@ class Truncated:
 
 
 @dataclass(frozen=True, slots=True)
+class Grafted:
+    """The network of another card up to its layer `at`, and from there on the network in a shipped file."""
+
+    card: str
+    at: str
+    file: PackageFile
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Several cards that belong together."""
 
@@ -96,7 +105,7 @@ class Given:
     hint: str
 
 
-Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Truncated | Parts | Download | Given
+Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Truncated | Grafted | Parts | Download | Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +193,8 @@ def _source(table: dict[str, Any]) -> Source:
     match table.pop("kind"):
         case "package":
             return PackageFile(**table)
-        case "shipped":  # beside this module
-            return PackageFile("mien", f"models/shipped/{table.pop('file')}", **table)
+        case "shipped":
+            return _shipped(**table)
         case "inside":
             return Inside(table["package"], tuple(table["distributions"]))
         case "converted":
@@ -194,6 +203,8 @@ def _source(table: dict[str, Any]) -> Source:
             return Quantised(**table)
         case "truncated":
             return Truncated(**table)
+        case "grafted":
+            return Grafted(table.pop("card"), table.pop("at"), _shipped(**table))
         case "parts":
             return Parts(tuple(table["cards"]))
         case "download":
@@ -203,6 +214,10 @@ def _source(table: dict[str, Any]) -> Source:
             return Given(**table)
         case other:
             raise ValueError(f"cards.toml: there is no kind of source {other!r}")
+
+
+def _shipped(file: str, sha256: str, bytes: int) -> PackageFile:
+    return PackageFile("mien", f"models/shipped/{file}", sha256, bytes)
 
 
 CARDS: Mapping[str, Card] = _read()

@@ -9,7 +9,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mien.models import cache, shipped
-from mien.models.cards import CARDS, Card, Converted, Download, Inside, PackageFile, Parts, Quantised, Truncated
+from mien.models.cards import (
+    CARDS,
+    Card,
+    Converted,
+    Download,
+    Grafted,
+    Inside,
+    PackageFile,
+    Parts,
+    Quantised,
+    Truncated,
+)
 from mien.models.weights import BROUGHT, Terms, location, made_key, terms_of
 
 
@@ -80,7 +91,7 @@ def _where(card: Card) -> tuple[Where, int | None]:
             return (Where.PACKAGE if find_spec(package) else Where.MISSING), None
         case PackageFile():
             return (Where.PACKAGE if _exists(card.source) else Where.MISSING), card.source.bytes
-        case Converted() | Quantised() | Truncated() | Parts():
+        case Converted() | Quantised() | Truncated() | Grafted() | Parts():
             return _where_made(card), None
         case Download():
             return Where.PULL, card.source.bytes
@@ -94,7 +105,9 @@ def _where_made(card: Card) -> Where:
             return next((place for place in places if place is not Where.CACHE), Where.CACHE)
         case Converted(_, file):
             return Where.FIRST_USE if _exists(file) else Where.MISSING
-        case Quantised(other) | Truncated(other):
+        case Grafted(_, _, file) if not _exists(file):
+            return Where.MISSING
+        case Quantised(other) | Truncated(other) | Grafted(other):
             return Where.MISSING if _where_made(CARDS[other]) is Where.MISSING else Where.FIRST_USE
     raise ValueError(f"weights {card.name!r} are not made from others")
 
@@ -102,13 +115,13 @@ def _where_made(card: Card) -> Where:
 def _cached(card: Card) -> list[Path]:
     if card.is_brought:
         return cache.stored(card.name, BROUGHT)
-    if isinstance(card.source, Converted | Quantised | Truncated):
+    if isinstance(card.source, Converted | Quantised | Truncated | Grafted):
         return cache.stored(card.name, made_key(card))
     return []
 
 
 def _checks(card: Card) -> Iterator[Check]:
-    packaged = card.source.file if isinstance(card.source, Converted) else card.source
+    packaged = card.source.file if isinstance(card.source, Converted | Grafted) else card.source
     if isinstance(packaged, PackageFile):
         if _exists(packaged):
             path = location(packaged)

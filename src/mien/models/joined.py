@@ -5,14 +5,15 @@ Knows ONNX graphs and linear heads: neither trees as people write them nor how a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
+from mien.models.copying import copy
 from mien.models.graph import IR_VERSION, OPSET, Graph
 from mien.models.head import Head
 
@@ -116,11 +117,5 @@ def _copied(graph: Graph, model: Any, feed: str, prefix: str) -> str:
     """Add a network's nodes and constants, fed by `feed`, under names of their own -> the name of its output."""
     if model.opset_import[0].version != OPSET or model.ir_version != IR_VERSION:
         raise ValueError("a part is an ONNX file that mien wrote")
-    names: Mapping[str, str] = {model.graph.input[0].name: feed, "": ""}  # "" leaves an optional input out
-    for constant in model.graph.initializer:
-        graph.constant(numpy_helper.to_array(constant), f"{prefix}/{constant.name}")
-    for node in model.graph.node:
-        attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-        inputs = [names.get(name, f"{prefix}/{name}") for name in node.input]
-        graph.node(node.op_type, inputs, f"{prefix}/{node.output[0]}", **attributes)
+    copy(graph, model.graph, feeds={model.graph.input[0].name: feed}, prefix=f"{prefix}/")
     return f"{prefix}/{model.graph.output[0].name}"

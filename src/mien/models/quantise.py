@@ -18,6 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from mien.errors import WeightsError
+from mien.models.copying import sides
 from mien.models.graph import Graph
 
 Ranges = Mapping[str, tuple[float, float]]
@@ -78,6 +79,8 @@ class _Quantiser:
         self._graph = Graph(model.graph.name)
         self._constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         self._wanted = {name: ranges[name] for name in activations(model)}
+        inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+        self._channels = {value.name: int(sides(value)[1]) for value in inferred if len(sides(value)) == 4}
         self._scales: dict[str, np.float32] = {}
         self._written: set[str] = set()
 
@@ -87,11 +90,15 @@ class _Quantiser:
                 self._round(value.name)
         for node in self._source.node:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-            inputs = self._filters(node) if node.op_type == "Conv" else [self._read(name) for name in node.input]
-            self._graph.node(node.op_type, inputs, node.output[0], **attributes)
+            if node.op_type == "AveragePool" and not attributes.keys() - {"kernel_shape", "strides"}:
+                self._mean(node, attributes)
+            else:
+                inputs = self._filters(node) if node.op_type == "Conv" else [self._read(name) for name in node.input]
+                self._graph.node(node.op_type, inputs, node.output[0], **attributes)
             if node.output[0] in self._wanted:
                 self._round(node.output[0])
-        return self._graph.model(_shapes(self._source.input), _shapes(self._source.output))
+        ends = [{value.name: sides(value) for value in end} for end in (self._source.input, self._source.output)]
+        return self._graph.model(*ends)
 
     def _read(self, name: str) -> str:
         if name in self._constants and name not in self._written:
@@ -126,12 +133,14 @@ class _Quantiser:
             self._constant(biases, bias_steps, bias_scale),
         ]
 
+    def _mean(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
+        """A mean as a convolution of each channel by itself, for which ONNX Runtime has a kernel many times as fast."""
+        (name,), channels, rows_columns = node.output, self._channels[node.output[0]], attributes["kernel_shape"]
+        steps = np.full((channels, 1, *rows_columns), FILTER_TOP, np.int8)
+        scale = np.full(channels, 1 / (FILTER_TOP * np.prod(rows_columns)), np.float32)
+        inputs = [self._read(node.input[0]), self._constant(f"{name}_mean", steps, scale)]
+        self._graph.node("Conv", inputs, name, group=channels, **attributes)
+
     def _constant(self, name: str, steps: npt.NDArray[Any], scale: npt.NDArray[np.float32]) -> str:
         inputs = [self._graph.constant(steps, f"{name}_whole"), self._graph.constant(scale, f"{name}_scale")]
         return self._graph.node("DequantizeLinear", inputs, f"{name}_rounded", axis=0)
-
-
-def _shapes(values: Any) -> dict[str, list[int | str]]:
-    return {
-        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim] for value in values
-    }

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
-from mien.errors import WeightsError
+from mien.models.copying import copy, needed, sides
 from mien.models.graph import Graph
 from mien.types import Floats
 
@@ -29,26 +29,16 @@ def truncate(model: bytes, at: str) -> bytes:
     """
     loaded = onnx.load_model_from_string(model)
     source = loaded.graph
-    needed, values = _needed(source, at), _values(loaded, at)
+    wanted, values = needed(source, at), _values(loaded, at)
     (taken,) = source.input
     graph = Graph(f"{source.name}-{at}")
-    both = _with_mirrored(graph, taken.name)
-    constants = {tensor.name: tensor for tensor in source.initializer}
-    written: set[str] = set()
-    for node in (node for node in source.node if node.output[0] in needed):
-        for name in node.input:
-            if name in constants and name not in written:
-                written.add(graph.constant(numpy_helper.to_array(constants[name]), name))
-        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        inputs = [both if name == taken.name else name for name in node.input]
-        graph.node(node.op_type, inputs, node.output[0], **attributes)
+    copy(graph, source, feeds={taken.name: _with_mirrored(graph, taken.name)}, only=wanted)
     two = graph.constant(np.array([2, -1, values], np.int64), "two")
     pairs = graph.node("Reshape", [at, two], "pairs")
     mean = graph.node("ReduceMean", [pairs], "mean", axes=[0], keepdims=0)
     half = graph.node("Cast", [mean], "rounded", to=TensorProto.FLOAT16)
     graph.node("Cast", [half], OUTPUT, to=TensorProto.FLOAT)
-    sides = [side.dim_param or side.dim_value for side in taken.type.tensor_type.shape.dim]
-    return graph.model({taken.name: sides}, {OUTPUT: ("n", values)})
+    return graph.model({taken.name: sides(taken)}, {OUTPUT: ("n", values)})
 
 
 def rest(model: bytes, at: str) -> dict[str, Floats]:
@@ -58,9 +48,9 @@ def rest(model: bytes, at: str) -> dict[str, Floats]:
         WeightsError: the network has no such layer.
     """
     source = onnx.load_model_from_string(model).graph
-    needed = _needed(source, at)
+    below = needed(source, at)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
-    names = [name for node in source.node if node.output[0] not in needed for name in node.input]
+    names = [name for node in source.node if node.output[0] not in below for name in node.input]
     return {name: constants[name] for name in names if name in constants and constants[name].dtype == np.float32}
 
 
@@ -71,21 +61,6 @@ def _with_mirrored(graph: Graph, pictures: str) -> str:
     beyond = graph.constant(np.array([np.iinfo(np.int64).min], np.int64), "beyond")
     mirrored = graph.node("Slice", [pictures, last, beyond, columns, step], "mirrored")
     return graph.node("Concat", [pictures, mirrored], "both", axis=0)
-
-
-def _needed(source: onnx.GraphProto, at: str) -> set[str]:
-    """The values that the layer is made from, and its own."""
-    made_by = {node.output[0]: node for node in source.node}
-    if at not in made_by:
-        raise WeightsError(f"the network {source.name} has no layer {at!r} to end at")
-    needed: set[str] = set()
-    waiting = [at]
-    while waiting:
-        name = waiting.pop()
-        if name in made_by and name not in needed:
-            needed.add(name)
-            waiting += made_by[name].input
-    return needed
 
 
 def _values(model: onnx.ModelProto, at: str) -> int:

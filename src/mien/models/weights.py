@@ -13,13 +13,28 @@ from pathlib import Path
 from mien.config import settings
 from mien.errors import WeightsError
 from mien.models import cache
-from mien.models.cards import Card, Commercial, Converted, Given, Inside, PackageFile, Parts, Quantised, Truncated, card
+from mien.models.cards import (
+    Card,
+    Commercial,
+    Converted,
+    Given,
+    Grafted,
+    Inside,
+    PackageFile,
+    Parts,
+    Quantised,
+    Truncated,
+    card,
+)
 
 BROUGHT = "file"
 """The cache's key of files that came from outside, whatever they hold."""
 
 _CONVERSION = "3"
 """Part of the identity of what is made here; raised whenever a converter's result would give other answers."""
+
+_ROUNDING = "2"
+"""The same for what is put into 8-bit integers."""
 
 _WRITTEN = {"mtcnn": "2"}
 """Part of the cache's key, but not of the identity: raised when a converter writes the same network in another way."""
@@ -36,7 +51,7 @@ class Terms:
 
 
 def ensure(name: str) -> Path:
-    """The file of these weights, checked; converted, quantised or cut into the cache on first use.
+    """The file of these weights, checked; converted, quantised, cut or put together into the cache on first use.
 
     For a card of several parts, and for weights compiled into a package, the folder that holds them.
 
@@ -53,7 +68,7 @@ def ensure(name: str) -> Path:
             return _package_folder(found.source.package, found.source.distributions[0])
         case PackageFile():
             return _checked(found.source)
-        case Converted() | Quantised() | Truncated():
+        case Converted() | Quantised() | Truncated() | Grafted():
             return _made(found)
     return _brought(found)
 
@@ -87,6 +102,8 @@ def present(name: str) -> bool:
             return _is_installed(file)
         case Quantised(other) | Truncated(other):
             return present(other)
+        case Grafted(other, _, file):
+            return present(other) and _is_installed(file)
     return bool(cache.stored(name, BROUGHT))
 
 
@@ -116,9 +133,11 @@ def identity_of(found: Card) -> str:
         case Converted(how, file):
             return _digest(how, file.sha256, _CONVERSION)
         case Quantised(other, ranges):
-            return _digest(identity(other), hashlib.sha256(_shipped(ranges)).hexdigest(), _CONVERSION)
+            return _digest(identity(other), hashlib.sha256(_shipped(ranges)).hexdigest(), _CONVERSION, _ROUNDING)
         case Truncated(other, at):
             return _digest(identity(other), at, _CONVERSION)
+        case Grafted(other, at, file):
+            return _digest(identity(other), at, file.sha256, _CONVERSION)
     return _digest(cache.digest(_newest(found)))
 
 
@@ -217,6 +236,10 @@ def _make(found: Card) -> bytes:
             from mien.models import truncate
 
             return truncate.truncate(ensure(other).read_bytes(), at)
+        case Grafted(other, at, file):
+            from mien.models import graft
+
+            return graft.graft(ensure(other).read_bytes(), at, _checked_bytes(file))
     raise ValueError(f"weights {found.name!r} are not made from others")
 
 
