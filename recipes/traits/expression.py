@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mien.store import bundle
 from mien.types import Floats, Ints, Pixels
 from recipes.traits.cards import page
-from recipes.traits.heads import calibrated, head_of, vectors, whole_numbers
+from recipes.traits.heads import calibrated, head_of, planes, vectors, whole_numbers
 from recipes.traits.ship import Facts, ship
 
 AIM = 0.75
@@ -80,7 +80,7 @@ def main() -> None:
     labels = tuple(trained.manifest["head"]["labels"])
     network, weights, bias = trunk(trained.network or b"")
     crops, y = rows(options.pool, "Training", labels)
-    whole = whole_numbers(network, crops[:: len(crops) // 500])
+    whole = whole_numbers(network, planes(crops[:: len(crops) // 500]))
     some = np.arange(0, len(crops), 5)
     seen = vectors(whole, crops[some], mirror=True)
     length = _length(network, crops[some[::10]])

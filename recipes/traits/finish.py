@@ -16,15 +16,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien.models import ensure
+from mien.models.graft import graft
 from mien.models.head import Head
 from mien.types import Floats, Ints, Pixels
-from recipes.traits.backbone import export
+from recipes.traits.backbone import AT, BASE, SIDE, Base, export
 from recipes.traits.cards import page
 from recipes.traits.faces import LABELS, Rows, fairface, street
 from recipes.traits.heads import best, calibrated, fitted, head_of, vectors, whole_numbers
 from recipes.traits.mixing import disguised
 from recipes.traits.ship import Facts, ship
-from recipes.traits.train import SCALE, SIZE, Traits, held, rest, trained
+from recipes.traits.train import SCALE, Traits, held, rest, trained
 
 AIMS = {"age": 0.6, "gender": 0.95, "mask": 0.98, "glasses": 0.97}
 """The share of answers that is to be right where a trait does not say that it is uncertain."""
@@ -32,17 +34,15 @@ STRENGTHS = (1.0, 10.0)
 TRUNK = "traits"
 DATA = (
     "FairFace, 15,000 photos (CC BY 4.0), a part of them with masks and glasses drawn on; 168 of 224 street photos with"
-    " masks (CC0-1.0); begun from EfficientNet-Lite0 (Apache-2.0), trained on ImageNet"
+    " masks (CC0-1.0); on dlib's face recognition network (CC0-1.0), and taught by one that was begun from"
+    " EfficientNet-Lite0 (Apache-2.0)"
 )
-COMMAND = (
-    "python -m recipes.traits.train DATA --out FIRST (after eight of nine epochs), then the same with --begin FIRST"
-    " --out OUT --epochs 16 --rate 5e-4 --seed 1, then python -m recipes.traits.finish DATA --trained OUT"
-)
+COMMAND = "recipes.traits.train, twice, and recipes.traits.finish: see card.md"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """Faces of one purpose: `crops` (n, SIZE, SIZE, 3) and each trait's label, -1 where it is not known."""
+    """Faces of one purpose: `crops` (n, SIDE, SIDE, 3) and each trait's label, -1 where it is not known."""
 
     crops: Pixels
     labels: dict[str, Ints]
@@ -61,7 +61,7 @@ def faces(parts: list[Rows], *, disguise: bool) -> Faces:
             plain = rows.crops[number], {name: int(values[number]) for name, values in rows.labels.items()}
             drawn = disguise and rows.labels["age"][number] >= 0
             crop, said = disguised(rows, number, np.random.default_rng((part, number))) if drawn else plain
-            crops.append(np.asarray(cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8))
+            crops.append(np.asarray(cv2.resize(crop, (SIDE, SIDE)), np.uint8))
             labels.append(said)
     return Faces(np.stack(crops), {name: np.array([said[name] for said in labels]) for name in LABELS})
 
@@ -97,14 +97,18 @@ def main() -> None:
     pairs = [(upright, 16), (whole, 16), (streets, 4)]
     apart = faces([rows.only(held(rows, parts)) for rows, parts in pairs], disguise=True)
     learnt = faces([rest(upright, 16), rest(streets, 4)], disguise=True)
-    onnx = whole_numbers(export(network.backbone, SIZE), learnt.crops[::20])
-    made = heads(network, onnx, learnt, apart)
+    base = Base()
+    said = (
+        base(learnt.crops[start : start + 16]) * np.float32(base.scale) for start in range(0, len(learnt.crops), 400)
+    )
+    top = whole_numbers(export(network.top), said, 255 * base.scale)
+    made = heads(network, graft(ensure(BASE).read_bytes(), AT, top), learnt, apart)
     counts = {
         trait: {name: int(((rest(upright, 16).labels[trait]) == i).sum()) for i, name in enumerate(names)}
         for trait, names in LABELS.items()
     }
     facts = Facts(date.today().isoformat(), COMMAND, DATA, 0, counts)
-    print(ship(TRUNK, onnx, made, facts, {trait: page(trait) for trait in made}))
+    print(ship(TRUNK, top, made, facts, {trait: page(trait) for trait in made}))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,15 +18,15 @@ from mien.train.calibrate import fit_temperature
 from mien.train.candidates import class_centres
 from mien.types import Floats, Ints, Pixels
 
+_MANY = 32
 LEAST = 40
 """So many faces below or above a bound are needed to say how often answers there are right."""
 
 
-def whole_numbers(network: bytes, crops: Pixels) -> bytes:
-    """A float network that takes pixels, and crops (n, s, s, 3) -> the network in 8-bit integers.
+def whole_numbers(network: bytes, inputs: Iterable[Floats], greatest: float = 255.0) -> bytes:
+    """A float network and batches of what it takes, values from 0 to `greatest` -> the network in 8-bit integers.
 
-    A range runs from the 1st percentile of the crops' least values to the 99th of their greatest, and for a network
-    whose Relus end at 6 no further.
+    A range runs from the 1st percentile of the inputs' least values to the 99th of their greatest.
     """
     model = onnx.load_model_from_string(network)
     names = activations(model)
@@ -35,16 +35,21 @@ def whole_numbers(network: bytes, crops: Pixels) -> bytes:
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     ends: dict[str, list[Doubles]] = {name: [] for name in inner}
-    for start in range(0, len(crops), 16):
-        batch = _planes(crops[start : start + 16])
+    for batch in inputs:
         for name, values in zip(inner, session.run(inner, {taken: batch}), strict=True):
             flat = values.reshape(len(batch), -1)
             ends[name].append(np.stack([flat.min(axis=1), flat.max(axis=1)]))
-    ranges = {taken: (0.0, 255.0)}
+    ranges = {taken: (0.0, greatest)}
     for name, found in ends.items():
         low, high = np.concatenate(found, axis=1)
         ranges[name] = (float(np.percentile(low, 1)), float(np.percentile(high, 99)))
     return quantise(network, ranges)
+
+
+def planes(crops: Pixels) -> Iterator[Floats]:
+    """Crops (n, s, s, 3) -> batches of what a network takes that begins with pixels."""
+    for start in range(0, len(crops), _MANY):
+        yield _planes(crops[start : start + _MANY])
 
 
 def vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
@@ -52,8 +57,8 @@ def vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     taken = session.get_inputs()[0].name
     made = []
-    for start in range(0, len(crops), 32):
-        batch = crops[start : start + 32]
+    for start in range(0, len(crops), _MANY):
+        batch = crops[start : start + _MANY]
         found = session.run(None, {taken: _planes(batch)})[0]
         if mirror:
             found = (found + session.run(None, {taken: _planes(batch[:, :, ::-1])})[0]) / 2

@@ -12,7 +12,7 @@ from typing import Any
 from mien import __version__, atomic
 from mien.flows.chain import chain
 from mien.models import card, shipped
-from mien.models.cards import Card, PackageFile
+from mien.models.cards import Card, Grafted, PackageFile
 from mien.models.head import Head
 from mien.models.weights import identity_of
 from mien.store import bundle
@@ -44,8 +44,8 @@ class Facts:
 def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages: Mapping[str, str]) -> str:
     """Write a network that is the embedder `trunk`, and the heads on its vectors with a page each, by trait.
 
-    The network takes pixels (n, 3, size, size) and gives vectors (n, dim), as its card says; checksum and size are
-    put down in `cards.toml`, and are returned as the lines that stand there.
+    The network takes pixels (n, 3, size, size), or what it is grafted on, and gives vectors (n, dim), as its card says;
+    checksum and size are put down in `cards.toml`, and are returned as the lines that stand there.
 
     Raises:
         ValueError: there is no such card, a head is not that of a trait, or it does not take the network's vectors.
@@ -53,8 +53,9 @@ def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages
     for trait, head in heads.items():
         if trait not in shipped.TRAITS or head.dimension != card(trunk).dim:
             raise ValueError(f"{trait!r} is no trait, or its head does not take the vectors of {trunk!r}")
-    source = PackageFile("mien", f"models/shipped/{trunk}.onnx", sha256(onnx).hexdigest(), len(onnx))
-    made = replace(card(trunk), source=source)
+    file = PackageFile("mien", f"models/shipped/{trunk}.onnx", sha256(onnx).hexdigest(), len(onnx))
+    before = card(trunk).source
+    made = replace(card(trunk), source=replace(before, file=file) if isinstance(before, Grafted) else file)
     atomic.write(shipped.FOLDER / f"{trunk}.onnx", onnx)
     for trait, head in heads.items():
         bundle.save(
@@ -63,7 +64,7 @@ def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages
             head.to_arrays(),
             {"card.md": pages[trait]},
         )
-    return _noted(CARDS, source)
+    return _noted(CARDS, file)
 
 
 def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any]:

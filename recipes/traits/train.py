@@ -1,10 +1,11 @@
 """Trains the network of the built-in traits but expression: age, gender, mask and glasses, together.
 
-    python -m recipes.traits.train DATA --out OUT [--begin FIRST --rate 4e-4 --seed 1]
+    python -m recipes.traits.train DATA --out OUT [--begin FIRST --teacher EARLIER --seed 11]
 
 DATA is laid out as the measuring data of the project: `pools/fairface.parquet`, `mask/boxes.csv`. OUT gets the weights
-of the network and its heads, and `log.jsonl`. A quarter of the street photos is left out, and so is a sixteenth of
-FairFace: `recipes.traits.finish` calibrates and measures on them.
+of the network and its heads, `log.jsonl`, and while it lasts what the network's base says of the pictures, 2.5 GB. A
+quarter of the street photos is left out, and so is a sixteenth of FairFace: `recipes.traits.finish` calibrates and
+measures on them.
 """
 
 from __future__ import annotations
@@ -21,34 +22,39 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mien.types import Ints, Pixels
-from recipes.traits.backbone import DIMENSION, Backbone, published
+from mien.types import Ints
+from recipes.traits.backbone import DIMENSION, SIDE, Base, Top
 from recipes.traits.faces import IDENTITY, LABELS, MASKS, Rows, fairface, street
-from recipes.traits.mixing import Batch, Mix
+from recipes.traits.mixing import Mix
+from recipes.traits.said import Said, Shelf, blend
+from recipes.traits.teacher import Teacher
 
-SIZE = 112
 SCALE = 16.0
 """Vectors have this length before the heads, so that a head on unit vectors can be as sure as it should."""
-BATCH, DECAY, HEADS = 128, 0.02, 4.0
+BATCH, DECAY, HEADS = 128, 0.1, 10.0
+BLENDED, BLEND = 0.5, 0.2
+"""The share of batches that are mixed with themselves, and the parameter of the share's distribution."""
 WEIGHT = {"age": 1.0, "gender": 1.0, "mask": 0.7, "glasses": 0.7}
 LESSON = 0.5
+TAUGHT = 0.5
+"""How much of a trait's loss is what a teacher says (Hinton et al. 2015, arXiv:1503.02531)."""
 BESIDE = 0.2
 """So much of an age's probability is asked for in the groups beside it."""
 FOLLOW = 0.995
 
 
 class Traits(nn.Module):
-    """The backbone with what is linear in its vectors, brought to a constant length: the traits, and a lesson."""
+    """The top with what is linear in its vectors, brought to a constant length: the traits, and a lesson."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = Backbone()
+        self.top = Top()
         self.lesson = nn.Linear(DIMENSION, IDENTITY)
         self.heads = nn.ModuleDict({name: nn.Linear(DIMENSION, len(labels)) for name, labels in LABELS.items()})
 
-    def forward(self, pixels: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Pixels -> the logits of each trait, and what dlib's network is thought to say."""
-        vectors = SCALE * nn.functional.normalize(self.backbone(pixels))
+    def forward(self, said: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """What the base says -> the logits of each trait, and what dlib's network is thought to say in the end."""
+        vectors = SCALE * nn.functional.normalize(self.top(said))
         return {name: head(vectors) for name, head in self.heads.items()}, self.lesson(vectors)
 
 
@@ -62,22 +68,24 @@ def rest(rows: Rows, parts: int) -> Rows:
     return rows.only(np.flatnonzero(rows.group % parts != 0))
 
 
-def planes(pixels: Pixels) -> Tensor:
-    """Crops (n, s, s, 3) uint8 -> (n, 3, s, s) float32, in the order that PyTorch's convolutions like."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last)
+def loss_of(answers: tuple[dict[str, Tensor], Tensor], said: Said) -> Tensor:
+    """The sum over traits of the mean over the rows whose label is known, and the lesson's squared error.
 
-
-def loss_of(said: tuple[dict[str, Tensor], Tensor], batch: Batch) -> Tensor:
-    """The sum over traits of the mean over the rows whose label is known, and the lesson's squared error."""
-    logits, lesson = said
-    wanted = torch.from_numpy(batch.identity)
+    Where there is a teacher, half of a trait's loss is that against the teacher's probabilities, of all rows.
+    """
+    logits, lesson = answers
+    wanted = torch.from_numpy(said.identity)
     known = wanted.isfinite().all(dim=1)
     total = LESSON * (lesson[known] - wanted[known]).square().mean() if known.any() else torch.zeros(())
     for name, found in logits.items():
-        known = torch.from_numpy(batch.labels[name] >= 0)
+        taught = TAUGHT if name in said.taught else 0.0
+        known = torch.from_numpy(said.labels[name] >= 0)
         if known.any():
-            target = _wanted(name, torch.from_numpy(batch.labels[name])[known])
-            total = total + WEIGHT[name] * nn.functional.cross_entropy(found[known], target)
+            target = _wanted(name, torch.from_numpy(said.labels[name])[known])
+            total = total + (1 - taught) * WEIGHT[name] * nn.functional.cross_entropy(found[known], target)
+        if taught:
+            target = torch.from_numpy(said.taught[name])
+            total = total + taught * WEIGHT[name] * nn.functional.cross_entropy(found, target)
     return total
 
 
@@ -92,48 +100,44 @@ def _wanted(name: str, numbers: Tensor) -> Tensor:
 
 
 def begun(folder: Path | None) -> Traits:
-    """The network to train: as an earlier training left it, or with the weights that its authors published."""
+    """The network to train: as an earlier training left it, or dlib's weights and heads that say nothing yet."""
     if folder is not None:
         return trained(folder)
     network = Traits()
-    network.backbone.begin(published())
+    network.top.begin()
     for head in network.heads.values():
         assert isinstance(head, nn.Linear)
         nn.init.zeros_(head.weight)
     return network
 
 
-def train(network: Traits, mix: Mix, epochs: int, top: float, out: Path) -> None:
+def train(network: Traits, shelf: Shelf, epochs: int, top: float, out: Path) -> None:
     """Train for so many epochs, at a learning rate up to `top`; after each the averaged weights are written."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval()
-    bare = [p for p in network.backbone.parameters() if p.ndim == 1]
-    filters = [p for p in network.backbone.parameters() if p.ndim > 1]
+    others = [*network.heads.parameters(), *network.lesson.parameters()]
     optimiser = torch.optim.AdamW(
         [
-            {"params": filters, "weight_decay": DECAY, "times": 1.0},
-            {"params": bare, "weight_decay": 0.0, "times": 1.0},
-            {
-                "params": [*network.heads.parameters(), *network.lesson.parameters()],
-                "weight_decay": 0.0,
-                "times": HEADS,
-            },
+            {"params": list(network.top.parameters()), "weight_decay": DECAY, "times": 1.0},
+            {"params": others, "weight_decay": 0.0, "times": HEADS},
         ]
     )
-    steps, done, start = epochs * (len(mix.upright) // (BATCH - 16)), 0, time.monotonic()
+    done, start = 0, time.monotonic()
     for epoch in range(epochs):
         network.train()
-        lost, seen = 0.0, 0
-        for batch in mix.batches(epoch, BATCH):
+        batches = shelf.batches(epoch)
+        steps, lost = len(batches) * epochs, 0.0
+        for seen, said in enumerate(batches, 1):
             rate = top * min(1.0, (done + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done / steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["times"]
-            loss = loss_of(network(planes(batch.pixels)), batch)
+            rng = np.random.default_rng((shelf.mix.seed, epoch, seen))
+            loss = _blended(network, said, rng) if rng.random() < BLENDED else loss_of(network(said.values()), said)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            done, seen, lost = done + 1, seen + 1, lost + loss.item()
+            done, lost = done + 1, lost + loss.item()
             follow(averaged, network, min(FOLLOW, (1 + done) / (10 + done)))
             if seen % 25 == 0:
                 seconds = round(time.monotonic() - start)
@@ -142,14 +146,18 @@ def train(network: Traits, mix: Mix, epochs: int, top: float, out: Path) -> None
         save_file(state, out / "traits.safetensors")
 
 
+def _blended(network: Traits, said: Said, rng: np.random.Generator) -> Tensor:
+    """The loss of a batch mixed with itself in another order (Zhang et al. 2018, arXiv:1710.09412)."""
+    share, other, values = blend(said, rng.beta(BLEND, BLEND), rng)
+    answers = network(values)
+    return share * loss_of(answers, said) + (1 - share) * loss_of(answers, other)
+
+
 @torch.no_grad()
 def follow(averaged: nn.Module, network: nn.Module, keep: float) -> None:
     """Move the averaged weights a little towards the network's."""
     for old, new in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - keep)
-        else:
-            old.copy_(new)
+        old.lerp_(new, 1 - keep)
 
 
 def trained(folder: Path) -> Traits:
@@ -170,10 +178,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=9)
-    parser.add_argument("--rate", type=float, default=7e-4, help="the highest learning rate")
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--rate", type=float, default=3e-4, help="the highest learning rate")
+    parser.add_argument("--variety", type=int, default=8, help="each face is drawn so many times; then epochs go round")
     parser.add_argument("--begin", type=Path, help="go on from what an earlier training left there")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn: take another to go on")
+    parser.add_argument("--teacher", type=Path, help="learn from these earlier traits, too: a copy of models/shipped")
+    parser.add_argument("--seed", type=int, default=7, help="of what is drawn: take another to go on")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -181,10 +191,12 @@ def main() -> None:
     glasses = Path(__file__).with_name("glasses.csv")
     upright, whole = fairface(options.data / "pools" / "fairface.parquet", glasses)
     streets = street(options.data, options.data / "mask" / "boxes.csv")
-    mix = Mix(rest(upright, 16), rest(whole, 16), rest(streets, 4), SIZE, options.seed)
+    mix = Mix(rest(upright, 16), rest(whole, 16), rest(streets, 4), SIDE, options.seed)
     print(f"{len(mix.upright)} faces of FairFace, {len(mix.street)} cuts of street photos: {MASKS}", flush=True)
     torch.manual_seed(mix.seed)
-    train(begun(options.begin), mix, options.epochs, options.rate, options.out)
+    teacher = Teacher(options.teacher) if options.teacher else None
+    with Shelf(mix, Base(), teacher, BATCH, options.variety, options.out) as shelf:
+        train(begun(options.begin), shelf, options.epochs, options.rate, options.out)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from sklearn.metrics import f1_score
 
 from mien.models import ensure
 from mien.types import Floats, Ints, Pixels
+from recipes.traits.backbone import SIDE
 from recipes.traits.faces import MASKS, fairface, street
 from recipes.traits.finish import TRUNK, faces
 from recipes.traits.heads import fitted, vectors
-from recipes.traits.train import SIZE, held, rest
+from recipes.traits.train import held, rest
 
 LEAST = 24
 """Side in pixels of the smallest box that is answered for."""
@@ -30,12 +31,12 @@ FAIRFACE = 10
 
 
 def pool(path: Path) -> tuple[Pixels, Ints]:
-    """The pool of masks -> (n, SIZE, SIZE, 3), and the number of each one's label."""
+    """The pool of masks -> (n, SIDE, SIDE, 3), and the number of each one's label."""
     table = pq.read_table(path, columns=["image", "label"])
     crops = []
     for image in table["image"].to_pylist():
         pixels = np.asarray(cv2.imdecode(np.frombuffer(image["bytes"], np.uint8), cv2.IMREAD_COLOR), np.uint8)
-        crops.append(cv2.resize(pixels, (SIZE, SIZE), interpolation=cv2.INTER_AREA)[..., ::-1])
+        crops.append(cv2.resize(pixels, (SIDE, SIDE))[..., ::-1])
     return np.asarray(crops, np.uint8), np.array([MASKS.index(label) for label in table["label"].to_pylist()])
 
 

@@ -1,89 +1,107 @@
+"""The traits' network: dlib's first layers as they are, a top that begins as dlib's next and is trained."""
+
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import torch
 
-from mien.models.quantise import quantise
-from recipes.traits.backbone import DIMENSION, Backbone, Block, Unit, export
+from mien.models import ensure
+from mien.models.graft import graft
+from mien.types import Pixels
+from recipes.traits.backbone import AT, BASE, CHANNELS, DIMENSION, END, HIGH, SIDE, WHOLE, Base, Block, Top, export
 from recipes.traits.heads import vectors, whole_numbers
-
-SIDE = 32
 
 
 @pytest.fixture(scope="module")
-def network() -> Backbone:
-    """A network whose statistics are those of some noise, so that nothing in it is 0 or 1."""
+def pictures() -> Pixels:
+    """Blots of colour, which are nearer to a photo than noise is."""
+    rng = np.random.default_rng(1)
+    small = rng.integers(0, 256, (12, 10, 10, 3)).astype(np.uint8)
+    return np.repeat(np.repeat(small, SIDE // 10, axis=1), SIDE // 10, axis=2)
+
+
+@pytest.fixture(scope="module")
+def base() -> Base:
+    return Base()
+
+
+@pytest.fixture(scope="module")
+def top() -> Top:
+    """A top that has moved away from dlib's weights."""
     torch.manual_seed(0)
-    made = Backbone()
-    for _ in range(3):
-        made(torch.rand(8, 3, SIDE, SIDE) * 255)
+    made = Top()
+    made.begin()
+    with torch.no_grad():
+        for each in made.parameters():
+            each.mul_(1 + 0.1 * torch.rand_like(each))
     return made.eval()
 
 
-@pytest.fixture(scope="module")
-def crops() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.random.default_rng(1).integers(0, 256, (24, SIDE, SIDE, 3)).astype(np.uint8)
+def values(base: Base, pictures: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return base(pictures) * np.float32(base.scale)
 
 
-def test_it_gives_a_vector_for_each_picture(network: Backbone) -> None:
+def test_the_base_says_what_dlibs_network_does_at_that_layer(base: Base, pictures: Pixels) -> None:
+    said = base(pictures)
+    assert said.shape == (len(pictures), CHANNELS, HIGH, HIGH)
+    assert said.dtype == np.uint8
+    assert 0 < said.mean() < 128
+
+
+def test_a_top_begins_as_dlibs_own_layers(base: Base, pictures: Pixels) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    whole = onnx.load_model_from_string(ensure(WHOLE).read_bytes())
+    for name in (AT, END):
+        whole.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
+    planes = pictures.transpose(0, 3, 1, 2).astype(np.float32)
+    given, wanted = session.run([AT, END], {"input": planes})
+    made = Top()
+    made.begin()
     with torch.no_grad():
-        assert network(torch.rand(2, 3, SIDE, SIDE) * 255).shape == (2, DIMENSION)
+        found = made(torch.from_numpy(given)).numpy()
+    assert np.abs(found - wanted.mean(axis=(2, 3))).max() < 1e-4
 
 
-def test_it_halves_the_side_four_times_and_once_in_the_stem(network: Backbone) -> None:
-    strides = [unit.conv.stride[0] for unit in network.modules() if isinstance(unit, Unit)]
-    assert strides.count(2) == 5
+def test_a_block_that_halves_fills_up_what_is_smaller() -> None:
+    block = Block(2, 4, halves=True)
+    for layer in (block.first, block.second):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one
+    x = torch.arange(2 * 8 * 8, dtype=torch.float32).reshape(1, 2, 8, 8)
+    found = block(x)
+    assert found.shape == (1, 4, 4, 4)
+    assert torch.equal(found[:, :2], torch.nn.functional.avg_pool2d(x, 2))
+    assert not found[:, 2:].any()
 
 
-def test_blocks_of_one_shape_add_what_came_in(network: Backbone) -> None:
-    added = [block.added for block in network.blocks if isinstance(block, Block)]
-    assert added.count(True) == sum((False, True, True, True, True, True, True, True, True, True))
-
-
-@pytest.mark.parametrize(("side", "stride", "pads"), [(3, 1, (1, 1)), (5, 1, (2, 2)), (3, 2, (0, 1)), (5, 2, (1, 2))])
-def test_zeros_stand_where_tensorflow_puts_them(side: int, stride: int, pads: tuple[int, int]) -> None:
-    assert Unit(4, 4, side, stride, each=True).pads == pads
-
-
-def test_onnx_says_what_pytorch_says(network: Backbone, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
-    session = onnxruntime.InferenceSession(export(network, SIDE), providers=["CPUExecutionProvider"])
-    planes = crops.transpose(0, 3, 1, 2).astype(np.float32)
+def test_onnx_says_what_pytorch_says(base: Base, top: Top, pictures: Pixels) -> None:
+    given = values(base, pictures)
+    session = onnxruntime.InferenceSession(export(top), providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        wanted = network(torch.from_numpy(planes)).numpy()
-    found = session.run(None, {"input": planes})[0]
-    assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max()
+        wanted = top(torch.from_numpy(given)).numpy()
+    found = session.run(None, {AT: given})[0]
+    assert found.shape == (len(pictures), DIMENSION)
+    assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
 def test_in_whole_numbers_it_is_a_third_of_the_size_and_says_nearly_the_same(
-    network: Backbone, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+    base: Base, top: Top, pictures: Pixels
 ) -> None:
-    exact = export(network, SIDE)
-    whole = whole_numbers(exact, crops)
+    exact = export(top)
+    whole = whole_numbers(exact, [values(base, pictures)], 255 * base.scale)
     assert len(whole) < 0.35 * len(exact)
-    cosines = (vectors(exact, crops, mirror=False) * vectors(whole, crops, mirror=False)).sum(axis=1)
-    assert cosines.mean() > 0.9
+    below = ensure(BASE).read_bytes()
+    far, near = (vectors(graft(below, AT, each), pictures, mirror=False) for each in (exact, whole))
+    assert (far * near).sum(axis=1).mean() > 0.98
 
 
-def test_a_channel_without_filters_keeps_its_bias() -> None:
-    torch.manual_seed(0)
-    made = Backbone().eval()
-    with torch.no_grad():
-        made.stem.conv.weight[0] = 0
-        made.stem.norm.bias[0] = 3.0
-    exact = export(made, SIDE)
-    model = onnx.load_model_from_string(exact)
-    ranges = dict.fromkeys([node.output[0] for node in model.graph.node], (-6.0, 6.0)) | {"input": (0.0, 255.0)}
-    session = onnxruntime.InferenceSession(quantise(exact, ranges), providers=["CPUExecutionProvider"])
-    assert np.isfinite(session.run(None, {"input": np.zeros((1, 3, SIDE, SIDE), np.float32)})[0]).all()
-
-
-def test_vectors_have_length_one_and_know_their_mirror_image(
-    network: Backbone, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-) -> None:
-    onnx_file = export(network, SIDE)
-    found, mirrored = (vectors(onnx_file, each, mirror=True) for each in (crops, crops[:, :, ::-1]))
+def test_vectors_have_length_one_and_know_their_mirror_image(top: Top, pictures: Pixels) -> None:
+    network = graft(ensure(BASE).read_bytes(), AT, export(top))
+    found, mirrored = (vectors(network, each, mirror=True) for each in (pictures, pictures[:, :, ::-1]))
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert np.allclose(found, mirrored, atol=1e-4)

@@ -7,7 +7,8 @@ import pytest
 
 from mien.types import Pixels
 from recipes.traits.faces import GLASSES, IDENTITY, LABELS, SIDE, Rows
-from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Batch, Mix, disguised, spoilt, turned
+from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Mix, disguised, spoilt, turned
+from recipes.traits.said import Said
 from recipes.traits.train import held, loss_of, rest
 
 
@@ -95,7 +96,7 @@ def test_only_what_is_known_is_learnt_from() -> None:
     lesson = torch.zeros(4, IDENTITY, requires_grad=True)
     labels = {name: np.full(4, -1) for name in LABELS}
     identity = np.full((4, IDENTITY), np.nan, np.float32)
-    batch = Batch(np.zeros((4, 8, 8, 3), np.uint8), labels, identity)
+    batch = Said(np.zeros((4, 2, 3, 3), np.uint8), 1.0, labels, identity, {})
     assert loss_of((logits, lesson), batch).item() == 0
     labels["age"][1], identity[2] = 8, 1.0
     loss_of((logits, lesson), batch).backward()  # type: ignore[no-untyped-call]
