@@ -78,7 +78,7 @@ FACTS: Mapping[str, Facts] = {
         "Real masks that are worn wrongly are few: 37 boxes, many of them small. The street photos were looked at while"
         " the drawings were made, to make them alike. Scarves, hands and beards were drawn as `without_mask`, and some"
         " are taken for masks all the same. A head fitted to unclean photos as well (4,325, from the web and"
-        " synthetic) is no better on street photos: 94.5 % of 813 cuts right, beside 95.3 % (`unclean.py`).",
+        " synthetic) is no better on street photos: 95.4 % of 802 cuts right, beside 95.6 % (`unclean.py`).",
     ),
     "age": Facts(
         "which of nine age groups a face would be put in by people who see this one picture.",
