@@ -159,11 +159,12 @@ def test_training_is_broken_off_with_the_epoch_in_which_the_time_runs_out() -> N
 def test_the_schedule_comes_to_its_end_in_the_minutes_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each epoch takes a minute by a clock that only they move on."""
     monkeypatch.setattr(Meter, "seconds", 60.0)
-    planned: list[int] = []
+    told: list[Progress] = []
     how = settings(schedule="cosine", patience=0)
-    fitted = fit_module(network(), rows(), how, Run(minutes=3.5, watch=lambda told: planned.append(told.epochs)))
+    fitted = fit_module(network(), rows(), how, Run(minutes=3.5, watch=told.append))
     assert (fitted.ended, fitted.epochs) == ("minutes", 3)
-    assert [planned[0], planned[-1]] == [how.epochs(len(rows().train)), 3]
+    assert [told[0].epochs, told[-1].epochs] == [how.epochs(len(rows().train)), 3]
+    assert [each.note for each in told if each.note] == ["3 of 5 epochs fit in the time"]
     whole = fit_module(network(), rows(), how, Run())
     assert fitted.curves[-1].learning_rate < 0.1 * fitted.curves[0].learning_rate
     assert whole.curves[2].learning_rate > 2 * fitted.curves[2].learning_rate

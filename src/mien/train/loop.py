@@ -83,6 +83,8 @@ def _train(training: Training, settings: Settings, run: Run, checkpoint: Checkpo
             if events is not None:
                 events.record(epoch)
             training.meter.end(epoch)
+            if training.done == 1 and training.shortened:
+                training.meter.note(f"{training.epochs} of {training.most} epochs fit in the time")
             if checkpoint is not None and checkpoint.due():
                 note = checkpoint.save(training.state(), training.curves)
                 if note is not None:

@@ -34,7 +34,7 @@ class Training:
 
     def __init__(self, module: torch.nn.Module, rows: Rows, settings: Settings, run: Run, where: Place) -> None:
         n = len(rows.train)
-        self._most, self._minutes, self.rows_an_epoch = settings.epochs(n), run.minutes, settings.rows_of(n)
+        self.most, self._minutes, self.rows_an_epoch = settings.epochs(n), run.minutes, settings.rows_of(n)
         self.curves: tuple[Epoch, ...] = ()
         self.best_epoch = 0
         self._best: State = {}
@@ -59,13 +59,13 @@ class Training:
     def epochs(self) -> int:
         """How many there will be: as many as the settings say, or as fit in the minutes by what the first one took."""
         if self._minutes is None or not self.curves:
-            return self._most
-        return min(self._most, max(1, int(60 * self._minutes / max(self.curves[0].seconds, 1e-9))))
+            return self.most
+        return min(self.most, max(1, int(60 * self._minutes / max(self.curves[0].seconds, 1e-9))))
 
     @property
     def shortened(self) -> bool:
         """Whether fewer epochs are planned than the settings say."""
-        return self.epochs < self._most
+        return self.epochs < self.most
 
     @property
     def waited(self) -> int:
