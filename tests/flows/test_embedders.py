@@ -94,7 +94,9 @@ def test_a_training_looks_at_the_photos_once_and_pins_what_was_picked(tmp_path: 
     assert done.recipe.chain.embedder == "traits"
     manifest = json.loads((tmp_path / "x.mien" / "bundle.json").read_text())
     assert manifest["chain"]["embedder"] == "traits"
-    assert manifest["chain"]["view"]["size"] == 112
+    plan = models.card("traits").input
+    assert plan is not None
+    assert manifest["chain"]["view"]["size"] == plan.size
     assert [one["embedder"] for one in manifest["training"]["embedders"]] == [one.embedder for one in done.rivals]
     assert any("traits was chosen as embedder" in word for word in said)
     assert "figures flatter a little" in (tmp_path / "x.mien" / "report.html").read_text()
