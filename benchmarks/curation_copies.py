@@ -28,11 +28,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.collect import open_data, photos
 from mien.curate.copies import copies
 from mien.curate.finding import Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.thumb import thumb
+from mien.data import open_data, photos
 from mien.images import encode
 from mien.images.stage import Decode
 from mien.types import Origin, Photo, PhotoRef, Pixels
@@ -82,12 +82,12 @@ class Told:
     false: float
 
 
-def shown(refs: Sequence[PhotoRef]) -> Iterator[Shown]:
+def shown(refs: Sequence[PhotoRef]) -> Iterator[ImageFeatures]:
     """What copies are found by, without looking for faces."""
     none = np.empty(0, np.float32)
     for photo in Decode(1000, 50)(refs):
         if isinstance(photo, Photo):
-            yield Shown(
+            yield ImageFeatures(
                 origin=photo.origin,
                 digest=photo.key.encode(),
                 width=photo.width,
@@ -103,7 +103,7 @@ def shown(refs: Sequence[PhotoRef]) -> Iterator[Shown]:
             )
 
 
-def planted(refs: Sequence[PhotoRef], change: Callable[[Pixels], bytes]) -> list[Shown]:
+def planted(refs: Sequence[PhotoRef], change: Callable[[Pixels], bytes]) -> list[ImageFeatures]:
     """Photos -> the changed ones, under the same label; their keys end with `#`."""
     made = []
     for photo in Decode(None, 50)(refs):
@@ -118,7 +118,7 @@ def pairs(findings: Sequence[Finding]) -> set[tuple[str, str]]:
     return {(str(finding.path), str(finding.other)) for finding in findings if finding.kind in ONE}
 
 
-def told(every: Sequence[Shown], copied: Sequence[Shown], known: set[tuple[str, str]]) -> Told:
+def told(every: Sequence[ImageFeatures], copied: Sequence[ImageFeatures], known: set[tuple[str, str]]) -> Told:
     """All photos and the copies of some -> how many of the copies are found, and what else."""
     lots = _lots(known)
     found = pairs(copies([*every, *copied]))

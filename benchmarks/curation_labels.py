@@ -27,19 +27,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.collect import DataOptions, open_data
 from mien.curate.doubts import deal, out_of_fold
 from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.people import IDENTITY, people
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.suspects import suspects
-from mien.flows.drive import Drive
+from mien.data import DataOptions, open_data
 from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
 from mien.train.head import fit_head
 from mien.types import Origin, PhotoRef
 
-Step = Callable[[Sequence[Shown]], list[Finding]]
+Step = Callable[[Sequence[ImageFeatures]], list[Finding]]
 
 FIRST = 100
 """So many suspects somebody is ready to look at."""
@@ -68,12 +68,20 @@ TASKS = {
 }
 
 
-def looked(refs: Sequence[PhotoRef], faces: str, whole: bool = False) -> list[Shown]:
+def looked(refs: Sequence[PhotoRef], faces: str, whole: bool = False) -> list[ImageFeatures]:
     """Photos -> what those show that show a face; with `whole`, one in which none is found is taken for a face."""
-    shown = {each.key: each for each in inspect(refs, looking("auto", faces), Drive()) if isinstance(each, Shown)}
+    shown = {
+        each.key: each
+        for each in inspect(refs, looking("auto", faces), RunOptions())
+        if isinstance(each, ImageFeatures)
+    }
     blank = [ref for ref in refs if ref.key in shown and not len(shown[ref.key])]
     if whole and blank:
-        shown |= {each.key: each for each in inspect(blank, looking("auto", "cut"), Drive()) if isinstance(each, Shown)}
+        shown |= {
+            each.key: each
+            for each in inspect(blank, looking("auto", "cut"), RunOptions())
+            if isinstance(each, ImageFeatures)
+        }
     return [each for each in shown.values() if len(each)]
 
 
@@ -93,11 +101,11 @@ def refs_of(data: Path, task: Task) -> list[PhotoRef]:
     return [ref for ref in refs if counts[ref.origin.label] >= task.least]
 
 
-def labelled(shown: Shown, label: str | None) -> Shown:
+def labelled(shown: ImageFeatures, label: str | None) -> ImageFeatures:
     return replace(shown, origin=replace(shown.origin, label=label))
 
 
-def planted(shown: Sequence[Shown], share: float, seed: int) -> tuple[list[Shown], dict[str, str]]:
+def planted(shown: Sequence[ImageFeatures], share: float, seed: int) -> tuple[list[ImageFeatures], dict[str, str]]:
     """A share of the photos under another label, drawn evenly, and the right label of each by its key."""
     rng = np.random.default_rng(seed)
     labels = sorted({each.origin.label or "" for each in shown})
@@ -127,7 +135,7 @@ def score(findings: Sequence[Finding], kind: Kind, right: Mapping[str, str]) -> 
     }
 
 
-def halved(shown: Sequence[Shown], seed: int) -> tuple[list[Shown], set[str]]:
+def halved(shown: Sequence[ImageFeatures], seed: int) -> tuple[list[ImageFeatures], set[str]]:
     """Every tenth person of four photos or more under two names."""
     rng = np.random.default_rng(seed)
     counts = Counter(each.origin.label or "" for each in shown)
@@ -142,7 +150,7 @@ def halved(shown: Sequence[Shown], seed: int) -> tuple[list[Shown], set[str]]:
     return made, chosen
 
 
-def doubles(shown: Sequence[Shown], seed: int) -> dict[str, float]:
+def doubles(shown: Sequence[ImageFeatures], seed: int) -> dict[str, float]:
     made, chosen = halved(shown, seed)
     found = [{one.label or "", one.other or ""} for one in people(made) if one.kind is Kind.SAME_PERSON]
     hit = sum({label, f"{label} 2"} in found for label in chosen)
@@ -169,7 +177,7 @@ def beside(refs: Sequence[PhotoRef], seed: int, count: int = 40) -> list[tuple[P
     return made
 
 
-def groups(shown: Sequence[Shown], refs: Sequence[PhotoRef], seed: int) -> dict[str, float]:
+def groups(shown: Sequence[ImageFeatures], refs: Sequence[PhotoRef], seed: int) -> dict[str, float]:
     """Whether the face that is meant is named, of photos that show two people."""
     pasted = beside(refs, seed)
     added = looked([ref for ref, _ in pasted], "find")
@@ -183,7 +191,7 @@ def groups(shown: Sequence[Shown], refs: Sequence[PhotoRef], seed: int) -> dict[
     return {"photos": len(pasted), "both faces found": len(both), "right face": right / max(1, len(both))}
 
 
-def cleanlab_first(shown: Sequence[Shown], right: Mapping[str, str], seed: int) -> dict[str, float] | None:
+def cleanlab_first(shown: Sequence[ImageFeatures], right: Mapping[str, str], seed: int) -> dict[str, float] | None:
     """How many of cleanlab's first hundred suspects are planted, by each of its scores; None where it is missing."""
     try:
         from cleanlab.rank import get_label_quality_scores
@@ -202,25 +210,25 @@ def cleanlab_first(shown: Sequence[Shown], right: Mapping[str, str], seed: int) 
     return found
 
 
-def stacked(shown: Sequence[Shown], names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def stacked(shown: Sequence[ImageFeatures], names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.stack([np.concatenate([each.vectors[name][0] for name in names]) for each in shown])
 
 
-def acted(shown: Sequence[Shown], findings: Iterable[Finding]) -> list[Shown]:
+def acted(shown: Sequence[ImageFeatures], findings: Iterable[Finding]) -> list[ImageFeatures]:
     """The photos after following what is proposed of whole photos."""
     word = {one.path: one.proposed for one in findings if one.path is not None and not one.proposed.startswith("face ")}
     kept = [each for each in shown if word.get(each.key) != DROP]
     return [labelled(each, word[each.key]) if word.get(each.key, KEEP) != KEEP else each for each in kept]
 
 
-def accuracy(learnt: Sequence[Shown], tested: Sequence[Shown], kind: Kind) -> float:
+def accuracy(learnt: Sequence[ImageFeatures], tested: Sequence[ImageFeatures], kind: Kind) -> float:
     names = [IDENTITY] if kind is Kind.WRONG_PERSON else sorted(learnt[0].vectors)
     head = fit_head(stacked(learnt, names), [each.origin.label or "" for each in learnt]).head
     answers = head.answer(stacked(tested, names))[0].argmax(axis=1)
     return float(np.mean([head.labels[j] == each.origin.label for j, each in zip(answers, tested, strict=True)]))
 
 
-def trained(shown: Sequence[Shown], task: Task, step: Step, seed: int) -> dict[str, float]:
+def trained(shown: Sequence[ImageFeatures], task: Task, step: Step, seed: int) -> dict[str, float]:
     """Accuracy on clean photos of heads that learnt from right labels, wrong ones, and those put right."""
     if any(each.origin.split == "test" for each in shown):
         tested = [each for each in shown if each.origin.split == "test"]

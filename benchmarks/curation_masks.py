@@ -27,9 +27,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mien.curate.masks import BADLY, NONE, WORN, mask_findings
-from mien.curate.shown import Shown
-from mien.flows.drive import Drive
+from mien.curate.shown import ImageFeatures
 from mien.flows.inspect import inspect, looking
+from mien.pipeline.execute import RunOptions
 from mien.types import Floats, Origin, PhotoRef
 from traits_masks import Boxed, faces_of, overlap
 
@@ -62,13 +62,13 @@ def web(data: Path, count: int) -> list[PhotoRef]:
     return [PhotoRef(Origin(f"{i}.jpg", row["label"]), data=row["image"]["bytes"]) for i, row in enumerate(some)]
 
 
-def looked(refs: Sequence[PhotoRef]) -> list[Shown]:
+def looked(refs: Sequence[PhotoRef]) -> list[ImageFeatures]:
     """What photos show, as MTCNN finds their faces; photos without a face have none."""
-    chain = looking("mtcnn")
-    return [each for each in inspect(refs, chain, Drive(cache=False)) if isinstance(each, Shown)]
+    spec = looking("mtcnn")
+    return [each for each in inspect(refs, spec, RunOptions(cache=False)) if isinstance(each, ImageFeatures)]
 
 
-def of_face(shown: Shown, i: int, label: str, *, fresh: bool = True) -> Told:
+def of_face(shown: ImageFeatures, i: int, label: str, *, fresh: bool = True) -> Told:
     """A face of a photo, with its landmarks from 0 to 1 within the box."""
     assert shown.landmarks is not None
     x1, y1, x2, y2 = shown.boxes[i]
@@ -76,7 +76,7 @@ def of_face(shown: Shown, i: int, label: str, *, fresh: bool = True) -> Told:
     return Told(label, float(shown.scores[i]), places.astype(np.float32), shown.traits["mask"][i], fresh)
 
 
-def in_boxes(shown: Sequence[Shown], boxes: Sequence[Boxed]) -> list[Told]:
+def in_boxes(shown: Sequence[ImageFeatures], boxes: Sequence[Boxed]) -> list[Told]:
     """The found faces that lie in a box, each with the box's label."""
     result = []
     for one in shown:
@@ -119,7 +119,7 @@ def within(faces: Sequence[Told], label: str) -> float:
     return float(np.mean(inside))
 
 
-def expected(shown: Sequence[Shown], refs: Sequence[PhotoRef]) -> dict[str, float]:
+def expected(shown: Sequence[ImageFeatures], refs: Sequence[PhotoRef]) -> dict[str, float]:
     """What `--expect mask` proposes to file as without a mask, had one photo in ten none; by photos' labels."""
     wanted = {ref.key: ref.origin.label for ref in refs}
     plain = [_unlabelled(one) for one in shown]
@@ -141,13 +141,13 @@ def expected(shown: Sequence[Shown], refs: Sequence[PhotoRef]) -> dict[str, floa
     }
 
 
-def _faceless(shown: Sequence[Shown], wanted: Mapping[str, str | None], label: str) -> float:
+def _faceless(shown: Sequence[ImageFeatures], wanted: Mapping[str, str | None], label: str) -> float:
     return float(np.mean([not len(one) for one in shown if wanted[one.key] == label]))
 
 
-def _unlabelled(shown: Shown) -> Shown:
-    fields = {name: getattr(shown, name) for name in Shown.__slots__ if name != "origin"}
-    return Shown(Origin(shown.key), **fields)
+def _unlabelled(shown: ImageFeatures) -> ImageFeatures:
+    fields = {name: getattr(shown, name) for name in ImageFeatures.__slots__ if name != "origin"}
+    return ImageFeatures(Origin(shown.key), **fields)
 
 
 def compared(faces: Sequence[Told]) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from rich.table import Table
 
 from mien.curate.finding import Kind
 from mien.curate.photo import photo_findings, rejected_finding
-from mien.curate.shown import Shown
-from mien.flows.drive import Drive
+from mien.curate.shown import ImageFeatures
 from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
 from mien.types import Box, Origin, PhotoRef, Pixels
 
 SEED = 0
@@ -118,7 +118,7 @@ def refs_of(data: Path, name: str, count: int | None) -> list[PhotoRef]:
     return [PhotoRef(Origin(file.relative_to(data).as_posix(), file.parent.name), file) for file in some]
 
 
-def spoilt(good: Sequence[tuple[PhotoRef, Shown]], damage: Damage) -> Iterator[PhotoRef]:
+def spoilt(good: Sequence[tuple[PhotoRef, ImageFeatures]], damage: Damage) -> Iterator[PhotoRef]:
     """Photos with a face -> the same, damaged, as JPEG."""
     for number, (ref, shown) in enumerate(good):
         assert ref.path is not None
@@ -128,11 +128,11 @@ def spoilt(good: Sequence[tuple[PhotoRef, Shown]], damage: Damage) -> Iterator[P
         yield PhotoRef(ref.origin, data=encode(changed, "jpeg"))
 
 
-def kinds(refs: Sequence[PhotoRef], faces: str) -> tuple[list[Shown], list[set[Kind]]]:
+def kinds(refs: Sequence[PhotoRef], faces: str) -> tuple[list[ImageFeatures], list[set[Kind]]]:
     """Photos -> what they show, and the kinds of what was found in each of them."""
-    looked = list(inspect(refs, looking("auto", faces), Drive(cache=False)))
-    found = [photo_findings(each) if isinstance(each, Shown) else [rejected_finding(each)] for each in looked]
-    return [each for each in looked if isinstance(each, Shown)], [{one.kind for one in each} for each in found]
+    looked = list(inspect(refs, looking("auto", faces), RunOptions(cache=False)))
+    found = [photo_findings(each) if isinstance(each, ImageFeatures) else [rejected_finding(each)] for each in looked]
+    return [each for each in looked if isinstance(each, ImageFeatures)], [{one.kind for one in each} for each in found]
 
 
 def shares(found: Sequence[set[Kind]]) -> dict[str, float]:

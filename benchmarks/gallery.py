@@ -22,14 +22,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.collect import photos
-from mien.flows.chain import chain
-from mien.flows.drive import Drive
+from mien.data import photos
 from mien.flows.gallery import own_threshold
 from mien.gallery.neighbourhoods import Neighbourhoods
 from mien.gallery.search import Exact
 from mien.gallery.template import template, unit
 from mien.gallery.threshold import calibrate
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import build_spec
 from mien.types import Embedding, Floats, Ints
 
 DRAWS = 20
@@ -56,7 +56,7 @@ class Draw:
 
 
 def faces(folder: Path, detector: str) -> Faces:
-    found = [r for r in Drive().vectors(chain(detector), photos([folder])) if isinstance(r, Embedding)]
+    found = [r for r in RunOptions().vectors(build_spec(detector), photos([folder])) if isinstance(r, Embedding)]
     return Faces(np.stack([r.vector for r in found]), np.array([Path(r.key).parent.name for r in found]))
 
 
@@ -137,7 +137,7 @@ def settled(draw: Draw, rate: float) -> tuple[float, float]:
     """What the gallery's own threshold does: the share of strangers let in, and of the known named rightly."""
     known = templates(draw)
     search = Exact(np.arange(len(known)), known)
-    threshold = calibrate(draw.owners, draw.enrolled, search, own_threshold(chain("mtcnn")), rate).cosine
+    threshold = calibrate(draw.owners, draw.enrolled, search, own_threshold(build_spec("mtcnn")), rate).cosine
     scores = draw.probes @ known.T
     right = (scores.argmax(axis=1) == draw.truth) & (scores.max(axis=1) >= threshold)
     return float(((draw.strangers @ known.T).max(axis=1) >= threshold).mean()), float(right.mean())

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from mien.collect import DataSet, open_data
-from mien.flows.drive import Drive
-from mien.flows.recipes import FaceOptions, TrainOptions, ready
-from mien.flows.study_inputs import subjects
-from mien.flows.trying import attempt
+from mien.data import DataSet, open_data
+from mien.experiment.recipes import FaceOptions, TrainOptions, build_recipe
+from mien.experiment.study_data import prepare_study
+from mien.experiment.trial import run_trial
+from mien.pipeline.execute import RunOptions
 
 DATA = Path(os.environ["MIEN_DATA"])
 FER = DATA / "pools" / "fer2013.parquet"
@@ -76,10 +76,10 @@ def six() -> None:
 
 
 def _folds(data: DataSet, training: TrainOptions, faces: FaceOptions) -> list[float]:
-    drive = Drive()
-    recipe = ready(training, faces, drive, "benchmark")
-    photos = subjects(data, [recipe.chain], drive, 1)
-    trials = [attempt(recipe, photos, rows, seed, fold) for seed, fold, rows in photos.tests(5)]
+    drive = RunOptions()
+    recipe = build_recipe(training, faces, drive, "benchmark")
+    photos = prepare_study(data, [recipe.spec], drive, 1)
+    trials = [run_trial(recipe, photos, rows, seed, fold) for seed, fold, rows in photos.tests(5)]
     return [float((trial.answers == photos.y[trial.rows]).mean()) for trial in trials]
 
 

@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from mien import models
-from mien.collect import photos
 from mien.config import settings
-from mien.flows.chain import chain
+from mien.data import photos
 from mien.images import decode
+from mien.pipeline.spec import build_spec
 from mien.run.local import stream
 from mien.stage import apply
 from mien.types import Faces
@@ -122,7 +122,7 @@ def again(paths: list[Path]) -> str:
 
 def stage_seconds(paths: list[Path]) -> dict[str, float]:
     """CPU milliseconds a photo of each stage, on one thread."""
-    stages = chain("mtcnn").stages()
+    stages = build_spec("mtcnn").stages()
     warm: list[object] = list(photos(paths[:4]))
     for stage in stages:
         warm = apply(stage, warm)  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def stage_seconds(paths: list[Path]) -> dict[str, float]:
 
 
 def found(paths: list[Path]) -> list[Faces]:
-    results = list(stream(chain("mtcnn").detecting(), photos(paths), keep_going=False))
+    results = list(stream(build_spec("mtcnn").detecting(), photos(paths), keep_going=False))
     return [result for result in results if isinstance(result, Faces)]
 
 

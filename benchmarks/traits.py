@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from mien.collect import open_data
-from mien.flows.drive import Drive
-from mien.flows.recipes import FaceOptions, TrainOptions, ready
-from mien.flows.study_inputs import subjects
-from mien.flows.trying import attempt
+from mien.data import open_data
+from mien.experiment.recipes import FaceOptions, TrainOptions, build_recipe
+from mien.experiment.study_data import prepare_study
+from mien.experiment.trial import run_trial
+from mien.pipeline.execute import RunOptions
 from traits_asking import Answer, Rows, answers, evaluated, labelled, lines, share, shown
 from traits_groups import by_group
 from traits_masks import MARGINS, cuts, faces_of, matched, scored
@@ -228,12 +228,12 @@ def _glasses_rows() -> Rows:
 
 
 def six(_: argparse.Namespace) -> dict[str, Any]:
-    drive, found = Drive(), {}
+    drive, found = RunOptions(), {}
     names = ("dlib-resnet", "traits", "dlib-resnet+traits")
-    recipes = {name: ready(TrainOptions("head"), FaceOptions(embedder=name), drive) for name in names}
-    photos = subjects(open_data(SIX), [recipe.chain for recipe in recipes.values()], drive, 1)
+    recipes = {name: build_recipe(TrainOptions("head"), FaceOptions(embedder=name), drive) for name in names}
+    photos = prepare_study(open_data(SIX), [recipe.spec for recipe in recipes.values()], drive, 1)
     for name, recipe in recipes.items():
-        trials = [attempt(recipe, photos, rows, seed, fold) for seed, fold, rows in photos.tests(5)]
+        trials = [run_trial(recipe, photos, rows, seed, fold) for seed, fold, rows in photos.tests(5)]
         folds = [float((trial.answers == photos.y[trial.rows]).mean()) for trial in trials]
         found[name] = {"mean": float(np.mean(folds)), "std": float(np.std(folds, ddof=1)), "folds": folds}
         found[name]["n"] = sum(len(trial.rows) for trial in trials)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mien.classify import Classify
-from mien.collect import DataOptions, open_data
+from mien.data import DataOptions, open_data
 from mien.evaluate.intervals import Share
-from mien.flows.drive import Drive
-from mien.flows.recognise import recognise
+from mien.pipeline.classifier import open_classifier
+from mien.pipeline.classify import Classify
+from mien.pipeline.execute import RunOptions
 from mien.run.local import stream
 from mien.types import UNCERTAIN, Prediction
 
@@ -54,9 +54,9 @@ def evaluated(trait: str, data: Path, faces: str, *options: object) -> dict[str,
 def answers(trait: str, data: Path, faces: str, images: Path | None = None) -> list[Answer]:
     """The answer for each labelled photo that has one, as `mien evaluate` comes to it."""
     refs = open_data(data, DataOptions(images=images)).refs
-    recogniser = recognise(Path(trait), faces)
+    recogniser = open_classifier(Path(trait), faces)
     naming = Classify(recogniser.head, silence=recogniser.silence, measures=True)
-    told = stream([naming], Drive().inputs(recogniser.chain, refs), keep_going=False)
+    told = stream([naming], RunOptions().inputs(recogniser.spec, refs), keep_going=False)
     return [
         Answer(one.key, one.origin.label or "", one.top[0][0], one.label != UNCERTAIN)
         for one in told

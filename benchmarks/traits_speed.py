@@ -16,12 +16,12 @@ import numpy as np
 from mien import models
 from mien.align import LANDMARKS
 from mien.align.stage import cuts
-from mien.collect import photos
+from mien.data import photos
 from mien.embed import EMBEDDERS
-from mien.flows.chain import chain
-from mien.flows.recognise import built_in
-from mien.flows.traits import traits
 from mien.models import shipped
+from mien.pipeline.classifier import open_trait
+from mien.pipeline.spec import build_spec
+from mien.pipeline.traits import open_traits
 from mien.run.local import stream
 from mien.types import Faces, Floats
 
@@ -59,7 +59,7 @@ def _one_core() -> Iterator[None]:
 
 
 def _found(pictures: Sequence[Path]) -> list[Faces]:
-    found = stream(chain().detecting(), photos(pictures[: 2 * FACES]), keep_going=False)
+    found = stream(build_spec().detecting(), photos(pictures[: 2 * FACES]), keep_going=False)
     return [item for item in found if isinstance(item, Faces)][:FACES]
 
 
@@ -82,19 +82,19 @@ def _trunks(faces: Sequence[Faces], floats: Path | None) -> dict[str, dict[str, 
 def _heads() -> dict[str, dict[str, float]]:
     found = {}
     for name in shipped.TRAITS:
-        head = built_in(name).head
+        head = open_trait(name).head
         vectors = np.random.default_rng(0).normal(size=(FACES, 256)).astype(np.float32)
         found[f"head of {name}, batches of {FACES}"] = _timed(partial(head.answer, vectors), FACES)
     return found
 
 
 def _whole(faces: Sequence[Faces]) -> dict[str, dict[str, float]]:
-    views = list(dict.fromkeys(built_in(name).chain.view for name in shipped.TRAITS))
+    views = list(dict.fromkeys(open_trait(name).spec.view for name in shipped.TRAITS))
     wanted = {view.points for view in views if view.points in LANDMARKS}
     points = [(LANDMARKS.load(model)(model), each) for model in sorted(wanted) for each in faces]
     found = {"landmarks": _timed(lambda: [model(f.photo.pixels, f.face(0).box) for model, f in points], len(faces))}
     found |= {"landmarks and cutting": _timed(lambda: [cuts(each, views) for each in faces], len(faces))}
-    told = traits("all").traits
+    told = open_traits("all").traits
     for many in (1, len(faces)):
         found[f"all traits, batches of {many}"] = _timed(partial(told, faces[:many]), many)
     return found
@@ -133,7 +133,7 @@ def _floats(folder: Path | None) -> list[tuple[str, Path]]:
 
 
 def _crops(name: str, faces: Sequence[Faces]) -> Crops:
-    view = next(built_in(t).chain.view for t in shipped.TRAITS if shipped.shipped(t).trunk.name == name)
+    view = next(open_trait(t).spec.view for t in shipped.TRAITS if shipped.shipped(t).trunk.name == name)
     return np.stack([crop.pixels for each in faces for crop in cuts(each, [view])[0]])
 
 

@@ -156,13 +156,13 @@ def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture(scope="session")
 def people(album: Path, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that knows the album's two people. Not to be changed."""
-    from mien.collect import open_data
-    from mien.flows.drive import Drive
-    from mien.flows.recipes import FaceOptions, TrainOptions
+    from mien.data import open_data
+    from mien.experiment.recipes import FaceOptions, TrainOptions
     from mien.flows.train import train
+    from mien.pipeline.execute import RunOptions
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIEN_HOME", str(shared_home))
         bundle = tmp_path_factory.mktemp("bundles") / "people.mien"
-        train(open_data(album / "photos"), "photos", bundle, TrainOptions(), FaceOptions("mtcnn"), Drive(1))
+        train(open_data(album / "photos"), "photos", bundle, TrainOptions(), FaceOptions("mtcnn"), RunOptions(1))
     return bundle

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mien import types
-from mien.types import Crop, Embedding, Face, Faces, Origin, Photo, PhotoRef, Prediction, Reason, Rejected
+from mien.types import Crop, Detection, Embedding, Faces, Origin, Photo, PhotoRef, Prediction, Reason, Rejected
 
 ORIGIN = Origin("a/1.jpg", label="a", split="train", licence="CC0", group="s1")
-FACE = Face(0, (1.0, 2.0, 3.0, 4.0), 0.9)
+FACE = Detection(0, (1.0, 2.0, 3.0, 4.0), 0.9)
 
 
 def photo() -> Photo:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien import atomic
+from mien import fileio
 from mien.models import shipped
 
 _CLEAN = (
@@ -209,12 +209,12 @@ def main() -> None:
     found = json.loads(parser.parse_args().figures.read_text("utf-8"))
     for trait in FACTS:
         folder = shipped.FOLDER / f"{trait}.mien"
-        atomic.write(folder / "card.md", page(trait, measured(trait, found)).encode())
+        fileio.write(folder / "card.md", page(trait, measured(trait, found)).encode())
         figures = {
             name: each for name, each in next(iter(_wholes(trait, found).values())).items() if name != "confusion"
         }
         manifest = {**json.loads((folder / shipped.MANIFEST).read_bytes()), "measured": figures}
-        atomic.write(folder / shipped.MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+        fileio.write(folder / shipped.MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

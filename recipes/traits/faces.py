@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from mien.align.stage import Align
 from mien.align.views import view
-from mien.collect import photos
+from mien.data import photos
 from mien.detect import DETECTORS, resolve
 from mien.detect.stage import Detect
 from mien.embed import EMBEDDERS

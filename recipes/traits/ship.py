@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mien import __version__, atomic
-from mien.flows.chain import chain
+from mien import __version__, fileio
 from mien.models import card, shipped
 from mien.models.cards import Card, Grafted, PackageFile
 from mien.models.head import Head
 from mien.models.weights import identity_of
+from mien.pipeline.spec import build_spec
 from mien.store import bundle
 
 CARDS = shipped.FOLDER.with_name("cards.toml")
@@ -56,7 +56,7 @@ def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages
     file = PackageFile("mien", f"models/shipped/{trunk}.onnx", sha256(onnx).hexdigest(), len(onnx))
     before = card(trunk).source
     made = replace(card(trunk), source=replace(before, file=file) if isinstance(before, Grafted) else file)
-    atomic.write(shipped.FOLDER / f"{trunk}.onnx", onnx)
+    fileio.write(shipped.FOLDER / f"{trunk}.onnx", onnx)
     for trait, head in heads.items():
         bundle.save(
             shipped.FOLDER / f"{trait}.mien",
@@ -79,7 +79,7 @@ def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any
         "recipe": facts.recipe,
         "labels": list(head.labels),
         "counts": dict(facts.counts.get(trait, {})),
-        "chain": replace(chain("mtcnn", trunk.name), detector="auto", mirror=trunk.name in MIRRORED).as_json(),
+        "chain": replace(build_spec("mtcnn", trunk.name), detector="auto", mirror=trunk.name in MIRRORED).as_json(),
         "weights": {trunk.name: identity_of(trunk)},
         "head": head.to_json(),
         "training": {"data": facts.data, "seed": facts.seed},
@@ -95,5 +95,5 @@ def _noted(cards: Path, file: PackageFile) -> str:
     text, count = re.subn(pattern, lines, cards.read_text("utf-8"))
     if count != 1:
         raise ValueError(f"{cards} has no card, or more than one, of a shipped file {name!r}")
-    atomic.write(cards, text.encode())
+    fileio.write(cards, text.encode())
     return lines

@@ -101,7 +101,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Face:
+class Detection:
     """One face of a photo: box and landmarks in pixels of the full-size photo.
 
     `landmarks` is (5, 2): right eye, left eye, nose, right and left corner of the mouth, as the person would say them,
@@ -145,10 +145,12 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def face(self, i: int) -> Face:
+    def face(self, i: int) -> Detection:
         """The i-th face by itself."""
         x1, y1, x2, y2 = (float(v) for v in self.boxes[i])
-        return Face(i, (x1, y1, x2, y2), float(self.scores[i]), None if self.landmarks is None else self.landmarks[i])
+        return Detection(
+            i, (x1, y1, x2, y2), float(self.scores[i]), None if self.landmarks is None else self.landmarks[i]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +158,7 @@ class Crop:
     """A face cut out by a view: `pixels` (size, size, 3) RGB or (size, size) grey."""
 
     origin: Origin
-    face: Face
+    face: Detection
     pixels: Pixels
 
     @property
@@ -169,7 +171,7 @@ class Embedding:
     """A face as numbers: `vector` (d,) float32."""
 
     origin: Origin
-    face: Face
+    face: Detection
     vector: Floats
 
     @property
@@ -187,7 +189,7 @@ class Prediction:
     """
 
     origin: Origin
-    face: Face
+    face: Detection
     label: str
     top: tuple[tuple[str, float], ...]
     familiarity: float

@@ -9,14 +9,14 @@ import numpy as np
 from mien.augment.policy import policy
 from mien.augment.stage import Varied, Vary, plain, seed_of
 from mien.stage import apply
-from mien.types import Crop, Face, Origin, Pixels
+from mien.types import Crop, Detection, Origin, Pixels
 
 
 def crop(key: str = "a/x.png", index: int = 0, grey: bool = False) -> Crop:
     pixels = np.random.default_rng(1).integers(0, 256, (24, 24, 3)).astype(np.uint8)
     if grey:
         pixels[:] = pixels[..., :1]
-    return Crop(Origin(key), Face(index, (0, 0, 24, 24), 1), pixels)
+    return Crop(Origin(key), Detection(index, (0, 0, 24, 24), 1), pixels)
 
 
 def varied(stage: Vary, crop: Crop) -> Pixels:

@@ -150,7 +150,7 @@ def test_what_the_system_refuses_is_one_sentence_too(mien: Mien, album: Path, mo
     def refuse(_: Path) -> None:
         raise PermissionError(13, "Permission denied", "/private/\x1b[31mphotos")
 
-    monkeypatch.setattr("mien.collect.photos", refuse)
+    monkeypatch.setattr("mien.data.photos", refuse)
     ran = mien("look", album, "--quiet")
     assert ran.code == 1
     assert ran.err.startswith(r"mien: /private/\x1b[31mphotos: Permission denied; ")

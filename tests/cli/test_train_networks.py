@@ -19,17 +19,17 @@ _PARTS = ["bundle.json", "card.md", "head.npz", "network.json", "network.onnx", 
 @pytest.fixture(scope="module")
 def bundles(album: Path, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two bundles of the album's people: of vectors and of crops; their figures mean nothing."""
-    from mien.collect import open_data
-    from mien.flows.drive import Drive
-    from mien.flows.recipes import FaceOptions, TrainOptions
+    from mien.data import open_data
+    from mien.experiment.recipes import FaceOptions, TrainOptions
     from mien.flows.train import train
+    from mien.pipeline.execute import RunOptions
 
     folder = tmp_path_factory.mktemp("networks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIEN_HOME", str(shared_home))
         for recipe, faces in (("embedding-cnn", FaceOptions("mtcnn")), ("resnet-small", FaceOptions("mtcnn", size=32))):
             options = TrainOptions(recipe, epochs=4)
-            train(open_data(album / "photos"), "photos", folder / f"{recipe}.mien", options, faces, Drive(1))
+            train(open_data(album / "photos"), "photos", folder / f"{recipe}.mien", options, faces, RunOptions(1))
     return folder
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 import cv2
 import numpy as np
 
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.thumb import thumb
 from mien.images import decode, encode
 from mien.types import Origin, Pixels
@@ -22,10 +22,10 @@ def shown(
     sharpness: float | None = None,
     group: str | None = None,
     data: bytes | None = None,
-) -> Shown:
+) -> ImageFeatures:
     """A photo with these pixels; with a sharpness it has a face. Files are one where their `data` are."""
     faces = 0 if sharpness is None else 1
-    return Shown(
+    return ImageFeatures(
         origin=Origin(key, label, split, None, group),
         digest=sha256(data if data is not None else key.encode()).digest(),
         width=pixels.shape[1],

@@ -11,16 +11,16 @@ from mien.curate.beside import Neighbour
 from mien.curate.finding import Finding, Kind
 from mien.curate.page import Page
 from mien.curate.plane import Plane
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.types import Origin
 
 
-def shown(key: str, label: str | None, faces: int = 1, vector: Sequence[float] = (1, 0)) -> Shown:
+def shown(key: str, label: str | None, faces: int = 1, vector: Sequence[float] = (1, 0)) -> ImageFeatures:
     """A photo of 200 x 100 pixels; its faces stand beside each other, and the first one's vector is given."""
     boxes = np.array([[40 * i, 10, 40 * i + 30, 50] for i in range(faces)], np.float32).reshape(-1, 4)
     vectors = np.zeros((faces, len(vector)), np.float32)
     vectors[:1] = vector
-    return Shown(
+    return ImageFeatures(
         origin=Origin(key, label),
         digest=key.encode(),
         width=200,
@@ -36,7 +36,9 @@ def shown(key: str, label: str | None, faces: int = 1, vector: Sequence[float] =
     )
 
 
-def page(photos: Sequence[Shown], findings: Sequence[Finding], pictures: dict[str, bytes] | None = None) -> Page:
+def page(
+    photos: Sequence[ImageFeatures], findings: Sequence[Finding], pictures: dict[str, bytes] | None = None
+) -> Page:
     """A page about these photos; every suspect stands beside the first photo."""
     beside = {
         i: [Neighbour(photos[0].key, photos[0].origin.label or "", 0.31)]

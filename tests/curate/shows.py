@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.types import Floats, Origin
 
 DIM = 64
@@ -41,13 +41,13 @@ def shown(
     group: str | None = None,
     split: str | None = None,
     colour: Floats | None = None,
-) -> Shown:
+) -> ImageFeatures:
     """A photo whose faces have these vectors, the main one first."""
     named = dict(vectors) if isinstance(vectors, Mapping) else {"dlib-resnet": vectors}
     columns = {name: np.atleast_2d(rows).astype(np.float32) for name, rows in named.items()}
     n = len(next(iter(columns.values()))) if columns else 0
     places = [(10.0 + 60 * i, 10.0, 60.0 + 60 * i, 60.0) for i in range(n)] if boxes is None else boxes
-    return Shown(
+    return ImageFeatures(
         origin=Origin(key, label, split=split, group=group),
         digest=key.encode(),
         width=400,
@@ -63,7 +63,7 @@ def shown(
     )
 
 
-def album(k: int, n: int, seed: int = 0) -> list[Shown]:
+def album(k: int, n: int, seed: int = 0) -> list[ImageFeatures]:
     """n photos of each of k people, `P0/0.jpg` and so on."""
     centres = persons(k, seed)
     rows = [faces(centre, n, 100 * seed + i) for i, centre in enumerate(centres)]

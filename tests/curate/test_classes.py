@@ -6,18 +6,18 @@ import numpy as np
 
 from mien.curate.classes import FEW, classes
 from mien.curate.finding import KEEP, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from tests.curate.shows import shown
 
 
-def _photos(split: str | None = None, faces: int = 1, **counts: int) -> list[Shown]:
+def _photos(split: str | None = None, faces: int = 1, **counts: int) -> list[ImageFeatures]:
     rows = np.ones((faces, 4), np.float32)
     return [
         shown(f"{label}-{split}-{faces}-{i}", label, rows, split=split) for label, n in counts.items() for i in range(n)
     ]
 
 
-def _found(photos: list[Shown]) -> set[tuple[Kind, str | None]]:
+def _found(photos: list[ImageFeatures]) -> set[tuple[Kind, str | None]]:
     return {(one.kind, one.label) for one in classes(photos)}
 
 

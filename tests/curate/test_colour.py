@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.curate.colour import colour_advice, statistics
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.images import decode
 from mien.types import Pixels
 from tests.curate.shows import shown
@@ -20,7 +20,7 @@ def _face(rng: np.random.Generator, lower: int) -> Pixels:
     return np.asarray(np.clip(crop * light + rng.normal(0, 12, crop.shape), 0, 255), np.uint8)
 
 
-def _photos(lower: dict[str, int], n: int = 30) -> list[Shown]:
+def _photos(lower: dict[str, int], n: int = 30) -> list[ImageFeatures]:
     rng = np.random.default_rng(0)
     row = np.ones((1, 4), np.float32)
     return [

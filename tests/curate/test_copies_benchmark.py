@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from mien.collect import photos
+from mien.data import photos
 from mien.images import decode, encode
 from mien.types import Origin, PhotoRef
 from tests.curate.albums import other_photos

@@ -9,7 +9,7 @@ import pytest
 
 from mien.curate.finding import KEEP, Finding, Kind
 from mien.curate.masks import BADLY, NONE, WORN, MaskLimits, mask_findings
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.errors import DataError
 from mien.models import shipped
 from mien.types import Origin
@@ -18,10 +18,10 @@ _PROPER, _BARE, _SLIPPED = (0.99, 0.005, 0.005), (0.005, 0.99, 0.005), (0.005, 0
 _SILENT = (float("nan"),) * 3
 
 
-def _photo(*faces: tuple[float, float, float], side: float = 100, name: str = "a.jpg") -> Shown:
+def _photo(*faces: tuple[float, float, float], side: float = 100, name: str = "a.jpg") -> ImageFeatures:
     """A photo whose faces have these probabilities."""
     count = len(faces)
-    return Shown(
+    return ImageFeatures(
         Origin(name, "staff"),
         digest=b"",
         width=400,
@@ -37,7 +37,7 @@ def _photo(*faces: tuple[float, float, float], side: float = 100, name: str = "a
     )
 
 
-def _only(*photos: Shown) -> Finding:
+def _only(*photos: ImageFeatures) -> Finding:
     (finding,) = mask_findings(photos)
     return finding
 

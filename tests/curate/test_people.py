@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.collect import DataOptions, open_data
 from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.people import about_people, people
-from mien.curate.shown import Shown
-from mien.flows.drive import Drive
+from mien.curate.shown import ImageFeatures
+from mien.data import DataOptions, open_data
 from mien.flows.inspect import inspect, looking
+from mien.pipeline.execute import RunOptions
 from tests.curate.shows import album, faces, persons, shown
 
 
-def _labelled(photo: Shown, label: str | None) -> Shown:
+def _labelled(photo: ImageFeatures, label: str | None) -> ImageFeatures:
     return replace(photo, origin=replace(photo.origin, label=label))
 
 
@@ -173,7 +173,11 @@ def test_neither_the_order_nor_the_names_change_what_is_found() -> None:
 def test_real_portraits_are_told_apart_and_wrong_ones_found(data: Path, models_home: Path) -> None:
     assert models_home.is_dir()
     refs = [ref for ref in open_data(data / "identity" / "orl", DataOptions()).refs if (ref.path or Path()).stem < "5"]
-    photos = [each for each in inspect(refs[:48], looking("mtcnn"), Drive(cache=False)) if isinstance(each, Shown)]
+    photos = [
+        each
+        for each in inspect(refs[:48], looking("mtcnn"), RunOptions(cache=False))
+        if isinstance(each, ImageFeatures)
+    ]
     labels = sorted({photo.origin.label or "" for photo in photos})
     assert about_people(photos)
     assert not _only(people(photos), Kind.WRONG_PERSON)

@@ -12,7 +12,7 @@ import pytest
 from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.photo import Limits, photo_findings, rejected_finding
 from mien.curate.quality import quality
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.images import decode
 from mien.types import Floats, Origin, Pixels, Reason, Rejected
 
@@ -32,13 +32,13 @@ def _columns(*values: float) -> Floats:
     return np.array(values, np.float32)
 
 
-def _shown(label: str = "ann", **measures: float) -> Shown:
+def _shown(label: str = "ann", **measures: float) -> ImageFeatures:
     """A good photo of one face, with some of its measures otherwise."""
     return _with(measures, label)
 
 
-def _with(measures: Mapping[str, float], label: str = "ann") -> Shown:
-    return Shown(
+def _with(measures: Mapping[str, float], label: str = "ann") -> ImageFeatures:
+    return ImageFeatures(
         Origin("a.jpg", label),
         digest=b"",
         width=400,
@@ -54,7 +54,7 @@ def _with(measures: Mapping[str, float], label: str = "ann") -> Shown:
     )
 
 
-def _beside(shown: Shown, *boxes: tuple[float, float, float, float]) -> Shown:
+def _beside(shown: ImageFeatures, *boxes: tuple[float, float, float, float]) -> ImageFeatures:
     """The same photo with further faces."""
     count = 1 + len(boxes)
     return replace(
@@ -66,7 +66,7 @@ def _beside(shown: Shown, *boxes: tuple[float, float, float, float]) -> Shown:
     )
 
 
-def _wearing(shown: Shown, **traits: list[float]) -> Shown:
+def _wearing(shown: ImageFeatures, **traits: list[float]) -> ImageFeatures:
     return replace(shown, traits={**shown.traits, **{k: np.array([v], np.float32) for k, v in traits.items()}})
 
 
@@ -202,7 +202,7 @@ def face(astronaut: bytes) -> Pixels:
     return np.ascontiguousarray(decode(astronaut, max_megapixels=1).pixels[64:173, 181:266])
 
 
-def _photographed(face: Pixels) -> Shown:
+def _photographed(face: Pixels) -> ImageFeatures:
     measured = quality(face, min(face.shape[:2]))
     return _with(measured.as_json())
 

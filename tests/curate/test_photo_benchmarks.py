@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien.curate.finding import Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import Origin, PhotoRef
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -86,9 +86,9 @@ def test_the_trait_is_measured_on_photos_that_it_has_not_seen(masks: ModuleType)
     assert masks.by_trait([slipped, right[1]]) == 1  # a mask, where nobody says how it is worn
 
 
-def _shown(name: str, label: str, told: tuple[float, float, float] | None) -> Shown:
+def _shown(name: str, label: str, told: tuple[float, float, float] | None) -> ImageFeatures:
     count = int(told is not None)
-    return Shown(
+    return ImageFeatures(
         Origin(name, label),
         digest=b"",
         width=100,

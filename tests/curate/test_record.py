@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from mien.curate.record import pack, unpack
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.types import Origin, Reason, Rejected
 
 MEASURES = ("side", "sharpness", "brightness", "contrast", "roll", "yaw", "pitch", "inside")
 
 
-def photo(n: int, *, landmarks: bool = True) -> Shown:
+def photo(n: int, *, landmarks: bool = True) -> ImageFeatures:
     """A photo with n faces of random figures."""
     rng = np.random.default_rng(n)
 
     def column(*shape: int) -> Any:
         return rng.normal(size=(n, *shape)).astype(np.float32)
 
-    return Shown(
+    return ImageFeatures(
         origin=Origin("a/b.jpg", "a"),
         digest=bytes(range(32)),
         width=640,
@@ -52,7 +52,7 @@ def test_what_is_packed_comes_back(n: int, landmarks: bool) -> None:
     data = pack([before])
     assert data is not None
     (after,) = unpack(data, before.origin)
-    for name in Shown.__slots__:
+    for name in ImageFeatures.__slots__:
         assert same(getattr(before, name), getattr(after, name)), name
 
 
@@ -62,7 +62,7 @@ def test_figures_that_are_missing_stay_missing() -> None:
     data = pack([before])
     assert data is not None
     (after,) = unpack(data, before.origin)
-    assert isinstance(after, Shown)
+    assert isinstance(after, ImageFeatures)
     assert np.isnan(after.vectors["traits"][1]).all()
     assert np.isfinite(after.vectors["traits"][0]).all()
 
@@ -90,7 +90,7 @@ def test_what_comes_back_cannot_be_written_to() -> None:
     data = pack([photo(1)])
     assert data is not None
     (after,) = unpack(data, Origin("a"))
-    assert isinstance(after, Shown)
+    assert isinstance(after, ImageFeatures)
     with pytest.raises(ValueError, match="read-only"):
         after.thumb[0, 0] = 1
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mien.curate.finding import KEEP, Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.suspects import suspects
 from mien.types import Floats
 from tests.curate.shows import shown, unit
@@ -15,7 +15,7 @@ from tests.curate.shows import shown, unit
 LABELS = ("angry", "happy", "sad")
 
 
-def _photos(n: int = 60, apart: float = 1.8, seed: int = 0) -> list[Shown]:
+def _photos(n: int = 60, apart: float = 1.8, seed: int = 0) -> list[ImageFeatures]:
     """n photos of each label, told apart by the vectors `traits` and not by the others."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(3, 16)) * apart
@@ -27,7 +27,7 @@ def _photos(n: int = 60, apart: float = 1.8, seed: int = 0) -> list[Shown]:
     return made
 
 
-def _labelled(photo: Shown, label: str | None) -> Shown:
+def _labelled(photo: ImageFeatures, label: str | None) -> ImageFeatures:
     return replace(photo, origin=replace(photo.origin, label=label))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.twins import lots
 from mien.images import decode
 from mien.types import Pixels
@@ -19,7 +19,7 @@ def face(hopper: bytes) -> Pixels:
     return resized(decode(hopper, max_megapixels=1).pixels, 250, 300)
 
 
-def crowd(count: int = 12) -> list[Shown]:
+def crowd(count: int = 12) -> list[ImageFeatures]:
     return [shown(f"other/{i}", each) for i, each in enumerate(other_photos(count))]
 
 
@@ -102,7 +102,7 @@ def test_another_cut_of_a_shot_is_a_fault_only_under_another_label_or_split(face
         assert [copy.place for copy in lot.copies] == [1]
 
 
-def of(folder: Path) -> list[Shown]:
+def of(folder: Path) -> list[ImageFeatures]:
     return [
         shown(str(path.relative_to(folder)), decode(path.read_bytes(), max_megapixels=1).pixels, path.parent.name)
         for path in sorted(folder.rglob("*"))

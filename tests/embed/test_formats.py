@@ -11,12 +11,12 @@ import pytest
 
 from mien.embed.formats import FORMATS, format_of
 from mien.errors import UnknownName
-from mien.types import Embedding, Face, Origin
+from mien.types import Detection, Embedding, Origin
 
 
 def _embedding(path: str, label: str | None, value: float, index: int = 0) -> Embedding:
     vector = np.full(128, value, np.float32)
-    return Embedding(Origin(path, label), Face(index, (1, 2, 3, 4), 0.9), vector)
+    return Embedding(Origin(path, label), Detection(index, (1, 2, 3, 4), 0.9), vector)
 
 
 _SOME = [

@@ -10,7 +10,7 @@ import pytest
 from mien.embed import EMBEDDERS
 from mien.embed.stage import Embed
 from mien.images import decode
-from mien.types import Crop, Embedding, Face, Origin, Pixels
+from mien.types import Crop, Detection, Embedding, Origin, Pixels
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -21,7 +21,7 @@ def face(astronaut: bytes) -> Pixels:
 
 
 def _vector(stage: Embed, pixels: Pixels) -> Embedding:
-    (result,) = stage([Crop(Origin("x"), Face(0, (0, 0, 1, 1), 1.0), pixels)])
+    (result,) = stage([Crop(Origin("x"), Detection(0, (0, 0, 1, 1), 1.0), pixels)])
     return result
 
 
@@ -49,7 +49,7 @@ def test_a_grey_crop_is_three_equal_channels(face: Pixels) -> None:
 
 
 def test_a_batch_gives_what_one_by_one_gives(face: Pixels) -> None:
-    crops = [Crop(Origin(str(i)), Face(0, (0, 0, 1, 1), 1.0), np.roll(face, 9 * i, axis=1)) for i in range(5)]
+    crops = [Crop(Origin(str(i)), Detection(0, (0, 0, 1, 1), 1.0), np.roll(face, 9 * i, axis=1)) for i in range(5)]
     together = list(Embed()(crops))
     for crop, result in zip(crops, together, strict=True):
         assert result.key == crop.key

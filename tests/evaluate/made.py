@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mien.types import UNKNOWN, Face, Origin, Prediction, Reason, Rejected
+from mien.types import UNKNOWN, Detection, Origin, Prediction, Reason, Rejected
 
 LABELS = ("ann", "bob", "eve")
-FACE = Face(0, (0.0, 0.0, 1.0, 1.0), 1.0)
+FACE = Detection(0, (0.0, 0.0, 1.0, 1.0), 1.0)
 
 
 def predicted(

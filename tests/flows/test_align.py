@@ -13,24 +13,24 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import atomic
+from mien import fileio
 from mien.align.views import view
-from mien.collect import photos
+from mien.data import photos
 from mien.errors import DataError, MienError
-from mien.flows.align import Aligned, align
-from mien.flows.chain import Chain, chain
-from mien.flows.drive import Drive
+from mien.flows.align import AlignResult, align
 from mien.images import decode
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec, build_spec
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
 
-def run(src: Path, dst: Path, *, every: bool = False, workers: int = 1) -> Aligned:
-    return align(src, photos([src]), dst, way(every), "jpeg", Drive(workers))
+def run(src: Path, dst: Path, *, every: bool = False, workers: int = 1) -> AlignResult:
+    return align(src, photos([src]), dst, way(every), "jpeg", RunOptions(workers))
 
 
-def way(every: bool = False) -> Chain:
-    return replace(chain("mtcnn", which="all" if every else "largest"), view=view("box"))
+def way(every: bool = False) -> PipelineSpec:
+    return replace(build_spec("mtcnn", which="all" if every else "largest"), view=view("box"))
 
 
 def names(folder: Path) -> list[str]:
@@ -107,7 +107,7 @@ def test_a_photo_is_done_only_when_all_of_its_faces_are_written(
     tmp_path: Path, pair: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     src, dst = lay(tmp_path / "src", x__png=pair, y__png=pair), tmp_path / "dst"
-    write, seen = atomic.write, []
+    write, seen = fileio.write, []
 
     def killed(path: Path, data: bytes) -> None:
         if path.suffix == ".jpg":
@@ -117,7 +117,7 @@ def test_a_photo_is_done_only_when_all_of_its_faces_are_written(
         write(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "write", killed)
+        patch.setattr(fileio, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             run(src, dst, every=True)
     assert names(dst) == ["x.jpg"]
@@ -182,7 +182,7 @@ def test_a_photo_without_a_face_is_not_looked_at_again(
         looked.append(total)
         return items
 
-    done = align(src, photos([src]), tmp_path / "dst", way(), "jpeg", Drive(1, track=track))  # type: ignore[arg-type]
+    done = align(src, photos([src]), tmp_path / "dst", way(), "jpeg", RunOptions(1, track=track))  # type: ignore[arg-type]
     assert looked == [1], "what cannot be read may have been mended"
     assert (len(done.rejected), done.there) == (2, 1)
     assert rejected(tmp_path / "dst") == first
@@ -217,7 +217,7 @@ def test_a_run_that_is_refused_leaves_nothing(tmp_path: Path, hopper: bytes, mon
     src = lay(tmp_path / "src", x__jpg=hopper)
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
     with pytest.raises(MienError):
-        align(src, photos([src]), tmp_path / "dst", replace(way(), view=view("openface")), "jpeg", Drive(1))
+        align(src, photos([src]), tmp_path / "dst", replace(way(), view=view("openface")), "jpeg", RunOptions(1))
     assert not (tmp_path / "dst").exists()
 
 
@@ -245,15 +245,15 @@ def test_a_folder_that_may_not_be_written_stops_the_run(tmp_path: Path, hopper: 
 
 
 def test_a_full_disk_stops_the_run(tmp_path: Path, hopper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = atomic.write
+    write = fileio.write
 
     def full(path: Path, data: bytes) -> None:
         if path.suffix == ".jpg":
             error = OSError(28, "No space left on device")
-            raise atomic.unwritable(path, error) from error
+            raise fileio.unwritable(path, error) from error
         write(path, data)
 
-    monkeypatch.setattr(atomic, "write", full)
+    monkeypatch.setattr(fileio, "write", full)
     with pytest.raises(DataError, match="disk is full"):
         run(lay(tmp_path / "src", a__jpg=hopper), tmp_path / "dst")
 
@@ -287,7 +287,7 @@ def test_thousands_of_photos_that_are_done_take_a_moment(tmp_path: Path, nobody:
 
 @pytest.mark.parametrize("detector", ["hog", "haar", "mtcnn"])
 def test_the_landmarks_that_may_stand_in_are_pinned(detector: str) -> None:
-    made = replace(chain(detector), view=view("arcface"))
+    made = replace(build_spec(detector), view=view("arcface"))
     assert "dlib-landmarks-5" in made.weights()
     assert made.weights().keys() >= ({"mtcnn"} if detector == "mtcnn" else set())
     assert "dlib-landmarks-5" not in replace(made, view=view("box")).weights()

@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import atomic
+from mien import fileio
 from mien.align.views import ViewOptions, view
 from mien.augment.policy import Policy, Step, policy
-from mien.collect import open_data, photos
+from mien.data import open_data, photos
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
-from mien.flows.augment import Augmented, AugmentOptions, augment, faces
-from mien.flows.chain import Chain, chain
-from mien.flows.drive import Drive
+from mien.flows.augment import AugmentOptions, AugmentResult, augment, faces
 from mien.flows.preview import preview
-from mien.flows.whole import Entire
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec, build_spec
+from mien.pipeline.whole_image import WholeImageCrop
 from mien.train.samples import prepare
 from mien.train.split import deal_folds, find_units
 from mien.types import Pixels
@@ -33,12 +33,14 @@ pytestmark = pytest.mark.usefixtures("models_home")
 
 MIRRORED = Policy("mirrored", steps=(Step("flip", probability=0.5), Step("brightness", 0.8, 1.2)))
 FOUR = AugmentOptions(MIRRORED, variants=4, form="png")
-CUT = chain("mtcnn", faces="cut")
-FIND = replace(chain("mtcnn"), view=view("box", ViewOptions(size=32)))
+CUT = build_spec("mtcnn", faces="cut")
+FIND = replace(build_spec("mtcnn"), view=view("box", ViewOptions(size=32)))
 
 
-def run(src: Path, dst: Path, options: AugmentOptions = FOUR, way: Chain = CUT, workers: int = 1) -> Augmented:
-    return augment(src, photos([src]), dst, way, options, Drive(workers))
+def run(
+    src: Path, dst: Path, options: AugmentOptions = FOUR, way: PipelineSpec = CUT, workers: int = 1
+) -> AugmentResult:
+    return augment(src, photos([src]), dst, way, options, RunOptions(workers))
 
 
 def picture(value: int, height: int = 20, width: int = 16) -> bytes:
@@ -121,7 +123,7 @@ def test_a_second_run_makes_nothing_and_a_missing_file_brings_its_face_back(tmp_
 
 def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     src, dst = lay(tmp_path / "src", "a/1.png", "a/2.png", "a/3.png"), tmp_path / "dst"
-    write, written = atomic.write, []
+    write, written = fileio.write, []
 
     def killed(path: Path, data: bytes) -> None:
         if path.suffix == ".png":
@@ -131,7 +133,7 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(tmp_path: Path, monkeypa
         write(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "write", killed)
+        patch.setattr(fileio, "write", killed)
         with pytest.raises(KeyboardInterrupt):
             run(src, dst)
     assert len(names(dst)) == 9
@@ -236,7 +238,7 @@ def test_memory_has_a_limit_that_is_told_before_the_work_begins(tmp_path: Path) 
         run(src, tmp_path / "dst", replace(FOUR, variants=1024), replace(FIND, view=view("box", ViewOptions(size=400))))
     assert not (tmp_path / "dst").exists()
     _, whole = faces(CUT, replace(FOUR, variants=1024))
-    assert whole == Entire(None, 312)
+    assert whole == WholeImageCrop(None, 312)
 
 
 def test_a_grey_picture_gives_grey_files(tmp_path: Path) -> None:
@@ -291,7 +293,7 @@ def test_all_faces_of_a_photo_have_names_of_their_own(mixed: Path, tmp_path: Pat
 
 
 def test_faces_that_align_cut_are_varied_as_they_are(mixed: Path, tmp_path: Path) -> None:
-    align(mixed, photos([mixed]), tmp_path / "crops", FIND, "png", Drive(1))
+    align(mixed, photos([mixed]), tmp_path / "crops", FIND, "png", RunOptions(1))
     run(tmp_path / "crops", tmp_path / "dst")
     assert (read(tmp_path / "dst/people/e~00.png") == read(tmp_path / "crops/people/e.png")).all()
 
@@ -317,15 +319,15 @@ def test_a_full_disk_stops_the_run_and_a_name_that_cannot_be_only_its_photo(
     done = run(src, tmp_path / "dst")
     assert (done.faces, [it.reason for it in done.rejected]) == (1, ["error"])
     assert "too long" in done.rejected[0].detail
-    write = atomic.write
+    write = fileio.write
 
     def full(path: Path, data: bytes) -> None:
         if path.suffix == ".png":
             error = OSError(28, "No space left on device")
-            raise atomic.unwritable(path, error) from error
+            raise fileio.unwritable(path, error) from error
         write(path, data)
 
-    monkeypatch.setattr(atomic, "write", full)
+    monkeypatch.setattr(fileio, "write", full)
     with pytest.raises(DataError, match="disk is full"):
         run(src, tmp_path / "full")
 
@@ -338,7 +340,7 @@ def test_progress_counts_photos(tmp_path: Path) -> None:
         return items
 
     src = lay(tmp_path / "src", "1.png", "2.png")
-    augment(src, photos([src]), tmp_path / "dst", CUT, FOUR, Drive(1, track=track))  # type: ignore[arg-type]
+    augment(src, photos([src]), tmp_path / "dst", CUT, FOUR, RunOptions(1, track=track))  # type: ignore[arg-type]
     assert seen == [(2, "photos")]
 
 

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mien.collect import DataOptions, DataSet, open_data
 from mien.curate.finding import Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
+from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError
 from mien.flows import check as module
 from mien.flows import check_report
-from mien.flows.check import Checked, check
-from mien.flows.drive import Drive
+from mien.flows.check import CheckResult, check
 from mien.flows.inspect import looking
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
 from mien.types import Origin, PhotoRef
 
 
@@ -31,12 +31,12 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def checked(folder: Path, drive: Drive | None = None, **how: Any) -> Checked:
+def checked(folder: Path, drive: RunOptions | None = None, **how: Any) -> CheckResult:
     data = open_data(folder, DataOptions(loose=True))
-    return check(data, looking("mtcnn"), drive or Drive(2), **how)
+    return check(data, looking("mtcnn"), drive or RunOptions(2), **how)
 
 
-def of(found: Checked, kind: Kind) -> list[Finding]:
+def of(found: CheckResult, kind: Kind) -> list[Finding]:
     return [finding for finding in found.findings if finding.kind is kind]
 
 
@@ -100,7 +100,7 @@ def test_the_last_line_adds_up(models_home: Path, dirty: Path) -> None:
 
 
 def test_the_number_of_workers_changes_nothing(models_home: Path, dirty: Path) -> None:
-    one, three = (checked(dirty, Drive(workers, cache=False)).findings for workers in (1, 3))
+    one, three = (checked(dirty, RunOptions(workers, cache=False)).findings for workers in (1, 3))
     assert [finding.as_json() for finding in one] == [finding.as_json() for finding in three]
 
 
@@ -139,7 +139,7 @@ def test_of_one_label_it_is_said_that_nobody_can_be_told_from_others(models_home
     said: list[str] = []
     refs = open_data(album / "photos").refs
     one = DataSet.of([ref for ref in refs if ref.origin.label == "Grace Hopper"], [])
-    check(one, looking("mtcnn"), Drive(2, tell=said.append))
+    check(one, looking("mtcnn"), RunOptions(2, tell=said.append))
     assert said == ["there is one label only: whether photos lie under the right label could not be looked at"]
 
 
@@ -186,7 +186,7 @@ def test_photos_without_labels_are_looked_at_and_what_is_left_out_is_said(
     models_home: Path, album: Path, silent: dict[str, list[Any]]
 ) -> None:
     told: list[str] = []
-    found = checked(album / "inbox", Drive(2, tell=told.append))
+    found = checked(album / "inbox", RunOptions(2, tell=told.append))
     assert found.photos == 15
     assert found.as_json()["labels_are"] is None
     assert set(silent) == {"copies", "photo_findings"}
@@ -200,7 +200,7 @@ def test_pictures_that_are_faces_already_are_noticed(models_home: Path, album: P
     data = open_data(tmp_path / "data", DataOptions(loose=True))
     few = [ref for ref in data.refs if ref.key.endswith(".png")]
     told: list[str] = []
-    check(DataSet.of(few, []), looking("mtcnn"), Drive(1, tell=told.append))
+    check(DataSet.of(few, []), looking("mtcnn"), RunOptions(1, tell=told.append))
     assert any("--faces cut" in word for word in told)
 
 
@@ -230,9 +230,9 @@ def pictured(text: str) -> list[bool]:
     return ["jpeg" in photo for photo in json.loads(found[1])["photos"]]
 
 
-def report_of(folder: Path, found: Checked) -> str:
+def report_of(folder: Path, found: CheckResult) -> str:
     data = open_data(folder, DataOptions(loose=True))
-    return check_report.check_report(found, data, folder, looking("mtcnn"), Drive(2), "mien clean photos")
+    return check_report.check_report(found, data, folder, looking("mtcnn"), RunOptions(2), "mien clean photos")
 
 
 def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: Path) -> None:
@@ -265,9 +265,9 @@ def test_photos_of_a_table_are_pictured_too(models_home: Path, astronaut: bytes,
 def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, hopper: bytes) -> None:
     (tmp_path / "broken.jpg").write_bytes(hopper[:1000])
     ref = PhotoRef(Origin("broken.jpg"), tmp_path / "broken.jpg")
-    found = check(DataSet.of([ref], []), looking("mtcnn"), Drive(1))
-    shown: list[Shown] = list(found.shown)
+    found = check(DataSet.of([ref], []), looking("mtcnn"), RunOptions(1))
+    shown: list[ImageFeatures] = list(found.shown)
     assert shown == []
     assert "broken.jpg" in check_report.check_report(
-        found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), Drive(1), ""
+        found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), RunOptions(1), ""
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.collect import open_data
+from mien.data import open_data
 from mien.errors import DataError
-from mien.flows.clean import Cleaned, clean
-from mien.flows.drive import Drive
+from mien.flows.clean import CleanResult, clean
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
 from mien.store import journal, record
 from mien.store.journals import newest_first
 from tests.store.test_journal_disk import as_nobody, fill_up, tiny_disk
@@ -50,10 +50,10 @@ def photos(tmp_path: Path) -> Path:
     return plant(tmp_path / "photos", TREE)
 
 
-def cleaned(root: Path, lines: str = VERDICTS, **options: object) -> Cleaned:
+def cleaned(root: Path, lines: str = VERDICTS, **options: object) -> CleanResult:
     table = root.parent / f"{root.name}.csv"
     table.write_text(HEAD + lines, "utf-8")
-    return clean(root, table, Drive(1), **options)  # type: ignore[arg-type]
+    return clean(root, table, RunOptions(1), **options)  # type: ignore[arg-type]
 
 
 def dropped(root: Path) -> dict[str, bytes]:
@@ -66,7 +66,7 @@ def undo_all(root: Path) -> None:
         assert not journal.undo(path).failed
 
 
-def numbers(done: Cleaned) -> tuple[int, int, int]:
+def numbers(done: CleanResult) -> tuple[int, int, int]:
     return len(done.plan.cleanings), done.plan.before, len(done.plan.gone)
 
 
@@ -209,7 +209,7 @@ def test_a_folder_is_known_by_whatever_way_it_is_reached(photos: Path, monkeypat
     (photos.parent / "alias").symlink_to(photos, target_is_directory=True)
     monkeypatch.chdir(photos / "Bo")
     for way in (Path(".."), photos.parent / "alias", Path(f"{photos}/")):
-        done = clean(way, photos.parent / "photos.csv", Drive(1))
+        done = clean(way, photos.parent / "photos.csv", RunOptions(1))
         assert numbers(done) == (0, 5, 0)
 
 
@@ -223,7 +223,7 @@ def test_data_in_any_other_form_is_referred_to_train(tmp_path: Path, named: str)
     table = tmp_path / "verdicts.csv"
     table.write_text(HEAD)
     with pytest.raises(DataError, match="where no file can be moved: give its verdicts to 'mien train --verdicts'"):
-        clean(path, table, Drive(1))
+        clean(path, table, RunOptions(1))
 
 
 def test_dropped_photos_may_go_elsewhere(photos: Path, tmp_path: Path) -> None:
@@ -270,10 +270,10 @@ def test_a_full_disk_loses_nothing(tiny_disk: Path) -> None:
     table.write_text(HEAD + VERDICTS)
     fill_up(tiny_disk)
     with pytest.raises(DataError, match=r"is full|No space left on device; nothing was done"):
-        clean(photos, table, Drive(1))
+        clean(photos, table, RunOptions(1))
     assert harvest(photos) == TREE
     (tiny_disk / "fill").unlink()
-    assert sum(clean(photos, table, Drive(1)).counts.values()) == 5
+    assert sum(clean(photos, table, RunOptions(1)).counts.values()) == 5
 
 
 @pytest.mark.parametrize(("locked", "left"), [("Ana", ["Bo/0.jpg"]), ("Bo", ["Ana/0.jpg", "Ana/2.jpg"]), (".", [])])

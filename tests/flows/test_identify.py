@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.collect import photos
+from mien.data import photos
 from mien.errors import DataError
-from mien.flows.chain import chain
-from mien.flows.drive import Drive
 from mien.flows.enroll import Wish, enroll
 from mien.flows.gallery import chain_for, held, pin_of, pinned
-from mien.flows.identify import Answer, Identifier, identify
+from mien.flows.identify import Identification, Identifier, identify
 from mien.gallery import search
 from mien.gallery.book import Gallery
 from mien.gallery.template import unit
-from mien.gallery.values import Pin, Shown
+from mien.gallery.values import EmbeddingSpec, Shown
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import build_spec
 from mien.types import UNKNOWN, Embedding, Floats, Rejected
 from tests.gallery.made import none, shown, vectors
 
@@ -35,16 +35,16 @@ def gallery(own_gallery: Path) -> Iterator[Gallery]:
 
 
 @pytest.fixture
-def pin(models_home: Path) -> Pin:
-    return pin_of(chain("mtcnn", which="all"))
+def pin(models_home: Path) -> EmbeddingSpec:
+    return pin_of(build_spec("mtcnn", which="all"))
 
 
-def fill(gallery: Gallery, pin: Pin, people: Sequence[int]) -> None:
+def fill(gallery: Gallery, pin: EmbeddingSpec, people: Sequence[int]) -> None:
     for i in people:
         gallery.add(f"person {i}", shown(i), pin)
 
 
-def labels(answers: Sequence[Answer]) -> list[str]:
+def labels(answers: Sequence[Identification]) -> list[str]:
     return [answer.label for answer in answers]
 
 
@@ -53,7 +53,7 @@ def asked(people: Sequence[int]) -> Floats:
     return np.concatenate([vectors(i, 4)[3:] for i in people])
 
 
-def test_everybody_gets_their_name_and_strangers_none(gallery: Gallery, pin: Pin) -> None:
+def test_everybody_gets_their_name_and_strangers_none(gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(12))
     answers = Identifier(gallery).answers(asked(range(14)))
     assert labels(answers) == [*(f"person {i}" for i in range(12)), UNKNOWN, UNKNOWN]
@@ -67,7 +67,7 @@ def test_everybody_gets_their_name_and_strangers_none(gallery: Gallery, pin: Pin
     assert answers[12].as_json()["person"] is None
 
 
-def test_no_answer_depends_on_what_is_asked_beside_it(gallery: Gallery, pin: Pin) -> None:
+def test_no_answer_depends_on_what_is_asked_beside_it(gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(12))
     identifier, faces = Identifier(gallery), asked(range(14))
     assert labels(identifier.answers(faces)) == [identifier.answers(face[None])[0].label for face in faces]
@@ -81,7 +81,9 @@ def test_where_nobody_is_enrolled_everybody_is_unknown(gallery: Gallery) -> None
     assert identifier.too_close([1]) == {}
 
 
-def test_what_others_change_is_seen_by_the_next_question(own_gallery: Path, gallery: Gallery, pin: Pin) -> None:
+def test_what_others_change_is_seen_by_the_next_question(
+    own_gallery: Path, gallery: Gallery, pin: EmbeddingSpec
+) -> None:
     identifier, faces = Identifier(gallery), asked(range(4))
     with Gallery(str(own_gallery)) as other:
         for step, expected in (
@@ -100,7 +102,7 @@ def test_what_others_change_is_seen_by_the_next_question(own_gallery: Path, gall
         assert labels(identifier.answers(faces)) == [UNKNOWN] * 3 + ["person 3"]
 
 
-def test_a_copy_that_followed_all_changes_answers_as_a_new_one(gallery: Gallery, pin: Pin) -> None:
+def test_a_copy_that_followed_all_changes_answers_as_a_new_one(gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(60))
     identifier = Identifier(gallery)
     identifier.threshold()
@@ -113,7 +115,7 @@ def test_a_copy_that_followed_all_changes_answers_as_a_new_one(gallery: Gallery,
 
 
 def test_the_search_changes_with_the_number_of_people(
-    gallery: Gallery, pin: Pin, monkeypatch: pytest.MonkeyPatch
+    gallery: Gallery, pin: EmbeddingSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "EXACT_UP_TO", 20)
     identifier = Identifier(gallery)
@@ -125,7 +127,7 @@ def test_the_search_changes_with_the_number_of_people(
     assert labels(identifier.answers(asked(range(30)))) == [UNKNOWN] * 15 + [f"person {i}" for i in range(15, 30)]
 
 
-def test_threads_may_ask_while_people_come_and_go(own_gallery: Path, gallery: Gallery, pin: Pin) -> None:
+def test_threads_may_ask_while_people_come_and_go(own_gallery: Path, gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(10))
     identifier, faces = Identifier(gallery), asked(range(10))
     with Gallery(str(own_gallery)) as other, ThreadPoolExecutor(4) as threads:
@@ -136,7 +138,7 @@ def test_threads_may_ask_while_people_come_and_go(own_gallery: Path, gallery: Ga
         assert {tuple(labels(each.result())) for each in answers} == {tuple(f"person {i}" for i in range(10))}
 
 
-def test_one_person_under_two_names_is_told_as_too_close_and_as_a_rival(gallery: Gallery, pin: Pin) -> None:
+def test_one_person_under_two_names_is_told_as_too_close_and_as_a_rival(gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(8))
     again = gallery.add("twin", shown(3, 3, first=10), pin).person.id
     third = gallery.find("person 3").id
@@ -151,14 +153,14 @@ def test_one_person_under_two_names_is_told_as_too_close_and_as_a_rival(gallery:
 
 
 def test_vectors_of_another_machine_are_refused(gallery: Gallery) -> None:
-    way = chain("mtcnn", which="all")
-    gallery.add("Ada", shown(1), Pin(pin_of(way).chain, "0" * 64))
+    way = build_spec("mtcnn", which="all")
+    gallery.add("Ada", shown(1), EmbeddingSpec(pin_of(way).spec, "0" * 64))
     assert held(gallery) == way
     with pytest.raises(DataError, match="install the same ones, or enrol everybody anew"):
         pinned(gallery)
 
 
-def test_another_detector_or_embedder_than_the_gallerys_is_refused(gallery: Gallery, pin: Pin) -> None:
+def test_another_detector_or_embedder_than_the_gallerys_is_refused(gallery: Gallery, pin: EmbeddingSpec) -> None:
     gallery.add("Ada", shown(1), pin)
     assert chain_for(gallery, "auto", "dlib-resnet").detector == "mtcnn"
     for detector, embedder in (("hog", "auto"), ("auto", "dlib-resnet-int8")):
@@ -172,7 +174,7 @@ def test_an_embedder_without_a_threshold_is_refused(gallery: Gallery) -> None:
 
 
 def test_people_of_old_photographs_are_told_apart(gallery: Gallery, data: Path) -> None:
-    way, drive = chain("mtcnn", which="all"), Drive(1)
+    way, drive = build_spec("mtcnn", which="all"), RunOptions(1)
     folders = sorted((data / "identity" / "orl").iterdir())
     for folder in folders[:10]:
         wish = Wish(folder.name, largest=True)
@@ -192,17 +194,17 @@ def test_people_of_old_photographs_are_told_apart(gallery: Gallery, data: Path) 
 
 
 def test_what_is_enrolled_is_what_was_looked_at(gallery: Gallery, album: Path) -> None:
-    way = chain("mtcnn", which="all")
+    way = build_spec("mtcnn", which="all")
     path = sorted((album / "photos" / "Grace Hopper").iterdir())[0]
-    done = enroll(Wish("Grace", "yes"), photos([path]), gallery, way, Drive(1))
-    (found,) = [result for result in Drive(1).vectors(way, photos([path])) if isinstance(result, Embedding)]
+    done = enroll(Wish("Grace", "yes"), photos([path]), gallery, way, RunOptions(1))
+    (found,) = [result for result in RunOptions(1).vectors(way, photos([path])) if isinstance(result, Embedding)]
     _, templates = gallery.templates([done.person.id])
     np.testing.assert_allclose(templates[0], unit(found.vector), atol=1e-6)
     receipt = gallery.forget("Grace", none)
     assert receipt.photos == (sha256(path.read_bytes()).hexdigest(),)
 
 
-def test_faces_of_any_length_are_compared_by_direction(gallery: Gallery, pin: Pin) -> None:
+def test_faces_of_any_length_are_compared_by_direction(gallery: Gallery, pin: EmbeddingSpec) -> None:
     long = [Shown(face.sha256, face.vector * 7, face.side, face.score) for face in shown(1)]
     gallery.add("Ada", long, pin)
     assert labels(Identifier(gallery).answers(asked([1]) * 3)) == ["Ada"]

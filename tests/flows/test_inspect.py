@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.flows import inspect as module
-from mien.flows.drive import Drive
 from mien.flows.inspect import LOOKS, PEOPLE, Inspection, Show, inspect, looking
-from mien.flows.look import Seen, Told, look
-from mien.flows.traits import available
+from mien.flows.look import FaceAnnotator, PhotoReport, look
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.traits import available
 from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Reason, Rejected
 
 MEASURES = {"side", "sharpness", "brightness", "contrast", "roll", "yaw", "pitch", "inside"}
@@ -38,18 +38,18 @@ def refs(astronaut: bytes, hopper: bytes, album: Path) -> list[PhotoRef]:
     ]
 
 
-def shown_by(refs: list[PhotoRef], drive: Drive, faces: str = "find") -> list[Shown]:
-    return [each for each in inspect(refs, looking("mtcnn", faces), drive) if isinstance(each, Shown)]
+def shown_by(refs: list[PhotoRef], drive: RunOptions, faces: str = "find") -> list[ImageFeatures]:
+    return [each for each in inspect(refs, looking("mtcnn", faces), drive) if isinstance(each, ImageFeatures)]
 
 
 def test_every_photo_comes_back_with_all_that_steps_look_at(
     models_home: Path, refs: list[PhotoRef], astronaut: bytes
 ) -> None:
-    first, second, none, broken = inspect(refs, looking("mtcnn"), Drive(1, cache=False))
+    first, second, none, broken = inspect(refs, looking("mtcnn"), RunOptions(1, cache=False))
     assert isinstance(broken, Rejected)
     assert broken.reason is Reason.UNREADABLE
-    assert isinstance(first, Shown)
-    assert isinstance(none, Shown)
+    assert isinstance(first, ImageFeatures)
+    assert isinstance(none, ImageFeatures)
     assert (first.width, first.height) == (512, 512)
     assert first.digest == sha256(astronaut).digest()
     assert second.origin == refs[1].origin
@@ -69,13 +69,13 @@ def test_every_photo_comes_back_with_all_that_steps_look_at(
 
 
 def test_faces_are_those_of_a_look_and_told_the_same(models_home: Path, refs: list[PhotoRef]) -> None:
-    told = Told(available(("mask", "glasses")).traits)
+    told = FaceAnnotator(available(("mask", "glasses")).traits)
     way = looking("mtcnn")
     for seen, each in zip(
-        look(refs[:2], way, None, Drive(1), told), inspect(refs[:2], way, Drive(1, cache=False)), strict=True
+        look(refs[:2], way, None, RunOptions(1), told), inspect(refs[:2], way, RunOptions(1, cache=False)), strict=True
     ):
-        assert isinstance(seen, Seen)
-        assert isinstance(each, Shown)
+        assert isinstance(seen, PhotoReport)
+        assert isinstance(each, ImageFeatures)
         assert len(seen.faces) == len(each)
         for i, face in enumerate(seen.faces):
             assert np.allclose(face.face.box, each.boxes[i])
@@ -86,8 +86,8 @@ def test_faces_are_those_of_a_look_and_told_the_same(models_home: Path, refs: li
 
 def test_vectors_are_those_that_embedding_gives(models_home: Path, refs: list[PhotoRef]) -> None:
     way = looking("mtcnn")
-    wanted = [each for each in Drive(1, cache=False).vectors(way, refs[:2]) if isinstance(each, Embedding)]
-    given = {each.key: each for each in shown_by(refs[:2], Drive(1, cache=False))}
+    wanted = [each for each in RunOptions(1, cache=False).vectors(way, refs[:2]) if isinstance(each, Embedding)]
+    given = {each.key: each for each in shown_by(refs[:2], RunOptions(1, cache=False))}
     for each in wanted:
         assert np.allclose(given[each.key].vectors[PEOPLE][each.face.index], each.vector, atol=1e-5)
 
@@ -95,14 +95,14 @@ def test_vectors_are_those_that_embedding_gives(models_home: Path, refs: list[Ph
 def test_the_second_time_nothing_is_looked_at(
     models_home: Path, home: Path, refs: list[PhotoRef], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = shown_by(refs[:3], Drive(1))
+    first = shown_by(refs[:3], RunOptions(1))
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a photo was looked at again")
 
     monkeypatch.setattr(module.Inspect, "__call__", never)
     moved = [PhotoRef(Origin(f"new/{i}.jpg", "new"), ref.path, ref.data) for i, ref in enumerate(refs[:3])]
-    second = shown_by(moved, Drive(1))
+    second = shown_by(moved, RunOptions(1))
     assert [each.origin for each in second] == [ref.origin for ref in moved]
     for one, other in zip(first, second, strict=True):
         assert one.digest == other.digest
@@ -112,13 +112,13 @@ def test_the_second_time_nothing_is_looked_at(
 
 
 def test_the_number_of_workers_changes_nothing(models_home: Path, refs: list[PhotoRef]) -> None:
-    one, three = (shown_by(refs, Drive(workers, cache=False)) for workers in (1, 3))
+    one, three = (shown_by(refs, RunOptions(workers, cache=False)) for workers in (1, 3))
     assert [each.key for each in one] == [each.key for each in three]
     assert all(np.allclose(a.vectors[LOOKS], b.vectors[LOOKS], atol=1e-5) for a, b in zip(one, three, strict=True))
 
 
 def test_a_picture_that_is_a_face_already_is_one_face(models_home: Path, refs: list[PhotoRef]) -> None:
-    (shown,) = shown_by(refs[:1], Drive(1, cache=False), "cut")
+    (shown,) = shown_by(refs[:1], RunOptions(1, cache=False), "cut")
     assert shown.boxes.tolist() == [[0, 0, 512, 512]]
     assert shown.landmarks is None
     assert np.isnan(shown.quality["yaw"]).all()
@@ -132,7 +132,7 @@ def test_a_face_that_cannot_be_cut_keeps_its_row(models_home: Path) -> None:
     faces = Faces(Photo(Origin("a"), pixels, 200, 200), boxes, np.ones(2, np.float32))
     way = Inspection(looking("mtcnn", "cut"), available(("mask",), "cut").traits)
     (shown,) = Show(way)([faces])
-    assert isinstance(shown, Shown)
+    assert isinstance(shown, ImageFeatures)
     for column in (*shown.vectors.values(), *shown.traits.values()):
         assert np.isnan(column[0]).all()
         assert np.isfinite(column[1]).all()
@@ -143,7 +143,7 @@ def test_traits_that_are_turned_off_are_left_out_and_named(
 ) -> None:
     monkeypatch.setenv("MIEN_TRAITS", "glasses")
     told: list[str] = []
-    (shown,) = shown_by(refs[:1], Drive(1, cache=False, tell=told.append))
+    (shown,) = shown_by(refs[:1], RunOptions(1, cache=False, tell=told.append))
     assert set(shown.traits) == {"glasses"}
     assert np.isfinite(shown.vectors[LOOKS]).all()
     assert any("mask is left out" in word for word in told)
@@ -164,4 +164,4 @@ def test_what_decides_a_figure_decides_the_address(models_home: Path) -> None:
 
 def test_it_travels_to_another_process(models_home: Path) -> None:
     stage = module.Inspect(Inspection(looking("mtcnn"), available(("mask",)).traits))
-    assert pickle.loads(pickle.dumps(stage)).inspection.chain == stage.inspection.chain
+    assert pickle.loads(pickle.dumps(stage)).inspection.spec == stage.inspection.spec

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mien.collect import DataSet, open_data
+from mien.data import DataSet, open_data
 from mien.errors import DataError
 from mien.flows.clean import clean
-from mien.flows.drive import Drive
-from mien.flows.reviewed import Used, reviewed
+from mien.flows.reviewed import AppliedVerdicts, reviewed
 from mien.images import decode, encode
+from mien.pipeline.execute import RunOptions
 from mien.types import PhotoRef
 from tests.store.trees import harvest, plant
 
@@ -75,7 +75,7 @@ def test_every_form_of_data_is_read_as_was_decided(tmp_path: Path, form: object)
     assert shown([made.refs[i] for i in range(len(made.refs))]) == expected
     assert shown(list(made.refs[1:3])) == expected[1:3]
     assert [(origin.uri, origin.label) for origin in made.origins] == [(key, label) for key, label, _ in expected]
-    assert used == Used(dropped=1, moved=2, cut=1, gone=1)
+    assert used == AppliedVerdicts(dropped=1, moved=2, cut=1, gone=1)
     assert harvest(tmp_path) == {**before, "verdicts.csv": (tmp_path / "verdicts.csv").read_bytes()}
     assert list(made.notes)[-2:] == [
         "verdicts of verdicts.csv: 1 left out, 2 relabelled, 1 cut to one face",
@@ -89,7 +89,7 @@ def test_what_train_sees_is_what_clean_leaves(tmp_path: Path) -> None:
     made, _ = reviewed(open_data(data), verdicts, data)
     seen = sorted((label, size) for _, label, size in shown(list(made.refs)))
     pictures = sorted(_bytes(made))
-    clean(data, verdicts, Drive(1))
+    clean(data, verdicts, RunOptions(1))
     assert sorted((label, size) for _, label, size in shown(list(open_data(data).refs))) == seen
     assert sorted(_bytes(open_data(data))) == pictures
 
@@ -110,7 +110,7 @@ def test_a_folder_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pytest.Mo
 def test_verdicts_that_change_nothing_change_nothing(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
     made, used = reviewed(open_data(data), judged(tmp_path, f"{keys[0]},keep,,", f"{keys[1]},,,"), data)
-    assert used == Used(0, 0, 0, 0)
+    assert used == AppliedVerdicts(0, 0, 0, 0)
     assert shown(list(made.refs)) == shown(list(open_data(data).refs))
     assert list(made.notes) == ["verdicts of verdicts.csv: nothing to change"]
 

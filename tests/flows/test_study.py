@@ -10,44 +10,44 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.collect import DataSet
+from mien.data import DataSet
 from mien.errors import DataError, UnknownName
 from mien.evaluate.trials import Trial
+from mien.experiment.recipes import FaceOptions, Recipe
+from mien.experiment.study_data import StudyData, prepare_study
+from mien.experiment.trial import run_trial
+from mien.experiment.variants import OVER, StudyOptions, build_variants
 from mien.flows import study as studying
-from mien.flows.chain import PIXELS, Chain
-from mien.flows.drive import Drive
-from mien.flows.recipes import FaceOptions, Recipe
-from mien.flows.study import Studied, study
-from mien.flows.study_inputs import Subjects, subjects
-from mien.flows.study_ways import OVER, StudyOptions, ways
-from mien.flows.trying import attempt
+from mien.flows.study import StudyResult, study
 from mien.models.head import unit
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.train.candidates import class_centres
 from mien.train.head import HeldOut
-from mien.types import UNKNOWN, Crop, Embedding, Face, Ints, Origin, PhotoRef, Reason, Rejected
+from mien.types import UNKNOWN, Crop, Detection, Embedding, Ints, Origin, PhotoRef, Reason, Rejected
 from tests.train.clusters import clusters
 
 pytestmark = pytest.mark.usefixtures("home")
 
-FACE = Face(0, (0.0, 0.0, 9.0, 9.0), 1.0)
+FACE = Detection(0, (0.0, 0.0, 9.0, 9.0), 1.0)
 FACES = FaceOptions(detector="mtcnn")
 HEAD = StudyOptions("recipe", variants=("head",))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Drive):
+class Seen(RunOptions):
     """A drive that finds vectors of a class's own, or crops with a corner of its own; none where the name says so."""
 
-    def inputs(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
+    def inputs(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
         labels = sorted({ref.origin.label or "" for ref in refs})
         vectors, _ = clusters([len(refs)] * len(labels), spread=0.6)
         for i, ref in enumerate(refs):
             j = labels.index(ref.origin.label or "")
-            missing = "no crop" if chain.embedder == PIXELS else "no vector"
+            missing = "no crop" if spec.embedder == PIXELS else "no vector"
             if missing in ref.key:
                 yield Rejected(ref.origin, "detect", Reason.NO_FACE)
-            elif chain.embedder == PIXELS:
-                yield Crop(ref.origin, FACE, _crop(i, j, chain.view.size, chain.view.grey))
+            elif spec.embedder == PIXELS:
+                yield Crop(ref.origin, FACE, _crop(i, j, spec.view.size, spec.view.grey))
             else:
                 yield Embedding(ref.origin, FACE, vectors[j * len(refs) + i])
 
@@ -65,7 +65,7 @@ def photos(label: str, count: int, split: str | None = None, note: str = "") -> 
 TWO = DataSet.of(photos("ann", 15) + photos("bob", 15), [])
 
 
-def studied(options: StudyOptions = HEAD, data: DataSet = TWO, to: Path | None = None, **drive: Any) -> Studied:
+def studied(options: StudyOptions = HEAD, data: DataSet = TWO, to: Path | None = None, **drive: Any) -> StudyResult:
     return study(data, "made up", options, FACES, Seen(1, **drive), to)
 
 
@@ -112,9 +112,9 @@ def trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, 
     """Which trials were really run, by variant, seed and fold; the memory is the test's own."""
     run: list[tuple[str, int, int]] = []
 
-    def counted(recipe: Recipe, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
+    def counted(recipe: Recipe, photos: StudyData, rows: Ints, seed: int, fold: int) -> Trial:
         run.append((recipe.name, seed, fold))
-        return attempt(recipe, photos, rows, seed, fold)
+        return run_trial(recipe, photos, rows, seed, fold)
 
     monkeypatch.setattr(studying, "attempt", counted)
     return run
@@ -145,7 +145,7 @@ def test_a_study_that_was_broken_off_goes_on_where_it_stopped(
 ) -> None:
     counting: Callable[..., Trial] = vars(studying)["attempt"]
 
-    def killed(recipe: Recipe, photos: Subjects, rows: Ints, seed: int, fold: int) -> Trial:
+    def killed(recipe: Recipe, photos: StudyData, rows: Ints, seed: int, fold: int) -> Trial:
         if len(trials) == 2:
             raise KeyboardInterrupt
         return counting(recipe, photos, rows, seed, fold)
@@ -204,8 +204,8 @@ def test_lines_that_were_damaged_are_done_again(trials: list[tuple[str, int, int
 
 def test_a_photo_that_one_variant_cannot_use_is_left_out_for_all(trials: list[tuple[str, int, int]]) -> None:
     refs = [*TWO.refs, *photos("ann", 2, note="no crop "), *photos("bob", 3, note="no vector ")]
-    varied = ways(StudyOptions("recipe", variants=("head", "fer-cnn")), FACES, Seen(1))
-    found = subjects(DataSet.of(refs, []), [way.recipe.chain for way in varied], Seen(1), 3)
+    varied = build_variants(StudyOptions("recipe", variants=("head", "fer-cnn")), FACES, Seen(1))
+    found = prepare_study(DataSet.of(refs, []), [way.recipe.spec for way in varied], Seen(1), 3)
     assert len(found.y) == 30
     assert len(found.rejected) == 5
     assert [len(inputs) for inputs in found.inputs.values()] == [30, 30]
@@ -230,7 +230,7 @@ def test_photos_of_one_group_are_tested_together(home: Path) -> None:
     refs = [
         replace(ref, origin=replace(ref.origin, group=f"{ref.origin.label}{i % 5}")) for i, ref in enumerate(TWO.refs)
     ]
-    found = subjects(DataSet.of(refs, []), [ways(HEAD, FACES, Seen(1))[0].recipe.chain], Seen(1), 3)
+    found = prepare_study(DataSet.of(refs, []), [build_variants(HEAD, FACES, Seen(1))[0].recipe.spec], Seen(1), 3)
     for _, _, rows in found.tests(5):
         apart = set(range(30)) - set(rows.tolist())
         assert not {found.groups[i] for i in rows} & {found.groups[i] for i in apart}
@@ -245,34 +245,34 @@ def test_two_photos_of_a_class_at_least_stay_to_learn_from(home: Path) -> None:
         for group, size in sizes.items()
         for ref in photos(label, size, note=group)
     ]
-    found = subjects(DataSet.of(refs, []), [ways(HEAD, FACES, Seen(1))[0].recipe.chain], Seen(1), 3)
+    found = prepare_study(DataSet.of(refs, []), [build_variants(HEAD, FACES, Seen(1))[0].recipe.spec], Seen(1), 3)
     for _, _, rows in found.tests(5):
         left = np.bincount(np.delete(found.y, rows), minlength=2)
         assert (left >= 2).all()
 
 
 def test_crops_of_every_size_and_colour_are_asked_for() -> None:
-    sizes = [way.recipe.chain.view.size for way in ways(StudyOptions("size"), FACES, Seen(1))]
+    sizes = [way.recipe.spec.view.size for way in build_variants(StudyOptions("size"), FACES, Seen(1))]
     assert sizes == [32, 48, 64, 96]
-    colours = {way.name: way.recipe.chain.view.grey for way in ways(StudyOptions("colour"), FACES, Seen(1))}
+    colours = {way.name: way.recipe.spec.view.grey for way in build_variants(StudyOptions("colour"), FACES, Seen(1))}
     assert colours == {"grey": True, "colour": False}
 
 
 def test_variants_of_photos_are_by_policy_or_by_number() -> None:
-    made = {way.name: way.recipe.settings for way in ways(StudyOptions("augment"), FACES, Seen(1))}
+    made = {way.name: way.recipe.settings for way in build_variants(StudyOptions("augment"), FACES, Seen(1))}
     assert list(made) == ["none", "gentle", "extreme", "1", "4", "16", "64"]
     told = {name: (settings.policy, settings.variants) for name, settings in made.items() if settings}
     assert told["extreme"] == ("extreme", None)
     assert told["16"] == ("gentle", 16)
-    sixteen = next(way for way in ways(StudyOptions("augment"), FACES, Seen(1)) if way.name == "16")
+    sixteen = next(way for way in build_variants(StudyOptions("augment"), FACES, Seen(1)) if way.name == "16")
     assert sixteen.recipe.options.settings.variants == 16
 
 
 def test_hierarchies_are_the_shipped_ones_or_those_of_files(tmp_path: Path) -> None:
-    assert next(way.name for way in ways(StudyOptions("hierarchy"), FACES, Seen(1))) == "flat"
+    assert next(way.name for way in build_variants(StudyOptions("hierarchy"), FACES, Seen(1))) == "flat"
     tree = tmp_path / "mine.toml"
     tree.write_text('[tree]\nleft = ["ann", "bob"]\nright = ["cy", "dee"]\n')
-    made = ways(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))
+    made = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))
     assert [way.name for way in made] == ["flat", "mine"]
     assert made[1].recipe.tree is not None
     assert made[1].recipe.tree.leaves == ("ann", "bob", "cy", "dee")
@@ -282,10 +282,10 @@ def test_in_two_steps_is_tried_as_any_other_way(tmp_path: Path, home: Path) -> N
     tree = tmp_path / "mine.toml"
     tree.write_text('[tree]\nleft = ["ann", "bob"]\nright = ["cy", "dee"]\n')
     data = DataSet.of([ref for label in ("ann", "bob", "cy", "dee") for ref in photos(label, 10)], [])
-    way = ways(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))[1]
-    found = subjects(data, [way.recipe.chain], Seen(1), 3)
+    way = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))[1]
+    found = prepare_study(data, [way.recipe.spec], Seen(1), 3)
     seed, fold, rows = next(found.tests(1))
-    trial = attempt(way.recipe, found, rows, seed, fold)
+    trial = run_trial(way.recipe, found, rows, seed, fold)
     assert (trial.answers == found.y[rows]).mean() > 0.8
     assert 0.8 < trial.learnt <= 1.0
 
@@ -300,7 +300,7 @@ def test_what_fails_says_which_variant_it_was(home: Path, monkeypatch: pytest.Mo
     def fails(*_: Any) -> Any:
         raise DataError("the loss is no number")
 
-    monkeypatch.setattr("mien.flows.recipes.Recipe.learn", fails)
+    monkeypatch.setattr("mien.experiment.recipes.Recipe.learn", fails)
     with pytest.raises(DataError, match="recipe head: head, seed 0: the loss is no number"):
         studied()
 
@@ -344,11 +344,11 @@ def test_options_that_cannot_be_are_one_sentence(options: dict[str, Any], error:
 )
 def test_variants_that_there_are_not_are_named(options: StudyOptions, words: str) -> None:
     with pytest.raises((DataError, UnknownName), match=words):
-        ways(options, FACES, Seen(1))
+        build_variants(options, FACES, Seen(1))
 
 
 def test_all_that_can_be_varied_has_variants() -> None:
     for over in OVER:
-        made = ways(StudyOptions(over), FACES, Seen(1))
+        made = build_variants(StudyOptions(over), FACES, Seen(1))
         assert len(made) >= 2
         assert len({str(way.as_json()) for way in made}) == len(made)

@@ -9,30 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.collect import DataSet
+from mien.data import DataSet
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
-from mien.flows.recipes import FaceOptions, TrainOptions
-from mien.flows.train import Trained, train
+from mien.experiment.recipes import FaceOptions, TrainOptions
+from mien.flows.train import TrainResult, train
 from mien.models.head import Head
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
 from mien.train.seen import digests
-from mien.types import UNKNOWN, Embedding, Face, Origin, PhotoRef, Reason, Rejected
+from mien.types import UNKNOWN, Detection, Embedding, Origin, PhotoRef, Reason, Rejected
 from tests.train.clusters import clusters
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
-FACE = Face(0, (0.0, 0.0, 9.0, 9.0), 1.0)
+FACE = Detection(0, (0.0, 0.0, 9.0, 9.0), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class MadeUp(Drive):
+class MadeUp(RunOptions):
     """A drive that finds a vector of the label's own in each photo, and no face where the name says so."""
 
     made: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = field(default_factory=dict)
 
-    def vectors(self, chain: Chain, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
+    def vectors(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
         labels = sorted({ref.origin.label or "" for ref in refs})
         vectors, _ = clusters([len(refs)] * len(labels), spread=0.4)
         for i, ref in enumerate(refs):
@@ -49,7 +49,7 @@ def photos(label: str | None, count: int, faceless: int = 0, split: str | None =
     return [PhotoRef(Origin(name, label, split)) for name in names]
 
 
-def trained(refs: list[PhotoRef], tmp_path: Path, drive: Drive | None = None) -> Trained:
+def trained(refs: list[PhotoRef], tmp_path: Path, drive: RunOptions | None = None) -> TrainResult:
     data = DataSet.of(refs, [])
     return train(data, "made up", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), drive or MadeUp(1))
 

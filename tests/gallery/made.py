@@ -7,10 +7,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from mien.gallery.values import Pin, Shown
+from mien.gallery.values import EmbeddingSpec, Shown
 from mien.types import Floats
 
-PIN = Pin('{"embedder": "dlib-resnet"}', "a" * 64)
+PIN = EmbeddingSpec('{"embedder": "dlib-resnet"}', "a" * 64)
 
 
 def vectors(person: int, count: int, spread: float = 0.02, dim: int = 128) -> Floats:

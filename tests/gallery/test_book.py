@@ -15,7 +15,7 @@ import pytest
 from mien.errors import DataError
 from mien.gallery.book import Gallery
 from mien.gallery.template import template
-from mien.gallery.values import Pin
+from mien.gallery.values import EmbeddingSpec
 from tests.gallery.made import PIN, none, photo, shown, vectors
 
 NOBODY = np.empty(0, np.int64)
@@ -106,7 +106,7 @@ def test_vectors_of_another_chain_are_refused_with_what_to_do(gallery: Gallery) 
     gallery.add("Ada", shown(1, 1), PIN)
     assert gallery.pin() == PIN
     with pytest.raises(DataError, match=r"leave away --detector and --embedder, or begin another with MIEN_GALLERY"):
-        gallery.add("Bob", shown(2, 1), Pin("{}", "b" * 64))
+        gallery.add("Bob", shown(2, 1), EmbeddingSpec("{}", "b" * 64))
     assert len(gallery.people()) == 1
 
 

@@ -47,7 +47,7 @@ ROOMS = {
     "pandas": set[str](),
     "PIL": {"images"},
     "platformdirs": {"config"},
-    "pyarrow": {"collect", "embed", "serve"},
+    "pyarrow": {"data", "embed", "serve"},
     "prometheus_client": {"serve"},
     "pydantic": {"serve"},
     "ray": {"run"},
@@ -84,7 +84,7 @@ def test_importing_mien_loads_numpy_at_most() -> None:
     assert foreign <= {"mien", "numpy"}
 
 
-@pytest.mark.parametrize("module", ["types", "stage", "registry", "config", "errors", "collect", "cli"])
+@pytest.mark.parametrize("module", ["types", "stage", "registry", "config", "errors", "data", "cli"])
 def test_the_foundation_loads_nothing_heavy(module: str) -> None:
     assert loaded(f"import mien.{module}") & HEAVY == set()
 

@@ -217,7 +217,7 @@ def test_every_kind_can_be_loaded(kind: str) -> None:
 
 def test_using_a_head_imports_no_trainer() -> None:
     code = (
-        "import sys, mien.models.head, mien.classify;"
+        "import sys, mien.models.head, mien.pipeline.classify;"
         "sys.exit(', '.join({'sklearn', 'scipy', 'torch'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.flows.chain import chain
 from mien.models import CARDS, card, shipped
 from mien.models.cards import PackageFile
 from mien.models.head import Head, unit
 from mien.models.weights import identity_of
+from mien.pipeline.spec import build_spec
 from mien.store import bundle as bundles
 from recipes.traits import ship as shipping
 from recipes.traits.ship import Facts, ship
@@ -66,7 +66,7 @@ def test_the_cards_say_what_was_written_and_nothing_else_changes(package: Path) 
 def test_a_bundle_pins_the_very_network_and_leaves_the_detector_open(package: Path) -> None:
     ship("expression-features", b"a network", {"expression": a_head("happy", "sad")}, FACTS, {"expression": "# e\n"})
     manifest = bundles.load(shipped.FOLDER / "expression.mien").manifest
-    way = chain("mtcnn", "expression-features")
+    way = build_spec("mtcnn", "expression-features")
     assert manifest["chain"] == {**way.as_json(), "detector": "auto", "view": manifest["chain"]["view"]}
     found = card("expression-features")
     assert isinstance(found.source, PackageFile)

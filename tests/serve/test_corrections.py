@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mien.collect import open_data
+from mien.data import open_data
 from mien.errors import DataError
 from mien.serve.corrections import Corrections, cut
 from mien.serve.settings import Config, Limits

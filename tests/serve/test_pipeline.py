@@ -9,9 +9,9 @@ import numpy as np
 
 from mien.serve.pipeline import Limit, Pipeline, limited
 from mien.stage import Needs
-from mien.types import Embedding, Face, Faces, Origin, Photo, PhotoRef, Reason, Rejected
+from mien.types import Detection, Embedding, Faces, Origin, Photo, PhotoRef, Reason, Rejected
 
-FACE = Face(0, (0.0, 0.0, 1.0, 1.0), 1.0)
+FACE = Detection(0, (0.0, 0.0, 1.0, 1.0), 1.0)
 
 
 @dataclass

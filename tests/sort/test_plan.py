@@ -11,14 +11,14 @@ from mien.sort import Plan, plan
 from mien.store import journal
 from mien.store.journal import Action
 from mien.store.journals import Earlier, earlier, new_journal
-from mien.types import Face, Origin, Prediction, Reason, Rejected
+from mien.types import Detection, Origin, Prediction, Reason, Rejected
 from tests.store.trees import harvest, plant
 
 LABELS = ("Ana", "김민지", "A/B", "rejected", "unknown")
 
 
 def seen(uri: str, label: str, index: int = 0) -> Prediction:
-    face = Face(index, (0.0, 0.0, 10.0, 10.0), 0.9)
+    face = Detection(index, (0.0, 0.0, 10.0, 10.0), 0.9)
     return Prediction(Origin(uri), face, label, tuple((name, 0.2) for name in LABELS), 1.0)
 
 
@@ -100,7 +100,7 @@ def test_a_class_called_rejected_does_not_mix_with_the_rejected(photos: Path, tm
 def test_folders_do_not_depend_on_which_labels_came_up(photos: Path, tmp_path: Path) -> None:
     """`top` holds all labels of the classifier, so that another day's photos fall into the same folders."""
     top = (("A/B", 0.5), ("A:B", 0.5))
-    one = Prediction(Origin("a.jpg"), Face(0, (0, 0, 1, 1), 1.0), "A:B", top, 1.0)
+    one = Prediction(Origin("a.jpg"), Detection(0, (0, 0, 1, 1), 1.0), "A:B", top, 1.0)
     assert targets(planned([one], photos, tmp_path / "out"), tmp_path / "out") == ["A_B-1/a.jpg"]
 
 
@@ -170,7 +170,7 @@ def test_relative_folders_become_absolute(photos: Path, monkeypatch: pytest.Monk
 
 
 def test_a_folder_is_named_with_regard_to_people_who_are_not_seen(photos: Path, tmp_path: Path) -> None:
-    face = Face(0, (0.0, 0.0, 9.0, 9.0), 0.9)
+    face = Detection(0, (0.0, 0.0, 9.0, 9.0), 0.9)
     only = Prediction(Origin("a.jpg"), face, "Ana?", (("Ana?", 0.9),), 1.0)
     alone = plan([only], lambda uri: photos / uri, tmp_path, "copy")
     beside = plan([only], lambda uri: photos / uri, tmp_path, "copy", known=["Ana*", "Ana?"])

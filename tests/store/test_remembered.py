@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from mien.store.remembered import pack, unpack
-from mien.types import Embedding, Face, Origin, Reason, Rejected
+from mien.types import Detection, Embedding, Origin, Reason, Rejected
 
 _HERE, _THERE = Origin("a.jpg", "a"), Origin("b.jpg", "b")
 
 
 def _embedding(index: int, landmarks: bool) -> Embedding:
     points = np.arange(10, dtype=np.float32).reshape(5, 2) if landmarks else None
-    face = Face(index, (1.5, 2.25, 30.0, 40.0), 0.987, points)
+    face = Detection(index, (1.5, 2.25, 30.0, 40.0), 0.987, points)
     return Embedding(_HERE, face, np.linspace(-1, 1, 128).astype(np.float32) * (index + 1))
 
 
@@ -54,7 +54,7 @@ def test_what_pack_did_not_make_is_an_error(data: bytes) -> None:
 
 def test_numbers_that_lose_nothing_by_it_are_kept_in_half_the_room() -> None:
     rounded = np.linspace(0, 9, 4096).astype(np.float16).astype(np.float32)
-    face = Face(0, (1.0, 2.0, 3.0, 4.0), 0.5)
+    face = Detection(0, (1.0, 2.0, 3.0, 4.0), 0.5)
     data = pack([Embedding(_HERE, face, rounded)])
     assert data is not None
     assert len(data) < 4096 * 2 + 200
@@ -67,7 +67,7 @@ def test_numbers_that_lose_nothing_by_it_are_kept_in_half_the_room() -> None:
 @pytest.mark.parametrize("value", [0.1, 1e6, 1e-9, float("nan"), float("inf")])
 def test_numbers_that_would_lose_something_are_kept_whole(value: float) -> None:
     vector = np.array([1.0, value], np.float32)
-    data = pack([Embedding(_HERE, Face(0, (1.0, 2.0, 3.0, 4.0), 0.5), vector)])
+    data = pack([Embedding(_HERE, Detection(0, (1.0, 2.0, 3.0, 4.0), 0.5), vector)])
     assert data is not None
     (back,) = unpack(data, _THERE)
     assert isinstance(back, Embedding)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from mien.align.places import Places, families, folded
 from mien.align.record import Entry
-from mien.atomic import unwritable
+from mien.fileio import unwritable
 from mien.store.placing import Stamp
 
 

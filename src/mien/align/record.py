@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from mien.atomic import unwritable
 from mien.errors import DataError
+from mien.fileio import unwritable
 from mien.store.lines import Lines
 from mien.store.placing import Stamp, sync_folder
 

@@ -13,7 +13,7 @@ from mien.align import LANDMARKS, warp
 from mien.align.views import STAND_IN, View
 from mien.images import ImageError, sharper
 from mien.stage import Needs
-from mien.types import Box, Crop, Face, Faces, Floats, Photo, Pixels, Reason, Rejected
+from mien.types import Box, Crop, Detection, Faces, Floats, Photo, Pixels, Reason, Rejected
 
 # The landmark models need no more pixels than this on a face's side: beyond it the points stop moving.
 _LANDMARK_SIDE = 200
@@ -62,7 +62,7 @@ def cuts(faces: Faces, views: Sequence[View]) -> list[list[Crop]]:
     return [[row[i] for row in rows if row] for i in range(len(views))]
 
 
-def _cut(photo: Photo, face: Face, source: tuple[Pixels, float], views: Sequence[View]) -> list[Crop] | None:
+def _cut(photo: Photo, face: Detection, source: tuple[Pixels, float], views: Sequence[View]) -> list[Crop] | None:
     points = cache(partial(_points, *source, face.box))
     try:
         matrices = [_matrix(view, source[1], face, points) for view in views]
@@ -75,7 +75,7 @@ def _cut(photo: Photo, face: Face, source: tuple[Pixels, float], views: Sequence
     ]
 
 
-def _wanted(view: View, face: Face) -> float:
+def _wanted(view: View, face: Detection) -> float:
     """Pixels that the crop can use for each pixel of the photo."""
     x1, y1, x2, y2 = face.box
     # A crop is a little larger than the face in every view, so this errs on the sharp side.
@@ -88,7 +88,7 @@ def _points(pixels: Pixels, scale: float, box: Box, model: str) -> Floats:
     return LANDMARKS.load(model)(model)(pixels, (x1, y1, x2, y2))
 
 
-def _matrix(view: View, scale: float, face: Face, points: Callable[[str], Floats]) -> Floats:
+def _matrix(view: View, scale: float, face: Detection, points: Callable[[str], Floats]) -> Floats:
     if view.fit == "box":
         x1, y1, x2, y2 = (value * scale for value in face.box)
         return warp.square((x1, y1, x2, y2), view.size, view.margin)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from mien.errors import DataError, UnknownName
-from mien.fields import read
+from mien.validate import from_dict
 
 Points = Literal["dlib-5", "dlib-68", "detector", "none"]
 Fit = Literal["similarity", "affine", "box"]
@@ -51,7 +51,7 @@ class View:
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> View:
         """The view that a bundle remembers; `ValueError` where the fields are not a view's."""
-        made = read(View, fields)
+        made = from_dict(View, fields)
         possible, needed = _COUNTS[made.points], _NEEDED[made.fit]
         if not 8 <= made.size <= 2048 or not 0 <= made.margin <= 2:
             raise ValueError("the size or margin of its view is out of range")

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.augment.policy import Policy
 from mien.stage import Needs
-from mien.types import Crop, Face, Origin, Pixels
+from mien.types import Crop, Detection, Origin, Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +18,7 @@ class Varied:
     """A face and its variants: `pictures` (n, h, w, 3) RGB or (n, h, w) grey, the first of them the face as it is."""
 
     origin: Origin
-    face: Face
+    face: Detection
     pictures: Pixels
 
     @property

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from mien.errors import MienError
-from mien.words import printable
+from mien.text import escape
 
 
 def main() -> None:
@@ -30,5 +30,5 @@ def main() -> None:
 
 
 def _fail(why: str) -> NoReturn:
-    typer.echo(f"mien: {printable(why)}", err=True)
+    typer.echo(f"mien: {escape(why)}", err=True)
     sys.exit(1)

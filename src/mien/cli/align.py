@@ -35,16 +35,16 @@ def align(
 
     from mien.align.views import ViewOptions
     from mien.align.views import view as view_of
-    from mien.collect import photos
+    from mien.data import photos
     from mien.errors import DataError
     from mien.flows.align import align as flow
-    from mien.flows.chain import chain
+    from mien.pipeline.spec import build_spec
 
     out = Output(json, quiet)
     if not src.is_dir():
         raise DataError(f"{src} is not a folder: give the folder that holds the photos")
     cut = view_of(view, ViewOptions(size, landmarks, margin, grey))
-    way = replace(chain(detector, which="all" if all_faces else "largest", min_face=min_face), view=cut)
+    way = replace(build_spec(detector, which="all" if all_faces else "largest", min_face=min_face), view=cut)
     done = flow(src, photos([src]), dst, way, form, out.drive(workers, keep_going=keep_going))
     out.rejections(done.rejected)
     fields = {

@@ -47,13 +47,13 @@ def augment(
     from mien.align.views import ViewOptions
     from mien.align.views import view as view_of
     from mien.augment.policy import policy as policy_of
-    from mien.collect import photos
+    from mien.data import photos
     from mien.errors import DataError
     from mien.flows.augment import AugmentOptions, suggests_cut
     from mien.flows.augment import augment as flow
-    from mien.flows.chain import chain
     from mien.flows.preview import preview as preview_flow
-    from mien.words import counted
+    from mien.pipeline.spec import build_spec
+    from mien.text import pluralize
 
     out = Output(json, quiet)
     if dst is None and preview is None:
@@ -65,7 +65,7 @@ def augment(
     if faces is None and any((src / mark).is_file() for mark in _MARKS):
         out.notes([f"{src} holds faces that mien has cut: taken as they are (--faces find looks for faces in them)"])
         faces = "cut"
-    way = chain(detector, faces=faces or "find", which="all" if all_faces else "largest", min_face=min_face)
+    way = build_spec(detector, faces=faces or "find", which="all" if all_faces else "largest", min_face=min_face)
     if way.faces == "cut" and view is not None:
         raise DataError(f"--view {view} is how faces that were found are cut: it does not go with --faces cut")
     way = replace(way, view=view_of(view or "openface", ViewOptions(size)))
@@ -86,10 +86,10 @@ def augment(
         for name in ("photos", "faces", "variants", "grids", "there"):
             fields[name] = getattr(done, name)
         fields |= {"rejected": len(done.rejected), "seconds": seconds(done.seconds)}
-        sheets = f" and {counted(done.grids, 'sheet')}" if grid else ""
-        there = f", {counted(done.there, 'photo')} done before" if done.there else ""
+        sheets = f" and {pluralize(done.grids, 'sheet')}" if grid else ""
+        there = f", {pluralize(done.there, 'photo')} done before" if done.there else ""
         texts.append(
-            f"{counted(done.variants, 'variant')}{sheets} of {counted(done.faces, 'face')} by {asked.policy.name}"
+            f"{pluralize(done.variants, 'variant')}{sheets} of {pluralize(done.faces, 'face')} by {asked.policy.name}"
             f" in {done.seconds:.1f} s{there}: {dst}"
         )
     out.record(fields, "\n".join(texts))

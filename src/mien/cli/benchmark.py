@@ -31,11 +31,11 @@ def pairs(
     quiet: options.Quiet = False,
 ) -> None:
     """Same person or not over pairs of photos: the threshold of each fold comes from the other folds (LFW)."""
-    from mien.flows.chain import chain
     from mien.flows.pairs import benchmark_pairs
+    from mien.pipeline.spec import build_spec
 
     out = Output(json, quiet)
-    way = chain(detector, embedder, faces)
+    way = build_spec(detector, embedder, faces)
     result = benchmark_pairs(table, images, way, out.drive(workers, no_cache=no_cache))
     fields = {**result.as_json(), "detector": way.detector, "embedder": way.embedder}
     text = (

@@ -14,12 +14,12 @@ import typer
 from mien.cli import options
 from mien.cli.output import Output, seconds
 from mien.errors import DataError
-from mien.words import counted, printable
+from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
     from mien.curate.finding import Finding
-    from mien.flows.check import Checked
-    from mien.flows.clean import Cleaned
+    from mien.flows.check import CheckResult
+    from mien.flows.clean import CleanResult
 
 _WORST = 3  # of each kind are named on a terminal
 
@@ -46,9 +46,9 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Find what is wrong with photos and labels: wrong people, copies, poor pictures; changes nothing by itself."""
-    from mien import atomic
-    from mien.collect import DataOptions, open_data
+    from mien import fileio
     from mien.curate.verdicts import write_verdicts
+    from mien.data import DataOptions, open_data
     from mien.flows.check import check as flow
     from mien.flows.check_report import check_report
     from mien.flows.clean import command
@@ -69,9 +69,9 @@ def check(
     done = flow(given, way, drive, expect)
     if report is not None:
         then = command(data, reading, "verdicts.csv")
-        atomic.write(report, check_report(done, given, data, way, drive, then).encode())
+        fileio.write(report, check_report(done, given, data, way, drive, then).encode())
     if verdicts is not None:
-        atomic.write(verdicts, write_verdicts(done.findings))
+        fileio.write(verdicts, write_verdicts(done.findings))
     filed = moving(done, data, drive) if move else None
     for finding in done.findings if json else ():
         show.record(finding.as_json())
@@ -88,17 +88,17 @@ def check(
     show.record(fields, "\n".join([*_text(done), *_next(done, data, report, verdicts, then), *_filed(filed)]))
     if filed is not None and filed.failed:
         for key, reason in filed.failed:
-            show.warn(f"left alone: {printable(key)}: {reason}")
+            show.warn(f"left alone: {escape(key)}: {reason}")
         raise typer.Exit(1)
 
 
 def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
     """Refuse early what cannot be written, or would be written over what is read here, or over each other."""
-    from mien import atomic
+    from mien import fileio
 
     seen = {path.resolve() for path in read}
     for path in written:
-        atomic.writable(path)
+        fileio.writable(path)
         if path.is_dir():
             raise DataError(f"{path} is a folder: give the name of a file to be written")
         if path.resolve() in seen:
@@ -106,13 +106,13 @@ def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
         seen.add(path.resolve())
 
 
-def _text(done: Checked) -> Iterator[str]:
+def _text(done: CheckResult) -> Iterator[str]:
     """A few lines for a person: how many findings of each kind, what they mean, and the surest of them."""
     from mien.curate.finding import Kind
     from mien.curate.kinds import MEANINGS
 
-    of = f" of {counted(len(done.counts), 'label')}" if done.counts else ""
-    yield f"{counted(done.photos, 'photo')}{of}, {done.without} without a face to learn from"
+    of = f" of {pluralize(len(done.counts), 'label')}" if done.counts else ""
+    yield f"{pluralize(done.photos, 'photo')}{of}, {done.without} without a face to learn from"
     yield from done.advice
     counts = Counter(finding.kind for finding in done.findings)
     for kind in (kind for kind in Kind if counts[kind]):
@@ -123,7 +123,7 @@ def _text(done: Checked) -> Iterator[str]:
             yield f"        and {len(some) - _WORST} more"
 
 
-def _next(done: Checked, data: Path, report: Path | None, verdicts: Path | None, then: str) -> Iterator[str]:
+def _next(done: CheckResult, data: Path, report: Path | None, verdicts: Path | None, then: str) -> Iterator[str]:
     if not done.findings:
         yield "nothing was found that needs a look"
         return
@@ -135,15 +135,15 @@ def _next(done: Checked, data: Path, report: Path | None, verdicts: Path | None,
         yield f"review them in a browser: mien check {shlex.quote(str(data))} --report check.html"
 
 
-def _filed(filed: Cleaned | None) -> Iterator[str]:
+def _filed(filed: CleanResult | None) -> Iterator[str]:
     if filed is not None:
         undo = f"; take it back with: mien undo {shlex.quote(str(filed.path))}" if filed.path else ""
-        yield f"{counted(sum(filed.counts.values()), 'photo')} filed by mask{undo}"
+        yield f"{pluralize(sum(filed.counts.values()), 'photo')} filed by mask{undo}"
 
 
 def _line(finding: Finding) -> str:
     from mien.curate.finding import KEEP
 
     about = finding.path or finding.label or "all labels"
-    proposed = "" if finding.proposed == KEEP else f" -> {printable(finding.proposed)}"
-    return f"{printable(about)}: {printable(finding.detail)}{proposed}"
+    proposed = "" if finding.proposed == KEEP else f" -> {escape(finding.proposed)}"
+    return f"{escape(about)}: {escape(finding.detail)}{proposed}"

@@ -22,7 +22,7 @@ def classify(
     quiet: options.Quiet = False,
 ) -> None:
     """Name every face of photos: the best labels with their probabilities, or "unknown"."""
-    from mien.collect import photos
+    from mien.data import photos
     from mien.flows.classify import classify as flow
     from mien.types import Reason, Rejected
 

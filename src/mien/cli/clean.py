@@ -10,10 +10,10 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted, listed, printable
+from mien.text import escape, join_names, pluralize
 
 if TYPE_CHECKING:
-    from mien.flows.clean import Cleaned
+    from mien.flows.clean import CleanResult
 
 
 def clean(
@@ -42,9 +42,9 @@ def clean(
             out.record(fields, _planned(fields))
     if gone := [verdict.path for verdict in done.plan.gone]:
         verb = "is" if len(gone) == 1 else "are"
-        out.tell(f"{counted(len(gone), 'photo')} that {verdicts.name} names {verb} not there: {listed(gone)}")
+        out.tell(f"{pluralize(len(gone), 'photo')} that {verdicts.name} names {verb} not there: {join_names(gone)}")
     for key, reason in done.failed:
-        out.warn(f"left alone: {printable(key)}: {reason}")
+        out.warn(f"left alone: {escape(key)}: {reason}")
     counts = done.counts
     fields = {
         "planned": len(done.plan.cleanings),
@@ -69,13 +69,13 @@ def _planned(fields: dict[str, str | None]) -> str:
     return f"{fields['verdict']} {fields['path']} -> {fields['target']}{cut}"
 
 
-def _text(done: Cleaned, data: Path, dry_run: bool) -> str:
+def _text(done: CleanResult, data: Path, dry_run: bool) -> str:
     planned = len(done.plan.cleanings)
     if not planned:
         return "nothing to do: every verdict was followed before" if done.plan.before else "nothing to do"
     if dry_run:
-        return f"{counted(planned, 'photo')} of {data} would be filed elsewhere"
+        return f"{pluralize(planned, 'photo')} of {data} would be filed elsewhere"
     counts = done.counts
     what = f"{counts.get('drop', 0)} dropped, {counts.get('move', 0)} moved, {counts.get('face', 0)} cut to one face"
     undo = f"; take it back with: mien undo {shlex.quote(str(done.path))}" if counts else ""
-    return f"{sum(counts.values())} of {counted(planned, 'photo')} of {data}: {what}{undo}"
+    return f"{sum(counts.values())} of {pluralize(planned, 'photo')} of {data}: {what}{undo}"

@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output, seconds
-from mien.words import counted
+from mien.text import pluralize
 
 
 def embed(
@@ -38,12 +38,12 @@ def embed(
     """Turn the face of every photo into a vector; a second run computes only what is new."""
     from dataclasses import replace
 
-    from mien.collect import DataOptions, open_data
-    from mien.flows.chain import chain
+    from mien.data import DataOptions, open_data
     from mien.flows.embed import embed as flow
+    from mien.pipeline.spec import build_spec
 
     show = Output(json, quiet)
-    way = chain(detector, embedder, faces, "all" if all_faces else "largest", min_face)
+    way = build_spec(detector, embedder, faces, "all" if all_faces else "largest", min_face)
     way = replace(way, mirror=not plain, normalise=not plain)
     data = open_data(src, DataOptions(images=images, loose=True))
     show.notes(data.notes)
@@ -62,5 +62,5 @@ def embed(
         "embedder": way.embedder,
     }
     written = ", ".join(str(path) for path in done.files)
-    found = f"{counted(done.faces, 'face')} of {counted(done.photos, 'photo')}"
+    found = f"{pluralize(done.faces, 'face')} of {pluralize(done.photos, 'photo')}"
     show.record(fields, f"{found} in {done.seconds:.1f} s: {written}")

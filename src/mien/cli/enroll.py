@@ -8,7 +8,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 
 def enroll(
@@ -28,7 +28,7 @@ def enroll(
     quiet: options.Quiet = False,
 ) -> None:
     """Enrol somebody with photos, so that their face is known by name."""
-    from mien.collect import photos
+    from mien.data import photos
     from mien.flows.enroll import Wish
     from mien.flows.enroll import enroll as flow
     from mien.flows.gallery import chain_for, opened
@@ -48,6 +48,6 @@ def enroll(
             f"{person.name} and {other.name} are too close to tell apart (distance {other.distance:.3f}):"
             " if they are one person, forget one of the names"
         )
-    out.record(done.as_json(way), f"{person.name}: {counted(done.enrolled, 'new photo')}, {person.photos} in all")
+    out.record(done.as_json(way), f"{person.name}: {pluralize(done.enrolled, 'new photo')}, {person.photos} in all")
     if not done.enrolled and consent is None:
         raise typer.Exit(1)

@@ -35,7 +35,7 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure a bundle; photos with labels that it does not know count as strangers."""
-    from mien.collect import DataOptions, open_data
+    from mien.data import DataOptions, open_data
     from mien.flows.evaluate import evaluate as flow
 
     show = Output(json, quiet)

@@ -8,7 +8,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 
 def forget(
@@ -25,8 +25,8 @@ def forget(
         receipt = flow(name, gallery)
     out.record(
         receipt.as_json(),
-        f"{receipt.name} (number {receipt.person}) is forgotten: {counted(len(receipt.photos), 'photo')},"
-        f" {counted(receipt.vectors, 'vector')}, {receipt.cached} in the cache,"
+        f"{receipt.name} (number {receipt.person}) is forgotten: {pluralize(len(receipt.photos), 'photo')},"
+        f" {pluralize(receipt.vectors, 'vector')}, {receipt.cached} in the cache,"
         f" {receipt.forgotten:%Y-%m-%d %H:%M:%S} UTC" + "".join(f"\n  sha256 {photo}" for photo in receipt.photos),
     )
     if not receipt.erased:

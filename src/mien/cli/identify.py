@@ -8,10 +8,10 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 if TYPE_CHECKING:
-    from mien.flows.identify import Answer
+    from mien.flows.identify import Identification
     from mien.types import Embedding
 
 
@@ -28,7 +28,7 @@ def identify(
     quiet: options.Quiet = False,
 ) -> None:
     """Name every face of photos: somebody who is enrolled, or "unknown"."""
-    from mien.collect import photos
+    from mien.data import photos
     from mien.flows.gallery import opened
     from mien.flows.identify import identify as flow
     from mien.flows.identify import line
@@ -46,12 +46,12 @@ def identify(
                 faces += 1
                 out.record(line(*result), _text(*result))
     out.rejections(rejected)
-    out.note(f"{counted(faces, 'face')}, {counted(len(rejected), 'photo')} without a result")
+    out.note(f"{pluralize(faces, 'face')}, {pluralize(len(rejected), 'photo')} without a result")
     if not faces and all(item.reason is Reason.MISSING for item in rejected):
         raise typer.Exit(1)
 
 
-def _text(found: Embedding, answer: Answer) -> str:
+def _text(found: Embedding, answer: Identification) -> str:
     if answer.person is None:
         return f"{found.key}: {answer.label}"
     rival = f", or {answer.rival.name} at {answer.rival.distance:.3f}" if answer.rival else ""

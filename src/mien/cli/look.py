@@ -9,10 +9,10 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 if TYPE_CHECKING:
-    from mien.flows.look import Seen
+    from mien.flows.look import PhotoReport
 
 
 def look(
@@ -27,24 +27,24 @@ def look(
     quiet: options.Quiet = False,
 ) -> None:
     """Show every face of photos: box, landmarks, quality, traits such as age group and mask, and who is enrolled."""
-    from mien.collect import photos
-    from mien.flows.chain import chain
-    from mien.flows.look import Told
+    from mien.data import photos
+    from mien.flows.look import FaceAnnotator
     from mien.flows.look import look as flow
     from mien.flows.naming import named
-    from mien.flows.traits import traits as built_in
+    from mien.pipeline.spec import build_spec
+    from mien.pipeline.traits import open_traits as built_in
     from mien.types import Reason, Rejected
 
     out = Output(json, quiet)
     faces = 0
     rejected = []
     with named(detector) as (naming, unnamed):
-        way = chain(naming.chain.detector if naming else detector, which="all", min_face=min_face)
+        way = build_spec(naming.spec.detector if naming else detector, which="all", min_face=min_face)
         told = built_in(traits)
         out.note(f"detector: {way.detector}")
         out.notes([*told.notes, *([unnamed] if unnamed else [])])
         drive = out.drive(workers, keep_going=keep_going)
-        for result in flow(photos(images), way, draw, drive, Told(told.traits, naming)):
+        for result in flow(photos(images), way, draw, drive, FaceAnnotator(told.traits, naming)):
             if isinstance(result, Rejected):
                 rejected.append(result)
                 why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")
@@ -52,13 +52,13 @@ def look(
             else:
                 faces += len(result.faces)
                 out.record(result.as_json(way.detector), _text(result))
-    out.note(f"{counted(faces, 'face')}, {counted(len(rejected), 'photo')} without a result")
+    out.note(f"{pluralize(faces, 'face')}, {pluralize(len(rejected), 'photo')} without a result")
     if not faces and all(item.reason is Reason.MISSING for item in rejected):
         raise typer.Exit(1)
 
 
-def _text(seen: Seen) -> str:
-    lines = [f"{seen.key}: {seen.width} x {seen.height}, {counted(len(seen.faces), 'face')}"]
+def _text(seen: PhotoReport) -> str:
+    lines = [f"{seen.key}: {seen.width} x {seen.height}, {pluralize(len(seen.faces), 'face')}"]
     for each in seen.faces:
         box = " ".join(f"{value:.0f}" for value in each.face.box)
         quality = each.quality

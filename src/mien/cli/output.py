@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from mien.words import printable
+from mien.text import escape
 
 if TYPE_CHECKING:
-    from mien.flows.drive import Drive
+    from mien.pipeline.execute import RunOptions
     from mien.types import Rejected
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Output:
             typer.echo(_line(fields))
         elif text is not None:
             for name in _texts(fields):  # a line break of the text's own is meant, and one inside of a name is not
-                text = text.replace(name, printable(name)) if "\n" in name else text
+                text = text.replace(name, escape(name)) if "\n" in name else text
             typer.echo(_encodable(_lines(text)))
 
     def note(self, text: str) -> None:
@@ -54,7 +54,7 @@ class Output:
     def notes(self, texts: Iterable[str]) -> None:
         """Several words of one line each."""
         for text in texts:
-            self.note(f"note: {printable(text)}")
+            self.note(f"note: {escape(text)}")
 
     def tell(self, text: str) -> None:
         """A sentence that the user should read."""
@@ -68,29 +68,29 @@ class Output:
         self.note(f"{len(rejected)} rejected:")
         for (stage, reason), count in counts.most_common():
             some = [item for item in rejected if (item.stage, item.reason) == (stage, reason)][:3]
-            names = ", ".join(printable(item.key) for item in some) + (", ..." if count > len(some) else "")
+            names = ", ".join(escape(item.key) for item in some) + (", ..." if count > len(some) else "")
             self.note(f"  {count:>6}  {reason} at {stage}: {reason.meaning}  ({names})")
 
     def track(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
         """The same items, with a progress bar once it takes longer than a moment (and stderr is a terminal)."""
         return items if self.quiet or not sys.stderr.isatty() else _tracked(items, total, what)
 
-    def drive(self, workers: int | None = None, *, keep_going: bool = False, no_cache: bool = False) -> Drive:
+    def drive(self, workers: int | None = None, *, keep_going: bool = False, no_cache: bool = False) -> RunOptions:
         """How a flow is driven, showing its progress here."""
         from mien.cli.training import Training
-        from mien.flows.drive import Drive
+        from mien.pipeline.execute import RunOptions
 
-        return Drive(workers, keep_going, not no_cache, self.track, Training(self.tell, self.quiet), self.tell)
+        return RunOptions(workers, keep_going, not no_cache, self.track, Training(self.tell, self.quiet), self.tell)
 
 
 def _line(fields: dict[str, Any]) -> str:
     """One line of JSON: readable where that is safe to print, else with everything but ASCII escaped."""
     line = json.dumps(fields, ensure_ascii=False, allow_nan=False)
-    return line if _encodable(printable(line)) == line else json.dumps(fields, allow_nan=False)
+    return line if _encodable(escape(line)) == line else json.dumps(fields, allow_nan=False)
 
 
 def _lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(escape(line) for line in text.split("\n"))
 
 
 def _encodable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 
 def people(json: options.Json = False, quiet: options.Quiet = False) -> None:
@@ -15,7 +15,7 @@ def people(json: options.Json = False, quiet: options.Quiet = False) -> None:
     out = Output(json, quiet)
     everyone = flow()
     for person, close in everyone.listed:
-        text = f"{person.name}: {counted(person.photos, 'photo')} since {person.created:%Y-%m-%d}"
+        text = f"{person.name}: {pluralize(person.photos, 'photo')} since {person.created:%Y-%m-%d}"
         text += f", consent: {person.consent}" if person.consent else ", no note on consent"
         if close:
             text += f"; too close to {', '.join(f'{other.name} ({other.distance:.3f})' for other in close)}"

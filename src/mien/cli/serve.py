@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted
+from mien.text import pluralize
 
 if TYPE_CHECKING:
     from mien.serve.keys import Keys
@@ -81,7 +81,7 @@ def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
     for key in every:
         state = f"revoked {key.revoked}" if key.revoked else f"since {key.created}"
         out.record(key.as_json(), f"{key.id}  {key.scope}  {state}" + (f"  {key.note}" if key.note else ""))
-    out.note(counted(len(every), "key"))
+    out.note(pluralize(len(every), "key"))
 
 
 @keys.command()

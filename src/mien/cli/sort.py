@@ -9,10 +9,10 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted, printable
+from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
-    from mien.flows.sort import Sorted
+    from mien.flows.sort import SortResult
 
 
 def sort(
@@ -43,10 +43,10 @@ def sort(
             out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
     out.rejections(done.rejected)
     if done.plan.elsewhere:
-        where = f"{counted(done.plan.elsewhere, 'photo')} filed before under another label than now"
+        where = f"{pluralize(done.plan.elsewhere, 'photo')} filed before under another label than now"
         out.note(f"note: {where}: undo that run first to have them filed anew")
     for act, reason in done.outcome.failed:
-        out.warn(f"left alone: {printable(str(act.source))}: {reason}")
+        out.warn(f"left alone: {escape(str(act.source))}: {reason}")
     plan = done.plan
     fields = {
         "planned": len(plan.acts),
@@ -64,13 +64,13 @@ def sort(
         raise typer.Exit(1)
 
 
-def _text(done: Sorted, dst: Path, dry_run: bool) -> str:
+def _text(done: SortResult, dst: Path, dry_run: bool) -> str:
     plan = done.plan
     if not plan.acts:
         return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
     filed = len(done.outcome.done)
     what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
-        return f"{counted(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
+        return f"{pluralize(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
     undo = f"; take it back with: mien undo {done.path}" if filed else ""
-    return f"{filed} of {counted(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"
+    return f"{filed} of {pluralize(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"

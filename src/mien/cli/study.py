@@ -11,7 +11,7 @@ from mien.cli import options
 from mien.cli.output import Output, seconds
 
 if TYPE_CHECKING:
-    from mien.flows.study import Studied
+    from mien.flows.study import StudyResult
 
 
 def study(
@@ -43,10 +43,10 @@ def study(
     quiet: options.Quiet = False,
 ) -> None:
     """Which way to train is better, and what does it cost? The same splits and seeds for each."""
-    from mien.collect import DataOptions, open_data
-    from mien.flows.recipes import FaceOptions
+    from mien.data import DataOptions, open_data
+    from mien.experiment.recipes import FaceOptions
+    from mien.experiment.variants import StudyOptions
     from mien.flows.study import study as flow
-    from mien.flows.study_ways import StudyOptions
 
     show = Output(json, quiet)
     names = tuple(name.strip() for name in (variants or "").split(",") if name.strip())
@@ -72,7 +72,7 @@ def study(
     show.record(fields, _text(done) + (f"\nreport: {report}" if report else ""))
 
 
-def _text(done: Studied) -> str:
+def _text(done: StudyResult) -> str:
     width = max(len(row.variant) for row in done.measured) + 2
     lines = [f"{'':{width}}{'accuracy':>14}{'gap':>8}{'macro-F1':>10}{'epochs':>8}{'seconds':>10}"]
     for row in done.measured:

@@ -11,7 +11,7 @@ from mien.cli import options
 from mien.cli.output import Output, seconds
 
 if TYPE_CHECKING:
-    from mien.flows.train import Trained
+    from mien.flows.train import TrainResult
 
 
 def train(
@@ -66,8 +66,8 @@ def train(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn your own classes from labelled photos: who it is, or whatever the labels say."""
-    from mien.collect import DataOptions, open_data
-    from mien.flows.recipes import FaceOptions, TrainOptions
+    from mien.data import DataOptions, open_data
+    from mien.experiment.recipes import FaceOptions, TrainOptions
     from mien.flows.reviewed import reviewed
     from mien.flows.train import train as flow
 
@@ -86,10 +86,10 @@ def train(
     _show(done, show)
 
 
-def _show(done: Trained, show: Output) -> None:
+def _show(done: TrainResult, show: Output) -> None:
     show.rejections(done.rejected)
     show.notes(done.fit.notes)
-    measured, way = done.evaluation, done.recipe.chain
+    measured, way = done.evaluation, done.recipe.spec
     fields = {
         "bundle": str(done.bundle),
         "recipe": done.recipe.name,
@@ -124,9 +124,9 @@ def _show(done: Trained, show: Output) -> None:
     show.record(fields, text)
 
 
-def _how(done: Trained) -> str:
+def _how(done: TrainResult) -> str:
     """What looked at the faces, for a person."""
-    way = done.recipe.chain
+    way = done.recipe.spec
     sight = [] if way.embedder == "none" else [way.embedder]
     kind = done.fit.head.kind if done.recipe.name == "head" else done.recipe.name
     return ", ".join([way.detector, *sight, kind])

@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.words import counted, printable
+from mien.text import escape, pluralize
 
 
 def undo(
@@ -31,9 +31,9 @@ def undo(
     for journal in newest_first(set(journals)):
         outcome = step(journal)
         for act, reason in outcome.failed:
-            out.warn(f"left alone: {printable(str(act.target))}: {reason}")
+            out.warn(f"left alone: {escape(str(act.target))}: {reason}")
         fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
-        out.record(fields, f"{counted(len(outcome.done), 'file')} put back, {len(outcome.failed)} left alone")
+        out.record(fields, f"{pluralize(len(outcome.done), 'file')} put back, {len(outcome.failed)} left alone")
         failed += len(outcome.failed)
     if failed:
         raise typer.Exit(1)

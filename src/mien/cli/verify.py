@@ -24,11 +24,11 @@ def verify(
     quiet: options.Quiet = False,
 ) -> None:
     """Tell whether the main faces of two photos are one person."""
-    from mien.flows.chain import chain
     from mien.flows.verify import verify as flow
+    from mien.pipeline.spec import build_spec
 
     out = Output(json, quiet)
-    way = chain(detector, embedder, faces)
+    way = build_spec(detector, embedder, faces)
     answer = flow(a, b, way, out.drive(1), threshold)
     verdict = "the same person" if answer.same else "different people"
     out.record(answer.as_json(way), f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.curate.finding import Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import Floats
 
 _DOUBTFUL = frozenset({Kind.WRONG_PERSON, Kind.LABEL_SUSPECT})
@@ -27,7 +27,9 @@ class Neighbour:
         return f"nearest in {self.label}: {self.distance:.2f}"
 
 
-def neighbours(findings: Sequence[Finding], shown: Sequence[Shown], vectors: str) -> dict[int, Sequence[Neighbour]]:
+def neighbours(
+    findings: Sequence[Finding], shown: Sequence[ImageFeatures], vectors: str
+) -> dict[int, Sequence[Neighbour]]:
     """Findings -> by their place, for each doubtful label the nearest photo of the proposed label and of its own.
 
     vectors: the name of those that labels are told apart by. Main faces are compared. Copies of the photo, which lie
@@ -50,9 +52,9 @@ _SAME = 1e-3
 """Faces at no more than this distance are of one picture."""
 
 
-def _by_label(shown: Sequence[Shown], vectors: str) -> Mapping[str, tuple[list[str], Floats]]:
+def _by_label(shown: Sequence[ImageFeatures], vectors: str) -> Mapping[str, tuple[list[str], Floats]]:
     """Label -> the keys of its photos with a face, and the vectors of their main faces (n, d)."""
-    gathered: dict[str, list[Shown]] = {}
+    gathered: dict[str, list[ImageFeatures]] = {}
     for each in shown:
         if len(each) and each.origin.label is not None and np.isfinite(each.vectors[vectors][0]).all():
             gathered.setdefault(each.origin.label, []).append(each)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mien.curate.finding import KEEP, Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
+from mien.text import pluralize
 from mien.types import UNKNOWN
-from mien.words import counted
 
 FEW = 20
 """Fewer photos than this say little about a class, and leave only a handful to measure it by."""
@@ -17,7 +17,7 @@ UNEVEN = 5.0
 """So many times the photos of another class, and a training sees the smaller one too seldom to weigh it rightly."""
 
 
-def classes(shown: Sequence[Shown]) -> list[Finding]:
+def classes(shown: Sequence[ImageFeatures]) -> list[Finding]:
     """Labelled photos -> `few` for each class under 20 photos, `imbalance` for each that another has five times.
 
     Photos that show no face do not count, and where the data names splits, only those to learn from do.
@@ -33,10 +33,10 @@ def classes(shown: Sequence[Shown]) -> list[Finding]:
     found = []
     for label, n in sorted(counts.items()):
         if n < FEW:
-            detail = f"{counted(n, 'photo')} with a face: add others until there are {FEW} at least"
+            detail = f"{pluralize(n, 'photo')} with a face: add others until there are {FEW} at least"
             found.append(Finding(Kind.FEW, None, label, KEEP, 1.0, detail))
         if most >= UNEVEN * max(n, 1):
             times = f", {most / n:.1f} times as many" if n else ""
-            detail = f"{counted(n, 'photo')} where {largest} has {most}{times}: add photos, or take some away there"
+            detail = f"{pluralize(n, 'photo')} where {largest} has {most}{times}: add photos, or take some away there"
             found.append(Finding(Kind.IMBALANCE, None, label, KEEP, 1.0, detail, largest))
     return found

@@ -15,9 +15,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
+from mien.text import join_names
 from mien.types import UNKNOWN, Floats, Ints, Pixels
-from mien.words import listed
 
 BANDS = 3
 """Forehead and eyes, nose, mouth and chin: a mask covers the last, a hood the first."""
@@ -58,7 +58,7 @@ def statistics(crop: Pixels) -> Floats:
     return np.concatenate([*means, *spreads]).astype(np.float32)
 
 
-def colour_advice(shown: Sequence[Shown], seed: int = 0) -> ColourAdvice:
+def colour_advice(shown: Sequence[ImageFeatures], seed: int = 0) -> ColourAdvice:
     """Labelled photos -> whether colour and light alone tell their labels apart.
 
     A network takes the shortest way there is: where all masks of one class are white, white is what it learns.
@@ -77,7 +77,7 @@ def colour_advice(shown: Sequence[Shown], seed: int = 0) -> ColourAdvice:
     told = tuple(str(name) for j, name in enumerate(names) if _found(right[y == j], chance))
     sentence = None
     if accuracy >= _TELLS and told:
-        which = "" if len(told) == len(names) else f", most of all {listed(told)}"
+        which = "" if len(told) == len(names) else f", most of all {join_names(told)}"
         sentence = (
             f"colour and light alone tell {accuracy:.0%} of the labels (chance: {chance:.0%}){which}: a network may"
             " learn these instead of what you mean; compare one that learns in grey (--colour grey), or add photos in"

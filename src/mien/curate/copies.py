@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from mien.curate.finding import DROP, KEEP, Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.twins import Copy, Lot, lots
 
 
-def copies(shown: Sequence[Shown]) -> list[Finding]:
+def copies(shown: Sequence[ImageFeatures]) -> list[Finding]:
     """Photos -> copies, near-copies, photos under two labels, and what stands on both sides of a split.
 
     Of photos that are one the best is kept and the others are proposed to be dropped. Where they bear different labels,
@@ -21,7 +21,7 @@ def copies(shown: Sequence[Shown]) -> list[Finding]:
     return [*found, *_groups([photo for photo in shown if photo.key not in leaks])]
 
 
-def _told(shown: Sequence[Shown], lot: Lot) -> Iterator[Finding]:
+def _told(shown: Sequence[ImageFeatures], lot: Lot) -> Iterator[Finding]:
     """The findings about photos that are one."""
     places = [lot.best, *(copy.place for copy in lot.copies)]
     kept = _kept([(place, shown[place].origin.label) for place in places])
@@ -52,7 +52,7 @@ def _kept(labelled: Sequence[tuple[int, str | None]]) -> dict[str | None, int]:
     return kept
 
 
-def _two_labels(photos: Sequence[Shown], proposed: str, confidence: float) -> Iterator[Finding]:
+def _two_labels(photos: Sequence[ImageFeatures], proposed: str, confidence: float) -> Iterator[Finding]:
     """A photo, the one that stands for all, and all -> that some of them bear another label, if so.
 
     The confidence is lower the more of them bear the same label.
@@ -69,7 +69,7 @@ def _two_labels(photos: Sequence[Shown], proposed: str, confidence: float) -> It
     yield _finding(Kind.LABEL_SUSPECT, photo, proposed, confidence * (1 - share), detail, twin)
 
 
-def _leak(photos: Sequence[Shown], proposed: str, confidence: float) -> Iterator[Finding]:
+def _leak(photos: Sequence[ImageFeatures], proposed: str, confidence: float) -> Iterator[Finding]:
     """A photo, the one that stands for all, and all -> that it stands on another side of a split, if so."""
     photo, *others = photos
     side = next((each for each in others if each.origin.split is not None), photo)
@@ -79,9 +79,9 @@ def _leak(photos: Sequence[Shown], proposed: str, confidence: float) -> Iterator
     yield _finding(Kind.LEAK, photo, proposed, confidence, detail, side)
 
 
-def _groups(shown: Sequence[Shown]) -> Iterator[Finding]:
+def _groups(shown: Sequence[ImageFeatures]) -> Iterator[Finding]:
     """Groups that stand on several sides of a split, each once: at the first photo on its smallest side."""
-    groups: dict[str, dict[str, list[Shown]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[str, dict[str, list[ImageFeatures]]] = defaultdict(lambda: defaultdict(list))
     for photo in shown:
         if photo.origin.group is not None and photo.origin.split is not None:
             groups[photo.origin.group][photo.origin.split].append(photo)
@@ -93,5 +93,7 @@ def _groups(shown: Sequence[Shown]) -> Iterator[Finding]:
             yield _finding(Kind.LEAK, sides[smallest][0], KEEP, 1.0, detail, sides[larger][0])
 
 
-def _finding(kind: Kind, photo: Shown, proposed: str, confidence: float, detail: str, other: Shown) -> Finding:
+def _finding(
+    kind: Kind, photo: ImageFeatures, proposed: str, confidence: float, detail: str, other: ImageFeatures
+) -> Finding:
     return Finding(kind, photo.key, photo.origin.label, proposed, confidence, detail, other.key)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mien.curate.finding import KEEP, Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.errors import DataError
 from mien.types import Floats
 
@@ -34,7 +34,7 @@ class MaskLimits:
     side: float = 24
 
 
-def mask_findings(shown: Sequence[Shown], limits: MaskLimits = MaskLimits()) -> list[Finding]:
+def mask_findings(shown: Sequence[ImageFeatures], limits: MaskLimits = MaskLimits()) -> list[Finding]:
     """Photos -> those whose main face wears no mask, or wears it so that nose or mouth can be seen.
 
     `proposed` is `NONE` or `BADLY`, the folder that it belongs into, or `KEEP` where a person should decide. A photo
@@ -49,7 +49,7 @@ def mask_findings(shown: Sequence[Shown], limits: MaskLimits = MaskLimits()) -> 
     return [finding for one in faces for finding in _judged(one, limits)]
 
 
-def _judged(shown: Shown, limits: MaskLimits) -> Iterator[Finding]:
+def _judged(shown: ImageFeatures, limits: MaskLimits) -> Iterator[Finding]:
     rows = shown.traits.get("mask")
     if rows is None or np.isnan(rows[0]).any():
         return

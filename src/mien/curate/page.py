@@ -17,9 +17,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from mien.curate.beside import Neighbour
 from mien.curate.finding import Finding, Kind
 from mien.curate.kinds import MEANINGS
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.verdicts import COLUMNS, of_finding
-from mien.words import printable
+from mien.text import escape
 
 if TYPE_CHECKING:
     from mien.curate.plane import Plane
@@ -46,7 +46,7 @@ class Page:
     name: str
     facts: Mapping[str, str]
     findings: Sequence[Finding]
-    shown: Sequence[Shown]
+    shown: Sequence[ImageFeatures]
     unread: int
     pictures: Mapping[str, bytes]
     beside: Mapping[int, Sequence[Neighbour]]
@@ -70,7 +70,7 @@ def render_check(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(printable=printable)
+    made.filters.update(printable=escape)
     return made.get_template("check.html").render(
         page=page,
         kinds=[(kind, MEANINGS[kind], counts[kind]) for kind in Kind if counts[kind]],
@@ -127,7 +127,7 @@ def _payload(page: Page) -> dict[str, Any]:
 class _Photos:
     """The photos that a page names, each once, with its picture where there is one."""
 
-    def __init__(self, known: Mapping[str, Shown], pictures: Mapping[str, bytes]) -> None:
+    def __init__(self, known: Mapping[str, ImageFeatures], pictures: Mapping[str, bytes]) -> None:
         self.rows: list[dict[str, Any]] = []
         self._places: dict[str, int] = {}
         self._known, self._pictures = known, pictures
@@ -183,7 +183,7 @@ def _finding(finding: Finding, beside: Sequence[Neighbour], photos: _Photos) -> 
     return made
 
 
-def _points(page: Page, known: Mapping[str, Shown], photos: _Photos) -> list[list[Any]]:
+def _points(page: Page, known: Mapping[str, ImageFeatures], photos: _Photos) -> list[list[Any]]:
     """x, y, the label's place or -1, whether it is suspect, and the photo: its place, or its key where it has none."""
     if not page.plane.keys:
         return []

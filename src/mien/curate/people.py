@@ -14,7 +14,7 @@ from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.likeness import deviation, to_distance
 from mien.curate.persons import Standing, judge
 from mien.curate.photo import Limits
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import UNKNOWN, Box, Floats, Ints
 
 IDENTITY = "dlib-resnet"
@@ -27,7 +27,7 @@ _PAIRS = 20_000
 _APART = 1.8
 
 
-def about_people(shown: Sequence[Shown]) -> bool:
+def about_people(shown: Sequence[ImageFeatures]) -> bool:
     """Whether labels are persons: whether faces with one label are far more alike than faces with two.
 
     Where no label has two photos they are taken for people, and otherwise where nothing can be told they are not.
@@ -51,7 +51,7 @@ def _distances(vectors: Floats, i: Ints, j: Ints) -> Floats:
     return to_distance(np.einsum("nd,nd->n", vectors[i], vectors[j]))
 
 
-def people(shown: Sequence[Shown], excluded: frozenset[str] = frozenset()) -> list[Finding]:
+def people(shown: Sequence[ImageFeatures], excluded: frozenset[str] = frozenset()) -> list[Finding]:
     """Photos labelled with people -> wrong-person, same-person and many-faces, in the order of the photos.
 
     excluded: keys of photos that are copies of others: a wrong photo must not be vouched for by its copy. A photo that
@@ -71,7 +71,7 @@ def people(shown: Sequence[Shown], excluded: frozenset[str] = frozenset()) -> li
 class _Table:
     """The photos that are judged, with their faces' vectors, those faces' numbers in the photo, and their folders."""
 
-    shown: Sequence[Shown]
+    shown: Sequence[ImageFeatures]
     faces: Sequence[Floats]
     numbers: Sequence[Ints]
     names: Sequence[str]
@@ -91,7 +91,7 @@ class _Table:
         return self.shown[int(rows[likeness.argmax()])].key
 
 
-def _table(shown: Sequence[Shown], excluded: frozenset[str]) -> _Table | None:
+def _table(shown: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table | None:
     kept, faces, numbers = [], [], []
     for item in shown:
         rows = item.vectors.get(IDENTITY)
@@ -129,7 +129,7 @@ def _wrong(table: _Table, standing: Standing) -> Iterator[Finding]:
             yield Finding(Kind.WRONG_PERSON, item.key, own, KEEP, sure / 2, where, table.nearest(i, folder))
 
 
-def _in_profile(item: Shown) -> bool:
+def _in_profile(item: ImageFeatures) -> bool:
     """Whether the main face is turned so far that it is like nobody's, the person's own photos included."""
     yaw = item.quality.get("yaw")
     return yaw is not None and bool(abs(yaw[0]) > Limits().yaw)
@@ -159,7 +159,7 @@ def _groups(table: _Table, standing: Standing) -> Iterator[Finding]:
             yield Finding(Kind.MANY_FACES, item.key, own, f"face {number}", sure, detail, twin, box)
 
 
-def _crowded(item: Shown) -> bool:
+def _crowded(item: ImageFeatures) -> bool:
     return bool((item.sides[1:] >= Limits().second * item.sides[0]).any())
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.masks import BADLY, NONE, WORN
 from mien.curate.quality import SIDE
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import Floats, Reason, Rejected
 
 _CUT_ALREADY = 112
@@ -51,7 +51,7 @@ class Limits:
     masks: bool = True
 
 
-def photo_findings(shown: Shown, limits: Limits = Limits()) -> list[Finding]:
+def photo_findings(shown: ImageFeatures, limits: Limits = Limits()) -> list[Finding]:
     """One photo -> what should be looked at in it, each kind once: of its main face, and whether there are others.
 
     `DROP` is proposed only where nothing can be learnt: no face, or hardly any pixels of one.
@@ -62,7 +62,7 @@ def photo_findings(shown: Shown, limits: Limits = Limits()) -> list[Finding]:
 
 
 def rejected_finding(rejected: Rejected) -> Finding:
-    """A photo that could not be looked at, as a finding; one without a face could, and is `Shown`."""
+    """A photo that could not be looked at, as a finding; one without a face could, and is `ImageFeatures`."""
     reason, origin = rejected.reason, rejected.origin
     proposed = KEEP if reason in _NOT_ITS_FAULT else DROP
     detail = f"{reason.meaning} ({rejected.detail})" if rejected.detail else reason.meaning
@@ -72,7 +72,7 @@ def rejected_finding(rejected: Rejected) -> Finding:
 _NOT_ITS_FAULT = (Reason.TOO_LARGE, Reason.ERROR)
 
 
-def _faceless(shown: Shown) -> Finding:
+def _faceless(shown: ImageFeatures) -> Finding:
     origin = shown.origin
     if min(shown.width, shown.height) < _CUT_ALREADY:
         detail = f"no face was found; at {shown.width} x {shown.height} pixels it may be one already: --faces cut"
@@ -80,7 +80,7 @@ def _faceless(shown: Shown) -> Finding:
     return Finding(Kind.NO_FACE, origin.uri, origin.label, DROP, 0.9, "no face was found")
 
 
-def _many(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _many(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     sides = shown.sides
     gaps = np.concatenate([shown.boxes[:, :2], [shown.width, shown.height] - shown.boxes[:, 2:]], axis=1).min(axis=1)
     meant = (sides >= limits.second * sides[0]) & (gaps >= limits.margin * sides)
@@ -92,7 +92,7 @@ def _many(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.MANY_FACES, _beyond(largest, limits.second, 1.0), detail)
 
 
-def _covered(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _covered(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     label = (shown.origin.label or "").casefold()
     # In the order of the traits' labels: masks as in `curate.masks`; no glasses, glasses, sunglasses.
     mask, glasses = (_told(shown.traits.get(name), 3) for name in ("mask", "glasses"))
@@ -103,14 +103,14 @@ def _covered(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.COVERED, dark, f"sunglasses cover the eyes ({dark:.2f})")
 
 
-def _cut_off(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _cut_off(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     share = _first(shown, "inside")
     if share < limits.inside:
         sure = _beyond(share, limits.inside, limits.inside - 0.25)
         yield _finding(shown, Kind.CUT_OFF, sure, f"{share:.0%} of the face lie in the picture")
 
 
-def _turned(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _turned(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     yaw = _first(shown, "yaw")
     if abs(yaw) > limits.yaw:
         aside = "right" if yaw > 0 else "left"
@@ -118,7 +118,7 @@ def _turned(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.TURNED, _beyond(abs(yaw), limits.yaw, limits.yaw + 25), detail)
 
 
-def _blurred(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _blurred(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     sharpness, contrast = _first(shown, "sharpness"), 255 * _first(shown, "contrast")
     own = sharpness / min(1.0, _first(shown, "side") / SIDE) ** _ENLARGED
     worse = max(own / limits.sharpness, own / max(contrast, 1.0) ** 2 / limits.detail)
@@ -129,7 +129,7 @@ def _blurred(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.BLURRED, _beyond(worse, 1.0, 0.3), detail)
 
 
-def _small(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _small(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     side = _first(shown, "side")
     if side < limits.small:
         tiny = side < limits.tiny
@@ -138,7 +138,7 @@ def _small(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.SMALL, sure, detail, DROP if tiny else KEEP)
 
 
-def _lit(shown: Shown, limits: Limits) -> Iterator[Finding]:
+def _lit(shown: ImageFeatures, limits: Limits) -> Iterator[Finding]:
     mean, spread = _first(shown, "brightness"), _first(shown, "contrast")
     brightest = mean + 2 * spread
     if brightest < limits.dark:
@@ -149,7 +149,7 @@ def _lit(shown: Shown, limits: Limits) -> Iterator[Finding]:
         yield _finding(shown, Kind.BRIGHT, _beyond(mean, limits.bright, 1.0), detail)
 
 
-_JUDGES: tuple[Callable[[Shown, Limits], Iterator[Finding]], ...] = (
+_JUDGES: tuple[Callable[[ImageFeatures, Limits], Iterator[Finding]], ...] = (
     _many,
     _covered,
     _cut_off,
@@ -160,11 +160,11 @@ _JUDGES: tuple[Callable[[Shown, Limits], Iterator[Finding]], ...] = (
 )
 
 
-def _finding(shown: Shown, kind: Kind, sure: float, detail: str, proposed: str = KEEP) -> Finding:
+def _finding(shown: ImageFeatures, kind: Kind, sure: float, detail: str, proposed: str = KEEP) -> Finding:
     return Finding(kind, shown.key, shown.origin.label, proposed, sure, detail)
 
 
-def _first(shown: Shown, name: str) -> float:
+def _first(shown: ImageFeatures, name: str) -> float:
     """A measure of the main face; NaN, which is beyond no limit, where it is missing."""
     values = shown.quality.get(name)
     return float("nan") if values is None else float(values[0])

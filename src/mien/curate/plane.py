@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn stands on it
 
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import Floats
 
 _NEIGHBOURS = 2500
@@ -34,7 +34,7 @@ class Plane:
     way: Literal["t-sne", "pca"]
 
 
-def plane(shown: Sequence[Shown], kind: str, seed: int = 0) -> Plane:
+def plane(shown: Sequence[ImageFeatures], kind: str, seed: int = 0) -> Plane:
     """Photos -> a map of their main faces by the vectors of a kind; photos without are left out."""
     kept = [each for each in shown if kind in each.vectors and len(each.vectors[kind])]
     kept = [each for each in kept if np.isfinite(each.vectors[kind][0]).all()]

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import Origin, Rejected
 
 _BYTES, _FLOATS = "|u1", "<f4"
 
 
-def pack(results: Sequence[Shown | Rejected]) -> bytes | None:
+def pack(results: Sequence[ImageFeatures | Rejected]) -> bytes | None:
     """All results of one photo -> bytes; None for one that could not be looked at, which may be different tomorrow."""
     if len(results) != 1 or isinstance(results[0], Rejected):
         return None
@@ -34,7 +34,7 @@ def pack(results: Sequence[Shown | Rejected]) -> bytes | None:
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + data
 
 
-def unpack(data: bytes, origin: Origin) -> list[Shown | Rejected]:
+def unpack(data: bytes, origin: Origin) -> list[ImageFeatures | Rejected]:
     """Bytes -> what the photo at `origin` shows; its arrays are views of the bytes.
 
     Raises:
@@ -47,7 +47,7 @@ def unpack(data: bytes, origin: Origin) -> list[Shown | Rejected]:
     names = head["groups"]
     split = len(names["vectors"])
     return [
-        Shown(
+        ImageFeatures(
             origin,
             bytes.fromhex(head["digest"]),
             int(width),
@@ -64,11 +64,11 @@ def unpack(data: bytes, origin: Origin) -> list[Shown | Rejected]:
     ]
 
 
-def _groups(shown: Shown) -> dict[str, Mapping[str, Any]]:
+def _groups(shown: ImageFeatures) -> dict[str, Mapping[str, Any]]:
     return {"quality": shown.quality, "vectors": shown.vectors, "traits": shown.traits}
 
 
-def _arrays(shown: Shown) -> Iterator[npt.NDArray[Any]]:
+def _arrays(shown: ImageFeatures) -> Iterator[npt.NDArray[Any]]:
     """All of them, in the order in which they are read; the measures, one number a face each, as one."""
     nothing = np.empty(0, np.float32)
     yield from (shown.thumb, shown.colour, shown.boxes, shown.scores)

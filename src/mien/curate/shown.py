@@ -14,7 +14,7 @@ THUMB = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class ImageFeatures:
     """A photo that could be read, and its n faces in columns, largest face that is nearest to the middle first.
 
     digest: SHA-256 of its bytes. width, height: of the whole photo, in pixels. thumb: (THUMB, THUMB) grey uint8, the

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.curate.doubts import Doubts, doubt
 from mien.curate.finding import KEEP, Finding, Kind
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.types import UNKNOWN, Floats, Ints
 
 BOTH = "+"
@@ -24,7 +24,7 @@ _LEAST = 10
 _LISTED, _PROPOSED = 0.15, 0.5
 
 
-def suspects(shown: Sequence[Shown], seed: int = 0, excluded: frozenset[str] = frozenset()) -> list[Finding]:
+def suspects(shown: Sequence[ImageFeatures], seed: int = 0, excluded: frozenset[str] = frozenset()) -> list[Finding]:
     """Labelled photos -> those whose label is doubted, the likeliest first.
 
     Judged are main faces, by identity vectors, by those of traits, or by both: whichever agrees with the labels best.
@@ -43,13 +43,13 @@ def suspects(shown: Sequence[Shown], seed: int = 0, excluded: frozenset[str] = f
 class _Table:
     """Photos that are judged, their vectors (n, d) by kind, and the numbers (n,) of their labels."""
 
-    shown: Sequence[Shown]
+    shown: Sequence[ImageFeatures]
     vectors: Mapping[str, Floats]
     names: Sequence[str]
     y: Ints
 
 
-def _table(shown: Sequence[Shown], excluded: frozenset[str]) -> _Table | None:
+def _table(shown: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table | None:
     named = [
         each
         for each in shown
@@ -67,7 +67,7 @@ def _table(shown: Sequence[Shown], excluded: frozenset[str]) -> _Table | None:
     return _Table(kept, vectors, names.tolist(), y.astype(np.int64))
 
 
-def _complete(each: Shown) -> bool:
+def _complete(each: ImageFeatures) -> bool:
     rows = each.vectors.values()
     return bool(rows) and all(len(row) and np.isfinite(row[0]).all() for row in rows)
 

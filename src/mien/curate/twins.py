@@ -12,7 +12,7 @@ import numpy as np
 from mien.curate.agreeing import agreement
 from mien.curate.registering import Pairs, register
 from mien.curate.resembling import resembling
-from mien.curate.shown import THUMB, Shown
+from mien.curate.shown import THUMB, ImageFeatures
 from mien.types import Floats
 
 _ALIKE = 0.95
@@ -48,7 +48,7 @@ class Lot:
     copies: Sequence[Copy]
 
 
-def lots(shown: Sequence[Shown]) -> Iterator[Lot]:
+def lots(shown: Sequence[ImageFeatures]) -> Iterator[Lot]:
     """Photos -> those that are one; each photo is in one lot at most.
 
     The best is the largest, then the one with the sharpest main face, then the first. Every other photo of a lot is a
@@ -74,11 +74,11 @@ def lots(shown: Sequence[Shown]) -> Iterator[Lot]:
             yield Lot(best, sorted(found, key=lambda copy: rank[copy.place]))
 
 
-def _sharpness(photo: Shown) -> float:
+def _sharpness(photo: ImageFeatures) -> float:
     return float(photo.quality["sharpness"][0]) if len(photo) and "sharpness" in photo.quality else 0.0
 
 
-def _exact(shown: Sequence[Shown], order: Sequence[int]) -> dict[int, list[Copy]]:
+def _exact(shown: Sequence[ImageFeatures], order: Sequence[int]) -> dict[int, list[Copy]]:
     """The photos that differ from all better ones, in `order`, each with those that are exactly the same."""
     leader: dict[bytes, int] = {}
     made: dict[int, list[Copy]] = {}
@@ -96,7 +96,7 @@ def _exact(shown: Sequence[Shown], order: Sequence[int]) -> dict[int, list[Copy]
     return made
 
 
-def _near(photos: Sequence[Shown]) -> dict[int, list[tuple[int, float, str]]]:
+def _near(photos: Sequence[ImageFeatures]) -> dict[int, list[tuple[int, float, str]]]:
     """Photos, better ones first -> for each, the worse ones that show the same: their row, how sure that is, how so."""
     made: dict[int, list[tuple[int, float, str]]] = defaultdict(list)
     if len(photos) < 2:
@@ -122,11 +122,11 @@ def _near(photos: Sequence[Shown]) -> dict[int, list[tuple[int, float, str]]]:
     return made
 
 
-def _side(photo: Shown) -> tuple[str | None, str | None]:
+def _side(photo: ImageFeatures) -> tuple[str | None, str | None]:
     return photo.origin.label, photo.origin.split
 
 
-def _uneven(photos: Sequence[Shown], pairs: Pairs) -> Floats:
+def _uneven(photos: Sequence[ImageFeatures], pairs: Pairs) -> Floats:
     """How much more of one side was cropped, or how far the shape was changed: the smaller of them, as a logarithm."""
     shape = np.log([photo.width / photo.height for photo in photos])
     cropped = pairs.place[:, 0] - pairs.place[:, 1]
@@ -134,7 +134,7 @@ def _uneven(photos: Sequence[Shown], pairs: Pairs) -> Floats:
     return np.asarray(np.minimum(np.abs(cropped), np.abs(stretched)), np.float32)
 
 
-def _how(best: Shown, copy: Shown, pairs: Pairs, i: int) -> str:
+def _how(best: ImageFeatures, copy: ImageFeatures, pairs: Pairs, i: int) -> str:
     """What became of a photo, in words."""
     words = [f"a {'mirrored ' if pairs.mirrored[i] else ''}copy of {best.key}"]
     share: Floats = np.exp(-pairs.place[i, :2])

@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 from mien.evaluate.charts import Tick
 from mien.evaluate.templating import percent
 from mien.evaluate.trials import Measured
-from mien.words import printable
+from mien.text import escape
 
 _LEFT, _TOP, _WIDTH, _HEIGHT, _MARGIN = 56.0, 16.0, 560.0, 300.0, 120.0
 _LINE = 15.0  # pixels between two names
@@ -159,5 +159,5 @@ def _spread(places: Sequence[tuple[float, float]], names: Sequence[str]) -> list
 
 
 def _short(name: str) -> str:
-    name = printable(name)
+    name = escape(name)
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

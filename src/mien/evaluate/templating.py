@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from mien import words
+from mien import text
 from mien.evaluate.intervals import Interval
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]{}<>|#~])")
@@ -31,7 +31,7 @@ def environment(finalize: Callable[[Any], Any]) -> Environment:
 
 def printable(value: Any) -> Any:
     """A value -> itself, or for text: with the characters spelt out that break a page or turn its text around."""
-    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return text.escape(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def markdown(value: Any) -> Any:

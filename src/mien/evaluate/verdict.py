@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mien.evaluate.compare import Comparison
 from mien.evaluate.trials import Measured
-from mien.words import counted
+from mien.text import pluralize
 
 _ALL_PAIRS_UP_TO = 3  # variants; with more, the sentence is about the best one
 
@@ -20,7 +20,7 @@ def worded(
     def say(name: str) -> str:
         if not name.isdigit():
             return name
-        return f"{name} px" if over == "size" else counted(int(name), "variant") if over == "augment" else name
+        return f"{name} px" if over == "size" else pluralize(int(name), "variant") if over == "augment" else name
 
     return (
         [replace(m, variant=say(m.variant)) for m in measured],

@@ -10,14 +10,12 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
-from mien import atomic
+from mien import fileio
 from mien.align.places import crop_name, folded
 from mien.align.plan import Plan, Wanted, crops_of, lying, plan
 from mien.align.record import Record
-from mien.collect import outside
+from mien.data import outside
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
 from mien.flows.embed import ledger
 from mien.flows.filling import (
     OF_ITS_NAME,
@@ -30,6 +28,8 @@ from mien.flows.filling import (
     stamp_of,
 )
 from mien.images import encode
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.stage import Needs
 from mien.store.placing import Stamp
 from mien.types import Crop, PhotoRef, Reason, Rejected
@@ -38,7 +38,7 @@ _MARK = PurePosixPath(".mien/align.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
+class AlignResult:
     """What came of it.
 
     crops: written now. there: photos whose crops an earlier run had written. rejected: now, or by an earlier run that
@@ -53,7 +53,9 @@ class Aligned:
     seconds: float
 
 
-def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: str, drive: Drive) -> Aligned:
+def align(
+    src: Path, refs: Sequence[PhotoRef], dst: Path, spec: PipelineSpec, form: str, drive: RunOptions
+) -> AlignResult:
     """Photos under `src` -> crops under `dst`, `a/b/x.png` to `a/b/x.jpg`, and the ledger `dst/rejected.csv`.
 
     A run that was broken off goes on where it stopped. With all faces, the second face of x becomes x-face1. Photos
@@ -72,16 +74,16 @@ def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: st
     refs = outside(refs, src, dst)
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
-    chain.ready()
+    spec.ready()
     with Record.open(dst) as record:
-        _claim(dst, chain, form)
+        _claim(dst, spec, form)
         photos = {source_of(src, root, ref): ref for ref in refs}
         wanted = {source: Wanted(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in photos.items()}
-        todo = plan(wanted, record.entries, _lying(dst, record, wanted), several=chain.which == "all")
+        todo = plan(wanted, record.entries, _lying(dst, record, wanted), several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
         record.begin(todo.places)
         crops, missed = 0, {}
-        for source, made in _cut(photos, todo, dst, chain, form, drive):
+        for source, made in _cut(photos, todo, dst, spec, form, drive):
             missed[source] = [result for result in made if isinstance(result, Rejected)]
             crops += len(made) - len(missed[source])
             _finish(record, source, made, wanted[source].stamp, todo.before[source], dst)
@@ -91,8 +93,8 @@ def align(src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, form: st
             for it in missed.get(source, missed_before(ref, record.entries[source]))
         ]
         counts = _counts(record, _lying(dst, record, {}))
-    atomic.write(dst / "rejected.csv", ledger(rejected))
-    return Aligned(len(refs), crops, there, rejected, counts, time.perf_counter() - start)
+    fileio.write(dst / "rejected.csv", ledger(rejected))
+    return AlignResult(len(refs), crops, there, rejected, counts, time.perf_counter() - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Save:
         for crop in batch:
             name = crop_name(self.places[crop.key], crop.face.index)
             try:
-                atomic.write(self.folder / name, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
+                fileio.write(self.folder / name, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
             except DataError as error:
                 cause = error.__cause__
                 if not isinstance(cause, OSError) or cause.errno not in OF_ITS_NAME:
@@ -121,12 +123,12 @@ class Save:
 
 
 def _cut(
-    photos: Mapping[str, PhotoRef], todo: Plan, dst: Path, chain: Chain, form: str, drive: Drive
+    photos: Mapping[str, PhotoRef], todo: Plan, dst: Path, spec: PipelineSpec, form: str, drive: RunOptions
 ) -> Iterator[tuple[str, list[Crop | Rejected]]]:
     """Source by source what came of it, once all of its crops are on the disk."""
     refs = [photos[source] for source in todo.places]
     save = Save(dst, {photos[source].key: place for source, place in todo.places.items()}, form)
-    results = drive.run([*chain.cutting(), save], refs, len(refs), "photos")
+    results = drive.run([*spec.cutting(), save], refs, len(refs), "photos")
     for source, (_, made) in zip(todo.places, groupby(results, key=attrgetter("key")), strict=True):
         yield source, list(made)
 
@@ -143,9 +145,9 @@ def _finish(
     finish(record, source, now, crops, rejected)
 
 
-def _claim(dst: Path, chain: Chain, form: str) -> None:
+def _claim(dst: Path, spec: PipelineSpec, form: str) -> None:
     """Mark the folder with how its crops are cut, so that a later run does not mix two kinds."""
-    claim(dst / _MARK, {**chain.as_json(), "format": form}, f"{dst} holds crops that were cut in another way")
+    claim(dst / _MARK, {**spec.as_json(), "format": form}, f"{dst} holds crops that were cut in another way")
 
 
 def _place(src: Path, ref: PhotoRef, suffix: str) -> str:

@@ -12,17 +12,15 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mien import atomic
+from mien import fileio
 from mien.align.places import crop_name, folded
 from mien.align.plan import Plan, Wanted, crops_of, lying, plan
 from mien.align.record import Record
 from mien.augment.policy import Policy
 from mien.augment.stage import Varied, Vary
-from mien.collect import outside
 from mien.config import settings
+from mien.data import outside
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
 from mien.flows.embed import ledger
 from mien.flows.filling import (
     OF_ITS_NAME,
@@ -34,12 +32,14 @@ from mien.flows.filling import (
     source_of,
     stamp_of,
 )
-from mien.flows.whole import Entire
 from mien.images import Decode, contact_sheet, encode
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
+from mien.pipeline.whole_image import WholeImageCrop
 from mien.stage import AnyStage, Needs
 from mien.store.names import variant_name, variant_of
+from mien.text import pluralize
 from mien.types import Origin, PhotoRef, Pixels, Reason, Rejected
-from mien.words import counted
 
 MARK = PurePosixPath(".mien/augment.json")
 GRID, AFTER = "grid", "grid_after"
@@ -71,7 +71,7 @@ class AugmentOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Augmented:
+class AugmentResult:
     """What came of it: faces, variants and grids written now; `there`: photos that an earlier run had done."""
 
     photos: int
@@ -83,27 +83,27 @@ class Augmented:
     seconds: float
 
 
-def faces(chain: Chain, options: AugmentOptions) -> list[AnyStage]:
+def faces(spec: PipelineSpec, options: AugmentOptions) -> list[AnyStage]:
     """The stages PhotoRef -> Crop: faces that are looked for, or pictures that are faces already.
 
     Raises:
         DataError: so many variants of such a size that they would not fit into memory.
     """
-    side = chain.view.size if chain.faces == "find" else options.size
+    side = spec.view.size if spec.faces == "find" else options.size
     if side and side**2 * options.variants > _PIXELS:
         raise DataError(
             f"{options.variants} variants of {side} x {side} pixels are more than one sheet can hold:"
             " ask for fewer with --variants, or smaller ones with --size"
         )
-    if chain.faces == "find":
-        return chain.cutting()
-    whole = Entire(options.size, min(_MOST_SIDE, isqrt(_PIXELS // options.variants)))
+    if spec.faces == "find":
+        return spec.cutting()
+    whole = WholeImageCrop(options.size, min(_MOST_SIDE, isqrt(_PIXELS // options.variants)))
     return [Decode(options.size or whole.most, settings().max_megapixels), whole]
 
 
 def augment(
-    src: Path, refs: Sequence[PhotoRef], dst: Path, chain: Chain, options: AugmentOptions, drive: Drive
-) -> Augmented:
+    src: Path, refs: Sequence[PhotoRef], dst: Path, spec: PipelineSpec, options: AugmentOptions, drive: RunOptions
+) -> AugmentResult:
     """Photos below `src` -> variants `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png` below `dst`, and `dst/rejected.csv`.
 
     `src` may be one photo. With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that
@@ -120,16 +120,16 @@ def augment(
     if root == dst.resolve():
         raise DataError(f"{dst} holds the photos themselves: choose another folder for the variants")
     start = time.perf_counter()
-    stages = faces(chain, options)
+    stages = faces(spec, options)
     refs = outside(refs, src, dst)
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
     options.policy.ready()
-    if chain.faces == "find":
-        chain.ready()
+    if spec.faces == "find":
+        spec.ready()
     out = Out(dst, options.form, options.variants, options.grid)
     with Record.open(dst, _RECORD) as record:
-        _claim(dst, chain, options)
+        _claim(dst, spec, options)
         photos = {source_of(src, root, ref): ref for ref in refs}
         seeded = {ref.key: _below(src, ref).as_posix() for ref in refs}
         wanted = {
@@ -137,7 +137,7 @@ def augment(
             for source, place in _places(photos, seeded, out.suffix).items()
         }
         lies = _lying(out, record, wanted)
-        todo = plan(wanted, record.entries, lies, several=chain.which == "all")
+        todo = plan(wanted, record.entries, lies, several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
         record.begin(todo.places)
         vary = Vary(options.policy, options.variants, options.seed, seeded)
@@ -151,11 +151,11 @@ def augment(
             for source, ref in photos.items()
             for it in missed.get(source, missed_before(ref, record.entries[source]))
         ]
-    atomic.write(dst / "rejected.csv", ledger(rejected))
+    fileio.write(dst / "rejected.csv", ledger(rejected))
     if not made and not there:
-        raise DataError(nothing("varied", len(refs), rejected, chain))
+        raise DataError(nothing("varied", len(refs), rejected, spec))
     seconds = time.perf_counter() - start
-    return Augmented(len(refs), made, made * options.variants, made * options.grid, there, rejected, seconds)
+    return AugmentResult(len(refs), made, made * options.variants, made * options.grid, there, rejected, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +230,11 @@ class Save:
                 yield Saved(varied.origin, place)
 
     def _write(self, path: Path, pixels: Pixels) -> None:
-        atomic.write(path, encode(pixels, "png" if self.out.form == "png" else "jpeg"))
+        fileio.write(path, encode(pixels, "png" if self.out.form == "png" else "jpeg"))
 
 
 def _made(
-    photos: Mapping[str, PhotoRef], todo: Plan, stages: Sequence[AnyStage], out: Out, drive: Drive
+    photos: Mapping[str, PhotoRef], todo: Plan, stages: Sequence[AnyStage], out: Out, drive: RunOptions
 ) -> Iterator[tuple[str, list[Saved | Rejected]]]:
     """Source by source what came of it, once all of its variants are on the disk."""
     refs = [photos[source] for source in todo.places]
@@ -260,7 +260,7 @@ def _finish(
     finish(record, source, photo.stamp, places, rejected)
 
 
-def _claim(dst: Path, chain: Chain, options: AugmentOptions) -> None:
+def _claim(dst: Path, spec: PipelineSpec, options: AugmentOptions) -> None:
     """Mark the folder with how its variants are made, so that a later run does not mix two kinds."""
     ours: dict[str, Any] = {
         "version": _VERSION,
@@ -270,8 +270,8 @@ def _claim(dst: Path, chain: Chain, options: AugmentOptions) -> None:
         "grid": options.grid,
         "format": options.form,
         "size": options.size,
-        "faces": chain.faces,
-        "chain": chain.as_json() if chain.faces == "find" else None,
+        "faces": spec.faces,
+        "chain": spec.as_json() if spec.faces == "find" else None,
     }
     claim(dst / MARK, ours, f"{dst} holds variants that were made in another way")
 
@@ -316,14 +316,14 @@ def _lying(out: Out, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, 
     return {key: name for key, name in names.items() if key not in ours or numbers[key] >= whole}
 
 
-def nothing(done: str, photos: int, rejected: Sequence[Rejected], chain: Chain) -> str:
+def nothing(done: str, photos: int, rejected: Sequence[Rejected], spec: PipelineSpec) -> str:
     """The sentence where not one face could be `done` with as was asked."""
     reasons = Counter(it.reason for it in rejected)
     shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    hint = ": if they are faces that are cut already, say --faces cut" if suggests_cut(photos, rejected, chain) else ""
-    return f"no face in {counted(photos, 'photo')} could be {done} ({shown}){hint}"
+    hint = ": if they are faces that are cut already, say --faces cut" if suggests_cut(photos, rejected, spec) else ""
+    return f"no face in {pluralize(photos, 'photo')} could be {done} ({shown}){hint}"
 
 
-def suggests_cut(photos: int, rejected: Sequence[Rejected], chain: Chain) -> bool:
+def suggests_cut(photos: int, rejected: Sequence[Rejected], spec: PipelineSpec) -> bool:
     """Whether so many photos show no face that they may well be faces already."""
-    return chain.faces == "find" and 2 * sum(it.reason is Reason.NO_FACE for it in rejected) > photos
+    return spec.faces == "find" and 2 * sum(it.reason is Reason.NO_FACE for it in rejected) > photos

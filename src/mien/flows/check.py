@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.collect import DataSet
-from mien.collect.dataset import Picked
 from mien.curate.classes import classes
 from mien.curate.colour import colour_advice
 from mien.curate.copies import copies
@@ -16,12 +14,14 @@ from mien.curate.finding import DROP, KEEP, Finding, Kind
 from mien.curate.masks import mask_findings
 from mien.curate.people import about_people, people
 from mien.curate.photo import Limits, photo_findings, rejected_finding
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.suspects import suspects
+from mien.data import DataSet
+from mien.data.dataset import Subset
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
 from mien.flows.inspect import LOOKS, PEOPLE, inspect, looking
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.types import Rejected
 
 MASK = "mask"
@@ -32,7 +32,7 @@ _COPIES = frozenset({Kind.COPY, Kind.NEAR_COPY})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Checked:
+class CheckResult:
     """What was found: by kind, and the surest of a kind first.
 
     shown, rejected: the photos that could be read, and the others. person: whether labels were taken for people; None
@@ -41,7 +41,7 @@ class Checked:
     """
 
     findings: Sequence[Finding]
-    shown: Sequence[Shown]
+    shown: Sequence[ImageFeatures]
     rejected: Sequence[Rejected]
     counts: Mapping[str, int]
     person: bool | None
@@ -76,7 +76,7 @@ class Checked:
         }
 
 
-def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) -> Checked:
+def check(data: DataSet, spec: PipelineSpec, drive: RunOptions, expect: str | None = None) -> CheckResult:
     """Labelled data -> what a person should look at; nothing is changed.
 
     expect: "mask" where every face should wear one.
@@ -86,42 +86,44 @@ def check(data: DataSet, chain: Chain, drive: Drive, expect: str | None = None) 
     """
     if expect not in (None, MASK):
         raise DataError(f"--expect {expect}: use {MASK}")
-    shown: list[Shown] = []
+    shown: list[ImageFeatures] = []
     rejected: list[Rejected] = []
-    for result in inspect(data.refs, chain, drive):
+    for result in inspect(data.refs, spec, drive):
         if isinstance(result, Rejected):
             rejected.append(result)
         else:
             shown.append(result)
     counts = Counter(origin.label for origin in data.origins if origin.label is not None)
     person = about_people(shown) if counts else None
-    labelled = _whole(data, shown, chain, drive) if person is False else shown
+    labelled = _whole(data, shown, spec, drive) if person is False else shown
     findings = list(_steps(shown, labelled, person))
     limits = Limits(masks=expect != MASK)
     findings += [finding for each in shown for finding in photo_findings(each, limits)]
     findings += [rejected_finding(each) for each in rejected]
     unmasked = mask_findings(shown) if expect == MASK else []
     findings += unmasked
-    for word in _words(shown, chain, len(counts)):
+    for word in _words(shown, spec, len(counts)):
         drive.tell(word)
     advice = colour_advice(shown).sentence if len(counts) > 1 else None
     found = sorted(_once(findings), key=_order)
-    return Checked(found, shown, rejected, dict(sorted(counts.items())), person, [advice] if advice else [], unmasked)
+    return CheckResult(
+        found, shown, rejected, dict(sorted(counts.items())), person, [advice] if advice else [], unmasked
+    )
 
 
-def _whole(data: DataSet, shown: Sequence[Shown], chain: Chain, drive: Drive) -> list[Shown]:
+def _whole(data: DataSet, shown: Sequence[ImageFeatures], spec: PipelineSpec, drive: RunOptions) -> list[ImageFeatures]:
     """The same photos, those in which no face was found looked at as a whole: they bear labels, too.
 
     Of photos from the web with and without masks, an eighth shows no face that a detector finds.
     """
     blank = {each.key for each in shown if not len(each)}
     kept = [i for i, origin in enumerate(data.origins) if origin.uri in blank]
-    again = inspect(Picked(data.refs, kept), looking(chain.detector, "cut"), drive) if kept else ()
-    seen = {each.key: each for each in again if isinstance(each, Shown)}
+    again = inspect(Subset(data.refs, kept), looking(spec.detector, "cut"), drive) if kept else ()
+    seen = {each.key: each for each in again if isinstance(each, ImageFeatures)}
     return [seen.get(each.key, each) for each in shown]
 
 
-def _steps(shown: Sequence[Shown], labelled: Sequence[Shown], person: bool | None) -> Iterator[Finding]:
+def _steps(shown: Sequence[ImageFeatures], labelled: Sequence[ImageFeatures], person: bool | None) -> Iterator[Finding]:
     """What only the whole shows; labels that are not people are asked about in `labelled`."""
     twins = copies(shown)
     yield from twins
@@ -137,11 +139,11 @@ def _steps(shown: Sequence[Shown], labelled: Sequence[Shown], person: bool | Non
         yield replace(finding, proposed=KEEP) if meant else finding
 
 
-def _words(shown: Sequence[Shown], chain: Chain, labels: int) -> Iterator[str]:
+def _words(shown: Sequence[ImageFeatures], spec: PipelineSpec, labels: int) -> Iterator[str]:
     if labels < 2:
         what = "there is one label only" if labels else "nothing is labelled"
         yield f"{what}: whether photos lie under the right label could not be looked at"
-    if chain.faces == "find" and 2 * sum(not len(each) for each in shown) > len(shown):
+    if spec.faces == "find" and 2 * sum(not len(each) for each in shown) > len(shown):
         yield "most photos show no face: if they are faces already cut, give --faces cut"
 
 

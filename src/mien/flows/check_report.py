@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mien.collect import DataSet
-from mien.collect.dataset import Picked
 from mien.config import settings
 from mien.curate.beside import Neighbour, neighbours
 from mien.curate.page import Page, render_check
 from mien.curate.plane import plane
-from mien.flows.chain import Chain
-from mien.flows.check import Checked
-from mien.flows.drive import Drive
+from mien.data import DataSet
+from mien.data.dataset import Subset
+from mien.flows.check import CheckResult
 from mien.flows.report import today
 from mien.images import Decode, thumbnail
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.stage import AnyStage, Needs
 from mien.types import Origin, Photo, Rejected
 
@@ -52,12 +52,14 @@ class Reduce:
             yield Small(photo.origin, thumbnail(photo.pixels, PICTURE))
 
 
-def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, drive: Drive, todo: str) -> str:
+def check_report(
+    checked: CheckResult, data: DataSet, source: Path, spec: PipelineSpec, drive: RunOptions, todo: str
+) -> str:
     """What was found in `data` (at `source`) -> the page on which it is reviewed; todo: what is to be typed after."""
     beside = neighbours(checked.findings, checked.shown, checked.vectors)
     wanted = _wanted(checked, beside)
     pictures = _pictures(data, wanted, drive)
-    detector = chain.detector if chain.faces == "find" else "none: pictures are faces already cut"
+    detector = spec.detector if spec.faces == "find" else "none: pictures are faces already cut"
     return render_check(
         Page(
             name=source.resolve().name,
@@ -76,12 +78,12 @@ def check_report(checked: Checked, data: DataSet, source: Path, chain: Chain, dr
     )
 
 
-def _labels(checked: Checked) -> dict[str, str]:
+def _labels(checked: CheckResult) -> dict[str, str]:
     taken = {True: "taken for people", False: "taken for how people look"}
     return {} if checked.person is None else {"Labels": taken[checked.person]}
 
 
-def _wanted(checked: Checked, beside: Mapping[int, Sequence[Neighbour]]) -> list[str]:
+def _wanted(checked: CheckResult, beside: Mapping[int, Sequence[Neighbour]]) -> list[str]:
     """The photos that the page names, the most important ones first; those that cannot be read are not among them."""
     known = {shown.key for shown in checked.shown}
     names: dict[str | None, None] = {}
@@ -90,13 +92,13 @@ def _wanted(checked: Checked, beside: Mapping[int, Sequence[Neighbour]]) -> list
     return [name for name in names if name in known and name is not None]
 
 
-def _pictures(data: DataSet, wanted: Sequence[str], drive: Drive) -> dict[str, bytes]:
+def _pictures(data: DataSet, wanted: Sequence[str], drive: RunOptions) -> dict[str, bytes]:
     """Small JPEGs of the photos, of so many as there is room for."""
     rank = {key: i for i, key in enumerate(wanted)}
     kept = [i for i, origin in enumerate(data.origins) if origin.uri in rank]
     stages: list[AnyStage] = [Decode(2 * PICTURE, settings().max_megapixels), Reduce()]
     made: dict[str, bytes] = {}
-    for result in drive.run(stages, Picked(data.refs, kept), len(kept), "pictures"):
+    for result in drive.run(stages, Subset(data.refs, kept), len(kept), "pictures"):
         if not isinstance(result, Rejected):
             made[result.key] = result.jpeg
     room, chosen = MOST_BYTES, {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mien.flows.drive import Drive
-from mien.flows.recognise import recognise
+from mien.pipeline.classifier import open_classifier
+from mien.pipeline.execute import RunOptions
 from mien.types import PhotoRef, Prediction, Rejected
 
 
 def classify(
-    path: Path, refs: Sequence[PhotoRef], drive: Drive, faces: str | None = None
+    path: Path, refs: Sequence[PhotoRef], drive: RunOptions, faces: str | None = None
 ) -> Iterator[Prediction | Rejected]:
     """Every face of every photo, with the bundle's answer.
 
@@ -20,4 +20,4 @@ def classify(
     Raises:
         BundleError, WeightsError: the bundle cannot be used.
     """
-    return recognise(path, faces).predictions(refs, drive, every_face=True)
+    return open_classifier(path, faces).predictions(refs, drive, every_face=True)

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from mien import atomic
-from mien.collect import DataOptions, form_of, open_data
+from mien import fileio
 from mien.config import settings
 from mien.curate.cleaning import Ground, Plan
 from mien.curate.cleaning import plan as planned
 from mien.curate.cutting import cut_face
 from mien.curate.decisions import decide
 from mien.curate.verdicts import Verdict, Word, read_verdicts
+from mien.data import DataOptions, form_of, open_data
 from mien.errors import DataError
-from mien.flows.drive import Drive
 from mien.flows.filing import carry_out
 from mien.images import read
+from mien.pipeline.execute import RunOptions
 from mien.store import journals
 from mien.store.journal import Outcome
 from mien.store.journals import Earlier
@@ -33,7 +33,7 @@ LABEL_FOLDERS = "label folders"
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
+class CleanResult:
     """What was planned and what came of it; `path` is the journal, None where nothing was to be done.
 
     root: the data's folder without links. failed: keys of photos that were left alone, with the reason. settled: the
@@ -54,7 +54,9 @@ class Cleaned:
         return Counter(each.verdict for each in self.plan.cleanings if each.act.source in done)
 
 
-def clean(data: Path, table: Path, drive: Drive, *, dropped: Path | None = None, dry_run: bool = False) -> Cleaned:
+def clean(
+    data: Path, table: Path, drive: RunOptions, *, dropped: Path | None = None, dry_run: bool = False
+) -> CleanResult:
     """A folder of label folders, and a table of verdicts -> the folder as was decided, and all else beside it.
 
     What is dropped goes to `dropped`, unless said to `.mien/dropped` in the folder, where reading data passes it over.
@@ -86,11 +88,11 @@ def follow(
     data: Path,
     verdicts: Sequence[Verdict],
     table: Path,
-    drive: Drive,
+    drive: RunOptions,
     *,
     dropped: Path | None = None,
     dry_run: bool = False,
-) -> Cleaned:
+) -> CleanResult:
     """The same for verdicts that are at hand; `table` is what messages call them.
 
     Raises:
@@ -106,12 +108,12 @@ def follow(
     cut = _Cut(root / journals.FOLDER / "cut", None if dry_run else earlier)
     plan = planned(refs, decided, Ground(root, aside, earlier, cut))
     if dry_run or not plan.acts:
-        return Cleaned(root, plan, Outcome(), None, settled, plan.refused)
+        return CleanResult(root, plan, Outcome(), None, settled, plan.refused)
     path = journals.new_journal(root, "clean")
     outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
     shutil.rmtree(cut.folder, ignore_errors=True)  # what was left, also by a run that was killed
     shown = data / path.relative_to(root)  # as whoever named the folder would name it
-    return Cleaned(root, plan, outcome, shown, settled, [*plan.refused, *_failed(plan, outcome)])
+    return CleanResult(root, plan, outcome, shown, settled, [*plan.refused, *_failed(plan, outcome)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class _Cut:
         name = sha256(f"{ref.key}\n{box}\n".encode() + data).hexdigest()[:32]
         path = self.folder / (name + cutout.suffix)
         if self.earlier is not None and path not in self.earlier.sources:
-            atomic.write(path, cutout.data)
+            fileio.write(path, cutout.data)
         return path
 
 

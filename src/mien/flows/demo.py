@@ -10,22 +10,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien import atomic
-from mien.collect import open_data, photos
+from mien import fileio
 from mien.config import settings
+from mien.data import open_data, photos
 from mien.errors import DataError, MissingExtra
-from mien.flows.chain import chain
-from mien.flows.drive import Drive
+from mien.experiment.recipes import FaceOptions, TrainOptions
 from mien.flows.evaluate import evaluate
-from mien.flows.look import Seen, Told, look
-from mien.flows.recipes import FaceOptions, TrainOptions
+from mien.flows.look import FaceAnnotator, PhotoReport, look
 from mien.flows.sort import sort
 from mien.flows.train import train
-from mien.flows.traits import traits
 from mien.images import decode, encode
 from mien.models import shipped
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import build_spec
+from mien.pipeline.traits import open_traits
+from mien.text import pluralize
 from mien.types import Pixels
-from mien.words import counted
 
 _PEOPLE = {
     "Eileen Collins": ("skimage", "data/astronaut.png"),
@@ -50,7 +50,7 @@ class Shown:
     rejected: int
 
 
-def demo(folder: Path, say: Say, drive: Drive) -> Shown:
+def demo(folder: Path, say: Say, drive: RunOptions) -> Shown:
     """Look, train, evaluate and sort in `folder`, telling each step and the command that does it.
 
     Raises:
@@ -70,12 +70,12 @@ def demo(folder: Path, say: Say, drive: Drive) -> Shown:
     options = f"--min-face 40 --traits {shown} --draw {folder}/look"
     say(f"\n1. Look at the photos:  mien look {folder}/originals {options}")
     faces = 0
-    way, told = chain(which="all", min_face=40), Told(traits(shown).traits)
+    way, told = build_spec(which="all", min_face=40), FaceAnnotator(open_traits(shown).traits)
     for seen in look(photos([folder / "originals"]), way, folder / "look", drive, told):
-        found = seen.faces if isinstance(seen, Seen) else []
+        found = seen.faces if isinstance(seen, PhotoReport) else []
         faces += len(found)
         words = [", ".join(face.words()) for face in found]
-        say(f"   {Path(seen.key).name}: {'; '.join([counted(len(found), 'face'), *filter(None, words)])}")
+        say(f"   {Path(seen.key).name}: {'; '.join([pluralize(len(found), 'face'), *filter(None, words)])}")
     bundle = folder / "people.mien"
     say(f"\n2. Learn who is who:  mien train {folder}/photos --out {bundle}")
     trained = train(open_data(folder / "photos"), "photos", bundle, TrainOptions(), FaceOptions(), drive)
@@ -101,15 +101,15 @@ def album(folder: Path) -> None:
     """
     for number, (name, where) in enumerate(_PEOPLE.items()):
         pixels = _photo(*where)
-        atomic.write(folder / "originals" / f"{name}.jpg", encode(pixels, "jpeg"))
+        fileio.write(folder / "originals" / f"{name}.jpg", encode(pixels, "jpeg"))
         for i, rendition in enumerate(_renditions(pixels, _TO_LEARN + _TO_SORT, seed=number)):
             if i < _TO_LEARN:
-                atomic.write(folder / "photos" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
+                fileio.write(folder / "photos" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
             else:
-                atomic.write(folder / "held-out" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
-                atomic.write(folder / "inbox" / f"{number}{i:02d}.jpg", encode(rendition, "jpeg", 80))
+                fileio.write(folder / "held-out" / name / f"{i:02d}.jpg", encode(rendition, "jpeg", 80))
+                fileio.write(folder / "inbox" / f"{number}{i:02d}.jpg", encode(rendition, "jpeg", 80))
     for name in _FACELESS:
-        atomic.write(folder / "inbox" / name, _file("skimage", f"data/{name}").read_bytes())
+        fileio.write(folder / "inbox" / name, _file("skimage", f"data/{name}").read_bytes())
 
 
 def _renditions(pixels: Pixels, count: int, seed: int) -> Iterator[Pixels]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien import atomic
+from mien import fileio
 from mien.embed.formats import format_of
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.types import Embedding, PhotoRef, Rejected
 
 _FORMAT_OF = {".npz": "npz", ".parquet": "parquet"}
@@ -26,7 +26,7 @@ _PLACE_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbedResult:
     """What came of it: `rejected` is the ledger, `files` what was written."""
 
     photos: int
@@ -36,7 +36,9 @@ class Embedded:
     files: Sequence[Path]
 
 
-def embed(refs: Sequence[PhotoRef], root: Path, out: Path, form: str | None, chain: Chain, drive: Drive) -> Embedded:
+def embed(
+    refs: Sequence[PhotoRef], root: Path, out: Path, form: str | None, spec: PipelineSpec, drive: RunOptions
+) -> EmbedResult:
     """Photos below `root` -> vectors in the file `out` (.npz, .parquet) or in a folder, with the ledger beside them.
 
     Raises:
@@ -48,19 +50,19 @@ def embed(refs: Sequence[PhotoRef], root: Path, out: Path, form: str | None, cha
     write = format_of(form)
     if out.suffix in _TABLES or (single is not None and single != form):
         raise DataError(f"{out} is no place for {form}: {_PLACE_OF[form]}")
-    atomic.writable(out if single else out / "rejected.csv")
+    fileio.writable(out if single else out / "rejected.csv")
     start = time.perf_counter()
     vectors: list[Embedding] = []
     rejected: list[Rejected] = []
-    for result in drive.vectors(chain, refs):
+    for result in drive.vectors(spec, refs):
         rejected.append(result) if isinstance(result, Rejected) else vectors.append(result)
     places = {(out if single else out / name): data for name, data in write(vectors, str(root)).items()}
     book = out.with_suffix(".rejected.csv") if single else out / "rejected.csv"
     if rejected or not single or book.exists():  # a single file gets company only where there is something to say
         places[book] = ledger(rejected)
     for path, data in places.items():
-        atomic.write(path, data)
-    return Embedded(len(refs), len(vectors), rejected, time.perf_counter() - start, list(places))
+        fileio.write(path, data)
+    return EmbedResult(len(refs), len(vectors), rejected, time.perf_counter() - start, list(places))
 
 
 def ledger(rejected: Sequence[Rejected]) -> bytes:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mien.config import settings
 from mien.errors import DataError
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
 from mien.flows.gallery import pin_of
 from mien.flows.identify import Identifier, Match
-from mien.gallery.values import Known, NothingNew, Shown, tidy
+from mien.gallery.values import NothingNew, PersonRecord, Shown, tidy
 from mien.images import ImageError, read
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.store.cache import digest
 from mien.types import Embedding, PhotoRef, Reason, Rejected
 
@@ -25,15 +25,15 @@ _AT_ONCE = 32  # photos whose bytes are held, so that what is enrolled is what w
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class EnrollResult:
     """What came of it: the person, how many photos are new, the ledger, and people who are too close to tell apart."""
 
-    person: Known
+    person: PersonRecord
     enrolled: int
     rejected: Sequence[Rejected]
     close: Sequence[Match]
 
-    def as_json(self, way: Chain) -> dict[str, Any]:
+    def as_json(self, way: PipelineSpec) -> dict[str, Any]:
         """The fields that `mien enroll` prints of photos that went this way."""
         return {
             "person": self.person.name,
@@ -68,10 +68,10 @@ def enroll(
     wish: Wish,
     refs: Sequence[PhotoRef],
     gallery: Gallery,
-    way: Chain,
-    drive: Drive,
+    way: PipelineSpec,
+    drive: RunOptions,
     identifier: Identifier | None = None,
-) -> Enrolled:
+) -> EnrollResult:
     """Photos of somebody -> the person in the gallery, all of them in one transaction.
 
     identifier: one that is there already, which spares reading the whole gallery.
@@ -98,7 +98,7 @@ def enroll(
         raise NoPhoto(str(error), [*rejected, *_before(error.before, shown)]) from error
     rejected += _before(added.before, shown)
     close = (identifier or Identifier(gallery)).too_close([added.person.id]).get(added.person.id, [])
-    return Enrolled(added.person, len(added.added), rejected, close)
+    return EnrollResult(added.person, len(added.added), rejected, close)
 
 
 def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, Shown]]) -> Iterator[Rejected]:
@@ -108,7 +108,7 @@ def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, Shown
 
 
 def _faces(
-    refs: Sequence[PhotoRef], way: Chain, drive: Drive, *, largest: bool
+    refs: Sequence[PhotoRef], way: PipelineSpec, drive: RunOptions, *, largest: bool
 ) -> Iterator[tuple[PhotoRef, Shown | Rejected]]:
     """Each photo with the face that is meant in it, or why there is none."""
     for start in range(0, len(refs), _AT_ONCE):

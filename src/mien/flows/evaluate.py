@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import atomic
-from mien.classify import Classify, stacked
-from mien.collect import DataSet
+from mien import fileio
+from mien.data import DataSet
 from mien.errors import BundleError
 from mien.evaluate import Evaluation, grouped_by_label
 from mien.evaluate import evaluate as measure
-from mien.flows.drive import Drive
-from mien.flows.recognise import recognise
 from mien.flows.report import report
+from mien.pipeline.classifier import open_classifier
+from mien.pipeline.classify import Classify, stack_inputs
+from mien.pipeline.execute import RunOptions
 from mien.run.local import stream
 from mien.store.bundle import Bundle
 from mien.train.seen import SEEN, digests
@@ -24,7 +24,7 @@ from mien.types import Crop, Embedding, Rejected
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class EvaluateResult:
     """The figures, and where the report lies if one was asked for.
 
     `trained_on` tells how many of the photos the bundle was trained on; None where it does not say.
@@ -44,8 +44,8 @@ class Evaluated:
 
 
 def evaluate(
-    bundle: Path, data: DataSet, name: str, to: Path | None, drive: Drive, faces: str | None = None
-) -> Evaluated:
+    bundle: Path, data: DataSet, name: str, to: Path | None, drive: RunOptions, faces: str | None = None
+) -> EvaluateResult:
     """Labelled data (called `name`) -> figures, by the main face of each photo.
 
     Photos with labels that the bundle does not know are strangers. faces: "find" or "cut", to have them prepared
@@ -54,18 +54,18 @@ def evaluate(
     Raises:
         BundleError, WeightsError: the bundle cannot be used. DataError: nothing is labelled, or `to` not writable.
     """
-    recogniser = recognise(bundle, faces)
+    recogniser = open_classifier(bundle, faces)
     recogniser.forewarn(data.refs, drive)
-    head, chain = recogniser.head, recogniser.chain
+    head, spec = recogniser.head, recogniser.spec
     naming = Classify(head, silence=recogniser.silence, measures=True)
     seen = _Seen(_digests(recogniser.bundle))
-    results = stream([naming], seen.watch(drive.inputs(chain, data.refs)), drive.keep_going)
+    results = stream([naming], seen.watch(drive.inputs(spec, data.refs)), drive.keep_going)
     evaluation = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
-    done = Evaluated(evaluation, chain.detector, to, trained_on)
+    done = EvaluateResult(evaluation, spec.detector, to, trained_on)
     if to is not None:
         note = f"{done.note}." if done.note else ""
-        atomic.write(to, report(evaluation, recogniser.bundle.name, data, name, chain, note).encode())
+        fileio.write(to, report(evaluation, recogniser.bundle.name, data, name, spec, note).encode())
     return done
 
 
@@ -78,7 +78,7 @@ class _Seen:
 
     def watch(self, results: Iterable[Embedding | Crop | Rejected]) -> Iterator[Embedding | Crop | Rejected]:
         for result in results:
-            if not isinstance(result, Rejected) and int(digests(stacked([result]))[0]) in self.known:
+            if not isinstance(result, Rejected) and int(digests(stack_inputs([result]))[0]) in self.known:
                 self.keys.add(result.key)
             yield result
 

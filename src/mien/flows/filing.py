@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.flows.drive import Drive
+from mien.pipeline.execute import RunOptions
 from mien.store import journal
 from mien.store.journal import Act, Outcome
 
 
-def carry_out(acts: Sequence[Act], path: Path, root: Path, drive: Drive, *, beside: Sequence[Path] = ()) -> Outcome:
+def carry_out(
+    acts: Sequence[Act], path: Path, root: Path, drive: RunOptions, *, beside: Sequence[Path] = ()
+) -> Outcome:
     """Acts, done one after the other under `root` and in folders `beside` it, with a journal at `path`.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien import atomic
+from mien import fileio
 from mien.align.record import Entry, Record
 from mien.errors import DataError
 from mien.store.placing import Stamp, stamp
@@ -30,7 +30,7 @@ def claim(mark: Path, ours: Mapping[str, Any], otherwise: str) -> None:
     """
     text = json.dumps(ours, indent=1)
     if not mark.exists():
-        atomic.write(mark, text.encode())
+        fileio.write(mark, text.encode())
         return
     try:
         theirs = json.loads(mark.read_bytes())

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mien import config, models
 from mien.errors import DataError
-from mien.flows.chain import Chain, chain
 from mien.gallery import open_gallery
-from mien.gallery.values import OtherVectors, Pin
+from mien.gallery.values import EmbeddingSpec, OtherVectors
+from mien.pipeline.spec import PipelineSpec, build_spec
 
 if TYPE_CHECKING:
     from mien.gallery.book import Gallery
@@ -36,13 +36,13 @@ def is_there() -> bool:
     return "://" in address or Path(address).expanduser().exists()
 
 
-def held(gallery: Gallery) -> Chain | None:
+def held(gallery: Gallery) -> PipelineSpec | None:
     """The chain that a gallery's vectors were made with, by which weights of its name ever; None where nobody is."""
     pin = gallery.pin()
-    return None if pin is None else Chain.from_json(json.loads(pin.chain))
+    return None if pin is None else PipelineSpec.from_json(json.loads(pin.spec))
 
 
-def pinned(gallery: Gallery) -> Chain | None:
+def pinned(gallery: Gallery) -> PipelineSpec | None:
     """The same chain, if this machine makes the same vectors with it.
 
     Raises:
@@ -59,7 +59,7 @@ def pinned(gallery: Gallery) -> Chain | None:
     return way
 
 
-def chain_for(gallery: Gallery, detector: str, embedder: str) -> Chain:
+def chain_for(gallery: Gallery, detector: str, embedder: str) -> PipelineSpec:
     """The chain to enrol with: the gallery's, or what a user asks for in a new one.
 
     Raises:
@@ -67,7 +67,7 @@ def chain_for(gallery: Gallery, detector: str, embedder: str) -> Chain:
     """
     way = pinned(gallery)
     if way is None:
-        way = chain(detector, embedder, which="all")
+        way = build_spec(detector, embedder, which="all")
     elif detector not in ("auto", way.detector) or embedder not in ("auto", way.embedder):
         raise OtherVectors(
             f"the gallery {gallery.address} holds vectors by {way.detector} and {way.embedder}, and others cannot be "
@@ -77,7 +77,7 @@ def chain_for(gallery: Gallery, detector: str, embedder: str) -> Chain:
     return way
 
 
-def own_threshold(way: Chain) -> float:
+def own_threshold(way: PipelineSpec) -> float:
     """The largest distance of one person that the embedder of a chain states.
 
     Raises:
@@ -91,6 +91,6 @@ def own_threshold(way: Chain) -> float:
     return card.threshold
 
 
-def pin_of(way: Chain) -> Pin:
+def pin_of(way: PipelineSpec) -> EmbeddingSpec:
     """What a gallery keeps of a chain."""
-    return Pin(json.dumps(way.as_json(), sort_keys=True), way.digest().hex())
+    return EmbeddingSpec(json.dumps(way.as_json(), sort_keys=True), way.digest().hex())

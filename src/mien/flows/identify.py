@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import DataError
-from mien.flows.drive import Drive
 from mien.flows.gallery import held, own_threshold, pinned
 from mien.gallery.search import NOBODY, Search, search_for, suits
 from mien.gallery.template import unit
 from mien.gallery.threshold import RATE, Threshold, calibrate, check_rate, distance, drawn
+from mien.pipeline.execute import RunOptions
 from mien.types import UNKNOWN, Embedding, Floats, Ints, PhotoRef, Rejected
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Identification:
     """Who a face is, nobody where it is like none of them; `rival` is somebody else whom it might as well be."""
 
     person: Match | None
@@ -85,7 +85,7 @@ class Identifier:
         self._lock = Lock()
         self._copy: _Copy | None = None
 
-    def answers(self, vectors: Floats) -> list[Answer]:
+    def answers(self, vectors: Floats) -> list[Identification]:
         """Vectors (n, d) by the gallery's chain -> who each is.
 
         Raises:
@@ -94,7 +94,7 @@ class Identifier:
         cosines, ids, threshold = self._nearest(vectors, 2)
         names = self._names(ids)
         return [
-            Answer(
+            Identification(
                 _match(int(row[0]), float(likeness[0]), names),
                 _match(int(row[1]), float(likeness[1]), names),
                 threshold,
@@ -167,14 +167,14 @@ class Identifier:
         return calibrate(owners, vectors, search, own_threshold(way), self._rate)
 
 
-def line(found: Embedding, answer: Answer) -> dict[str, Any]:
+def line(found: Embedding, answer: Identification) -> dict[str, Any]:
     """The line that `mien identify` prints for a face."""
     return {"image": found.key, "face": found.face.as_json(), **answer.as_json()}
 
 
 def identify(
-    refs: Sequence[PhotoRef], gallery: Gallery, drive: Drive, rate: float = RATE
-) -> Iterator[tuple[Embedding, Answer] | Rejected]:
+    refs: Sequence[PhotoRef], gallery: Gallery, drive: RunOptions, rate: float = RATE
+) -> Iterator[tuple[Embedding, Identification] | Rejected]:
     """Photos -> every face of them with who it is.
 
     Raises:

@@ -15,16 +15,16 @@ from mien.curate.pose import inside as share_inside
 from mien.curate.pose import pose
 from mien.curate.quality import Quality
 from mien.curate.record import pack, unpack
-from mien.curate.shown import Shown
+from mien.curate.shown import ImageFeatures
 from mien.curate.thumb import thumb
 from mien.embed.stage import Embed
-from mien.flows.chain import Chain
-from mien.flows.chain import chain as chained
-from mien.flows.drive import Drive, Form
-from mien.flows.measured import inside, measured
-from mien.flows.traits import Trait, Traits, available
-from mien.flows.ways import Way, embeddings
 from mien.images import ImageError
+from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.execute import CacheFormat, RunOptions
+from mien.pipeline.face_quality import inside, measure_quality
+from mien.pipeline.spec import PipelineSpec
+from mien.pipeline.spec import build_spec as chained
+from mien.pipeline.traits import Trait, Traits, available
 from mien.run.local import stream
 from mien.stage import AnyStage, Needs
 from mien.store.cache import digest
@@ -41,7 +41,7 @@ _TOLD = ("mask", "glasses")
 _AT_ONCE = 32  # photos are looked up together: to open the cache takes as long as to read this many out of it
 
 
-def looking(detector: str = "auto", faces: str = "find") -> Chain:
+def looking(detector: str = "auto", faces: str = "find") -> PipelineSpec:
     """The chain for a check: every face of a photo, in the order of `mien look`.
 
     Raises:
@@ -50,7 +50,7 @@ def looking(detector: str = "auto", faces: str = "find") -> Chain:
     return chained(detector, PEOPLE, faces, "all")
 
 
-def inspect(refs: Sequence[PhotoRef], chain: Chain, drive: Drive) -> Iterator[Shown | Rejected]:
+def inspect(refs: Sequence[PhotoRef], spec: PipelineSpec, drive: RunOptions) -> Iterator[ImageFeatures | Rejected]:
     """PhotoRef -> Shown in the order of the photos; what the cache knows is not looked at again.
 
     A photo without a face is one that shows no face; what could not be read is rejected. A face that cannot be cut
@@ -60,40 +60,40 @@ def inspect(refs: Sequence[PhotoRef], chain: Chain, drive: Drive) -> Iterator[Sh
     Raises:
         WeightsError: weights are missing or may not be used.
     """
-    chain.ready()
+    spec.ready()
     models.ensure(LOOKS)
-    told = available(_TOLD, chain.faces)
+    told = available(_TOLD, spec.faces)
     for note in told.notes:
         drive.tell(note)
-    way = Inspection(chain, told.traits)
-    return drive.recalled(way, way.digest(), refs, Form(pack, unpack), _AT_ONCE)
+    way = Inspection(spec, told.traits)
+    return drive.recalled(way, way.digest(), refs, CacheFormat(pack, unpack), _AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """How photos are looked at: the chain finds faces and tells people apart, and traits are told of all."""
 
-    chain: Chain
+    spec: PipelineSpec
     traits: Traits
 
     def stages(self) -> list[AnyStage]:
         """The one stage PhotoRef -> Shown."""
         return [Inspect(self)]
 
-    def ways(self) -> dict[str, Way]:
+    def ways(self) -> dict[str, FaceEmbedder]:
         """How each network sees a face, by the name of its vectors."""
-        one = self.chain
+        one = self.spec
         looks = chained(one.detector, LOOKS, one.faces)
         return {
-            PEOPLE: Way(one.view, Embed(one.embedder, one.mirror, one.normalise)),
-            LOOKS: Way(looks.view, Embed(LOOKS, mirror=False)),  # as in the training of the traits
+            PEOPLE: FaceEmbedder(one.view, Embed(one.embedder, one.mirror, one.normalise)),
+            LOOKS: FaceEmbedder(looks.view, Embed(LOOKS, mirror=False)),  # as in the training of the traits
         }
 
     def digest(self) -> bytes:
         """The address of its results: everything that decides a figure."""
         heads = {name: dict(one.bundle.manifest) for told in self.traits.told for name, one in told.items()}
-        weights = {**self.chain.weights(), LOOKS: models.identity(LOOKS)}
-        whole = {"chain": self.chain.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
+        weights = {**self.spec.weights(), LOOKS: models.identity(LOOKS)}
+        whole = {"chain": self.spec.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
         return sha256(b"inspect" + json.dumps(whole, sort_keys=True).encode()).digest()
 
 
@@ -106,11 +106,11 @@ class Inspect:
     batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Shown | Rejected]:
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[ImageFeatures | Rejected]:
         sums = {ref.key: digest(ref.data) for ref in batch if ref.data is not None}
-        decode, detect = self.inspection.chain.detecting()
+        decode, detect = self.inspection.spec.detecting()
         for result in stream([decode, Perhaps(detect), Show(self.inspection)], batch, keep_going=False):
-            yield replace(result, digest=sums[result.key]) if isinstance(result, Shown) else result
+            yield replace(result, digest=sums[result.key]) if isinstance(result, ImageFeatures) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,9 @@ class Show:
     batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[Faces], /) -> Iterator[Shown | Rejected]:
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[ImageFeatures | Rejected]:
         ways, traits = self.inspection.ways(), self.inspection.traits
-        made, rejected = embeddings(batch, list(ways.values()))
+        made, rejected = embed_faces(batch, list(ways.values()))
         by_way = dict(zip(ways.values(), made, strict=True))
         told = traits.tell(batch, [by_way[way] for way in traits.ways])
         lost = {item.key: item for item in rejected if item.reason is not Reason.NO_FACE}
@@ -165,10 +165,10 @@ class Show:
         return columns
 
 
-def _shown(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> Shown:
+def _shown(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> ImageFeatures:
     """The columns of one photo."""
     photo = faces.photo
-    return Shown(
+    return ImageFeatures(
         origin=photo.origin,
         digest=b"",
         width=photo.width,
@@ -178,7 +178,7 @@ def _shown(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Flo
         boxes=faces.boxes,
         scores=faces.scores,
         landmarks=faces.landmarks,
-        quality=_quality(faces, measured(faces)),
+        quality=_quality(faces, measure_quality(faces)),
         vectors=vectors,
         traits=traits,
     )

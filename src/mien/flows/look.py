@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien import atomic
+from mien import fileio
 from mien.curate.quality import Quality
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
-from mien.flows.measured import measured
-from mien.flows.traits import NO_TRAITS, Trait, Traits
-from mien.flows.ways import embeddings
 from mien.images import draw, encode, sharper
+from mien.pipeline.embed_faces import embed_faces
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.face_quality import measure_quality
+from mien.pipeline.spec import PipelineSpec
+from mien.pipeline.traits import NO_TRAITS, Trait, Traits
 from mien.stage import Needs
-from mien.types import UNCERTAIN, Face, Faces, Origin, PhotoRef, Pixels, Rejected
+from mien.types import UNCERTAIN, Detection, Faces, Origin, PhotoRef, Pixels, Rejected
 
 if TYPE_CHECKING:
     from mien.flows.identify import Match
@@ -27,10 +27,10 @@ _ABSENT = ("without_mask", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeenFace:
+class Face:
     """A face, how good its picture is, its traits by name, and who it is, of those who are enrolled."""
 
-    face: Face
+    face: Detection
     quality: Quality
     traits: Mapping[str, Trait]
     person: Match | None = None
@@ -53,13 +53,13 @@ class SeenFace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class PhotoReport:
     """A photo with faces, and its size at full scale."""
 
     origin: Origin
     width: int
     height: int
-    faces: Sequence[SeenFace]
+    faces: Sequence[Face]
 
     @property
     def key(self) -> str:
@@ -72,7 +72,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FaceAnnotator:
     """What is to be said of faces besides where they are: traits, and who they are where a gallery is at hand."""
 
     traits: Traits = NO_TRAITS
@@ -82,7 +82,7 @@ class Told:
         """Photos -> for each, for each face, its traits and its name; every network runs once over all faces."""
         own = () if self.naming is None else (self.naming.way,)
         ways = (*self.traits.ways, *own)
-        made = embeddings(batch, ways)[0] if ways else []
+        made = embed_faces(batch, ways)[0] if ways else []
         traits = self.traits.tell(batch, made[: len(self.traits.ways)])
         if self.naming is None:
             return [[(each, None) for each in row] for row in traits]
@@ -91,41 +91,47 @@ class Told:
 
 
 def look(
-    refs: Sequence[PhotoRef], chain: Chain, drawings: Path | None, drive: Drive, told: Told | None = None
-) -> Iterator[Seen | Rejected]:
+    refs: Sequence[PhotoRef],
+    spec: PipelineSpec,
+    drawings: Path | None,
+    drive: RunOptions,
+    told: FaceAnnotator | None = None,
+) -> Iterator[PhotoReport | Rejected]:
     """Photos -> what is seen in them; with `drawings`, an annotated copy of each photo with faces goes there.
 
     Raises:
         WeightsError: weights are missing. DataError: `drawings` cannot be written.
     """
-    chain.ready()
+    spec.ready()
     places = {ref.key: f"{i:04d}-{Path(ref.key).stem}.jpg" for i, ref in enumerate(refs)} if drawings else {}
-    return drive.run([*chain.detecting(), Describe(drawings, places, told or Told())], refs, len(refs), "photos")
+    return drive.run(
+        [*spec.detecting(), Annotate(drawings, places, told or FaceAnnotator())], refs, len(refs), "photos"
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Describe:
+class Annotate:
     """Measures the faces of photos, says what is told of them, and draws them where asked: Faces -> Seen."""
 
     drawings: Path | None
     places: dict[str, str]
-    told: Told = field(default_factory=Told)
+    told: FaceAnnotator = field(default_factory=FaceAnnotator)
     name: str = "describe"
     batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[Faces], /) -> Iterator[Seen]:
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[PhotoReport]:
         for faces, told in zip(batch, self.told(batch), strict=True):
             photo = faces.photo
             found = [faces.face(i) for i in range(len(faces))]
-            columns = zip(found, measured(faces), told, strict=True)
-            seen = [SeenFace(face, good, *said) for face, good, said in columns]
+            columns = zip(found, measure_quality(faces), told, strict=True)
+            seen = [Face(face, good, *said) for face, good, said in columns]
             if self.drawings:
-                atomic.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
-            yield Seen(photo.origin, photo.width, photo.height, seen)
+                fileio.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
+            yield PhotoReport(photo.origin, photo.width, photo.height, seen)
 
 
-def _drawn(faces: Faces, seen: Sequence[SeenFace]) -> Pixels:
+def _drawn(faces: Faces, seen: Sequence[Face]) -> Pixels:
     pixels, scale = sharper(faces.photo, 1.0)
     labels = [f"{each.face.score:.2f}" for each in seen]
     landmarks = None if faces.landmarks is None else faces.landmarks * scale

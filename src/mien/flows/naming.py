@@ -11,9 +11,9 @@ import numpy as np
 
 from mien.embed.stage import Embed
 from mien.errors import MienError
-from mien.flows.chain import Chain
 from mien.flows.gallery import is_there, opened, pinned
-from mien.flows.ways import Way
+from mien.pipeline.embed_faces import FaceEmbedder
+from mien.pipeline.spec import PipelineSpec
 from mien.types import Embedding, Faces
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Naming:
     chain: the gallery's, by whose detector the faces have to be found. way: how its network sees a face.
     """
 
-    chain: Chain
-    way: Way
+    spec: PipelineSpec
+    way: FaceEmbedder
     identifier: Identifier
 
     def tell(self, batch: Sequence[Faces], vectors: Sequence[Embedding]) -> list[list[Match | None]]:
@@ -44,9 +44,9 @@ class Naming:
         return [places[faces.key] for faces in batch]
 
 
-def naming(chain: Chain, identifier: Identifier) -> Naming:
+def naming(spec: PipelineSpec, identifier: Identifier) -> Naming:
     """By a gallery's chain and its identifier."""
-    return Naming(chain, Way(chain.view, Embed(chain.embedder, chain.mirror, chain.normalise)), identifier)
+    return Naming(spec, FaceEmbedder(spec.view, Embed(spec.embedder, spec.mirror, spec.normalise)), identifier)
 
 
 @contextmanager
@@ -67,15 +67,15 @@ def named(detector: str) -> Iterator[tuple[Naming | None, str | None]]:
 
     with gallery:
         try:
-            chain = pinned(gallery)
-            if chain is not None:
-                chain.ready()
+            spec = pinned(gallery)
+            if spec is not None:
+                spec.ready()
         except MienError as error:
             yield None, f"people are not named: {error}"
             return
-        if chain is None:
+        if spec is None:
             yield None, None
-        elif detector in ("auto", chain.detector):
-            yield naming(chain, Identifier(gallery)), None
+        elif detector in ("auto", spec.detector):
+            yield naming(spec, Identifier(gallery)), None
         else:
-            yield None, f"people are not named: their faces were found by {chain.detector}, and not by {detector}"
+            yield None, f"people are not named: their faces were found by {spec.detector}, and not by {detector}"

@@ -8,12 +8,12 @@ import numpy as np
 
 from mien.errors import DataError
 from mien.evaluate import PairsResult, pairs_score, read_pairs
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.types import Embedding, Origin, PhotoRef
 
 
-def benchmark_pairs(table: Path, images: Path, chain: Chain, drive: Drive) -> PairsResult:
+def benchmark_pairs(table: Path, images: Path, spec: PipelineSpec, drive: RunOptions) -> PairsResult:
     """Pairs of photos -> accuracy over the folds; a pair with a photo that shows no face counts as an error.
 
     Raises:
@@ -22,7 +22,7 @@ def benchmark_pairs(table: Path, images: Path, chain: Chain, drive: Drive) -> Pa
     pairs = read_pairs(table)
     keys = sorted({key for pair in pairs for key in (pair.a, pair.b)})
     refs = [PhotoRef(Origin(key), images / key) for key in keys]
-    vectors = {r.key: r.vector for r in drive.vectors(chain, refs) if isinstance(r, Embedding)}
+    vectors = {r.key: r.vector for r in drive.vectors(spec, refs) if isinstance(r, Embedding)}
     if not vectors:
         raise DataError(f"not one of the {len(refs)} photos that {table} names shows a face: is --images right?")
     distances = [

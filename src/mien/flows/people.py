@@ -10,7 +10,7 @@ from mien.config import gallery as address
 from mien.flows.identify import Identifier, Match
 from mien.gallery import open_gallery
 from mien.gallery.threshold import Threshold
-from mien.gallery.values import Known
+from mien.gallery.values import PersonRecord
 
 if TYPE_CHECKING:
     from mien.gallery.book import Gallery
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMPARED = 10_000  # people who are compared with each other, which takes a second on one core
 
 
-def line(person: Known, close: Sequence[Match]) -> dict[str, Any]:
+def line(person: PersonRecord, close: Sequence[Match]) -> dict[str, Any]:
     """The line that `mien people` prints for somebody."""
     return {**person.as_json(), "close": [other.as_json() for other in close]}
 
@@ -27,7 +27,7 @@ def line(person: Known, close: Sequence[Match]) -> dict[str, Any]:
 class People:
     """Everybody with those whom they are too close to, whether that was looked at, and the threshold."""
 
-    listed: Sequence[tuple[Known, Sequence[Match]]]
+    listed: Sequence[tuple[PersonRecord, Sequence[Match]]]
     compared: bool = True
     threshold: Threshold | None = None
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mien import atomic
+from mien import fileio
 from mien.augment.methods import METHODS
 from mien.augment.policy import Policy, Step
 from mien.augment.stage import plain, seed_of
 from mien.errors import DataError
 from mien.flows.augment import AugmentOptions, faces, nothing
-from mien.flows.chain import Chain
 from mien.images import captioned_sheet, encode
+from mien.pipeline.spec import PipelineSpec
 from mien.run.local import stream
 from mien.types import Crop, PhotoRef, Pixels
 
@@ -23,7 +23,7 @@ _TELLING = 5
 """A seed that stretches the face clearly where zoom is drawn, and hides an eye where a part is erased."""
 
 
-def preview(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions, file: Path) -> None:
+def preview(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOptions, file: Path) -> None:
     """Photos -> a sheet of the first face in them, at `file`: as it is, by each method alone, and by the whole policy.
 
     A method of the policy goes as far as the policy lets it, and the others as far as is telling.
@@ -35,12 +35,12 @@ def preview(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions, fil
     suffix = file.suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"--preview {file}: give a file that ends in .png or .jpg")
-    atomic.writable(file)
+    fileio.writable(file)
     options.policy.ready()
-    if chain.faces == "find":
-        chain.ready()
-    face = _first(refs, chain, options)
-    atomic.write(file, encode(_sheet(face, options), "png" if suffix == ".png" else "jpeg"))
+    if spec.faces == "find":
+        spec.ready()
+    face = _first(refs, spec, options)
+    fileio.write(file, encode(_sheet(face, options), "png" if suffix == ".png" else "jpeg"))
 
 
 def alone(policy: Policy, method: str) -> Policy:
@@ -52,13 +52,13 @@ def alone(policy: Policy, method: str) -> Policy:
     return replace(policy, name=method, steps=(Step(method, *ends),))
 
 
-def _first(refs: Sequence[PhotoRef], chain: Chain, options: AugmentOptions) -> Pixels:
+def _first(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOptions) -> Pixels:
     rejected = []
-    for found in stream(faces(chain, options), refs, keep_going=True):
+    for found in stream(faces(spec, options), refs, keep_going=True):
         if isinstance(found, Crop):
             return plain(found.pixels)
         rejected.append(found)
-    raise DataError(nothing("shown", len(refs), rejected, chain))
+    raise DataError(nothing("shown", len(refs), rejected, spec))
 
 
 def _sheet(face: Pixels, options: AugmentOptions) -> Pixels:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mien import models
-from mien.collect import DataSet
 from mien.config import settings
+from mien.data import DataSet
 from mien.evaluate import About, Evaluation, render_report
-from mien.flows.chain import PIXELS, Chain
 from mien.images import Decode, thumbnail
+from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.types import Photo, PhotoRef
 
 _THUMBNAIL = 128  # pixels on the longer side
@@ -27,7 +27,7 @@ def report(
     name: str,
     data: DataSet,
     source: str,
-    chain: Chain,
+    spec: PipelineSpec,
     note: str = "",
     curves: Mapping[str, Sequence[float | None]] | None = None,
 ) -> str:
@@ -36,8 +36,8 @@ def report(
     curves: the course of a training, by what was measured after each epoch.
     """
     places = {origin.uri: i for i, origin in enumerate(data.origins)}
-    detector = chain.detector if chain.faces == "find" else "none: pictures are faces already cut"
-    about = About(name, source, today(), detector, looked_at_by(chain), note, curves or {})
+    detector = spec.detector if spec.faces == "find" else "none: pictures are faces already cut"
+    about = About(name, source, today(), detector, looked_at_by(spec), note, curves or {})
     return render_report(evaluation, about, lambda uri: _thumbnail(data.refs[places[uri]]))
 
 
@@ -46,12 +46,12 @@ def _thumbnail(ref: PhotoRef) -> bytes | None:
     return thumbnail(photo.pixels, _THUMBNAIL) if isinstance(photo, Photo) else None
 
 
-def looked_at_by(chain: Chain) -> str:
+def looked_at_by(spec: PipelineSpec) -> str:
     """The embedder, in words for a page."""
-    return "none: the network looks at the face itself" if chain.embedder == PIXELS else chain.embedder
+    return "none: the network looks at the face itself" if spec.embedder == PIXELS else spec.embedder
 
 
-def licences(chain: Chain) -> list[Mapping[str, Any]]:
+def licences(spec: PipelineSpec) -> list[Mapping[str, Any]]:
     """What a card says of the weights that a chain stands on."""
-    cards = [models.card(name) for name in chain.weights()]
+    cards = [models.card(name) for name in spec.weights()]
     return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in cards]

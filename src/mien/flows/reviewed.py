@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
-from mien.collect import DataSet
-from mien.collect.dataset import Picked
 from mien.config import settings
 from mien.curate.cutting import cut_face
 from mien.curate.decisions import Decision, decide
 from mien.curate.verdicts import read_verdicts
+from mien.data import DataSet
+from mien.data.dataset import Subset
 from mien.errors import DataError
 from mien.images import ImageError, read
+from mien.text import join_names, pluralize
 from mien.types import Box, Origin, PhotoRef, Reason
-from mien.words import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class AppliedVerdicts:
     """How many photos verdicts changed, and how they did; gone: verdicts on photos that are not in the data."""
 
     dropped: int
@@ -33,7 +33,7 @@ class Used:
         return {"dropped": self.dropped, "moved": self.moved, "cut": self.cut, "gone": self.gone}
 
 
-def reviewed(data: DataSet, table: Path, root: Path) -> tuple[DataSet, Used]:
+def reviewed(data: DataSet, table: Path, root: Path) -> tuple[DataSet, AppliedVerdicts]:
     """Labelled data of any form, read from `root`, and a table of verdicts -> what is to be learnt from, and the count.
 
     What is dropped is left out, what is moved gets its new label, and of a photo of which a face was meant only that
@@ -52,8 +52,8 @@ def reviewed(data: DataSet, table: Path, root: Path) -> tuple[DataSet, Used]:
     boxes = {origin.uri: photo.box for origin in origins if (photo := photos.get(origin.uri)) and photo.box}
     gone = {verdict.path for verdict in decided.gone if verdict.verdict in ("drop", "move", "face")}
     moved = sum(decision.to is not None and not decision.drop for decision in photos.values())
-    used = Used(len(data.origins) - len(kept), moved, len(boxes), len(gone))
-    refs = Reviewed(Picked(data.refs, kept), origins, boxes, table)
+    used = AppliedVerdicts(len(data.origins) - len(kept), moved, len(boxes), len(gone))
+    refs = Reviewed(Subset(data.refs, kept), origins, boxes, table)
     return DataSet(refs, origins, [*data.notes, *_notes(used, sorted(gone), table)]), used
 
 
@@ -103,7 +103,7 @@ def _labelled(origin: Origin, photos: Mapping[str, Decision]) -> Origin:
     return origin if decision is None or decision.to is None else replace(origin, label=decision.to)
 
 
-def _notes(used: Used, gone: Sequence[str], table: Path) -> Iterator[str]:
+def _notes(used: AppliedVerdicts, gone: Sequence[str], table: Path) -> Iterator[str]:
     done = [
         f"{count} {what}"
         for count, what in ((used.dropped, "left out"), (used.moved, "relabelled"), (used.cut, "cut to one face"))
@@ -111,5 +111,5 @@ def _notes(used: Used, gone: Sequence[str], table: Path) -> Iterator[str]:
     ]
     yield f"verdicts of {table.name}: {', '.join(done) or 'nothing to change'}"
     if gone:
-        many = counted(len(gone), "photo")
-        yield f"{many} that {table.name} names {'is' if len(gone) == 1 else 'are'} not in the data: {listed(gone)}"
+        many = pluralize(len(gone), "photo")
+        yield f"{many} that {table.name} names {'is' if len(gone) == 1 else 'are'} not in the data: {join_names(gone)}"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import get_args
 
 from mien import sort as filing
-from mien.collect import outside, photos
+from mien.data import outside, photos
 from mien.errors import DataError
-from mien.flows.drive import Drive
 from mien.flows.filing import carry_out
-from mien.flows.recognise import recognise
+from mien.pipeline.classifier import open_classifier
+from mien.pipeline.execute import RunOptions
 from mien.sort import Plan
 from mien.store import journals
 from mien.store.journal import Action, Outcome
@@ -20,7 +20,7 @@ from mien.types import PhotoRef, Prediction, Rejected
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class SortResult:
     """What was planned and what came of it; `path` is the journal, None where nothing was to be done.
 
     `settled` are the journals of killed runs that were brought to their end first.
@@ -34,8 +34,8 @@ class Sorted:
 
 
 def sort(
-    bundle: Path, src: Path, dst: Path, mode: str, drive: Drive, *, faces: str | None = None, dry_run: bool = False
-) -> Sorted:
+    bundle: Path, src: Path, dst: Path, mode: str, drive: RunOptions, *, faces: str | None = None, dry_run: bool = False
+) -> SortResult:
     """Photos under `src` -> `dst/LABEL`, `dst/unknown` or `dst/rejected`, by the main face of each.
 
     faces: "find" or "cut", to have them prepared otherwise than in training.
@@ -47,7 +47,7 @@ def sort(
     if mode not in get_args(Action):
         raise DataError(f"--mode {mode}: use {', '.join(get_args(Action))}")
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
-    recogniser = recognise(bundle, faces)
+    recogniser = open_classifier(bundle, faces)
     settled = [] if dry_run else [path for path, _ in journals.settle(dst)]
     refs = outside(_photos(src), src, dst)
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
@@ -55,10 +55,10 @@ def sort(
     results = _watched(recogniser.predictions(refs, drive), rejected)
     plan = filing.plan(results, paths.__getitem__, dst, action, journals.earlier(dst, "sort"), recogniser.head.labels)
     if dry_run or not plan.acts:
-        return Sorted(plan, rejected, Outcome(), None, settled)
+        return SortResult(plan, rejected, Outcome(), None, settled)
     path = journals.new_journal(dst, "sort")
     outcome = carry_out(plan.acts, path, dst, drive)
-    return Sorted(plan, rejected, outcome, path, settled)
+    return SortResult(plan, rejected, outcome, path, settled)
 
 
 def _photos(src: Path) -> list[PhotoRef]:

@@ -7,27 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien import atomic
-from mien.collect import DataSet
+from mien import fileio
 from mien.config import settings
+from mien.data import DataSet
 from mien.errors import MienError
 from mien.evaluate.compare import Comparison, compare
 from mien.evaluate.study_page import StudyPage, render_study
 from mien.evaluate.trials import Measured, Trial, measure
 from mien.evaluate.verdict import verdict, worded
-from mien.flows.drive import Drive
-from mien.flows.recipes import FaceOptions
+from mien.experiment.recipes import FaceOptions
+from mien.experiment.study_data import StudyData, prepare_study
+from mien.experiment.trial import run_trial
+from mien.experiment.trial_store import TrialStore
+from mien.experiment.variants import StudyOptions, Variant, build_variants
 from mien.flows.report import today
-from mien.flows.study_inputs import Subjects, subjects
-from mien.flows.study_memory import Memory
-from mien.flows.study_ways import StudyOptions, Way, ways
-from mien.flows.trying import attempt
+from mien.pipeline.execute import RunOptions
+from mien.text import join_names, pluralize
 from mien.types import Rejected
-from mien.words import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
-class Studied:
+class StudyResult:
     """What came of it; `remembered` trials were finished by an earlier run. `verdict` is a sentence about it."""
 
     measured: Sequence[Measured]
@@ -41,8 +41,8 @@ class Studied:
 
 
 def study(
-    data: DataSet, name: str, options: StudyOptions, faces: FaceOptions, drive: Drive, to: Path | None = None
-) -> Studied:
+    data: DataSet, name: str, options: StudyOptions, faces: FaceOptions, drive: RunOptions, to: Path | None = None
+) -> StudyResult:
     """Labelled data (called `name`) -> every variant measured on the same photos, and every pair compared.
 
     `to` is where a page about it goes. What an earlier run on the same photos has finished is not done again.
@@ -52,13 +52,13 @@ def study(
         WeightsError: weights are missing. MissingExtra: so is a package.
     """
     if to is not None:
-        atomic.writable(to)
+        fileio.writable(to)
     start = time.perf_counter()
-    varied = ways(options, faces, replace(drive, watch=None))  # one bar for all trainings
+    varied = build_variants(options, faces, replace(drive, watch=None))  # one bar for all trainings
     for tree in (way.recipe.tree for way in varied if way.recipe.tree is not None):
         tree.check([origin.label for origin in data.origins if origin.label is not None])
-    photos = subjects(data, [way.recipe.chain for way in varied], drive, options.seeds)
-    with Memory(settings().home / "studies" if drive.cache else None, photos) as memory:
+    photos = prepare_study(data, [way.recipe.spec for way in varied], drive, options.seeds)
+    with TrialStore(settings().home / "studies" if drive.cache else None, photos) as memory:
         trials = _run(varied, photos, options, memory, drive)
         remembered = memory.taken
     measured = [measure(way.name, trials[way.name], photos.y, photos.units) for way in varied]
@@ -66,13 +66,13 @@ def study(
     notes = [*photos.notes, *_untested(photos, options)]
     if remembered:
         notes.append(
-            f"{counted(remembered, 'training')} finished by an earlier run: taken from there, with their times"
+            f"{pluralize(remembered, 'training')} finished by an earlier run: taken from there, with their times"
         )
     if to is not None:
         rejected = len(photos.rejected)
         page = StudyPage(name, today(), options.over, measured, comparisons, len(photos.y), rejected, notes)
-        atomic.write(to, render_study(page).encode())
-    return Studied(
+        fileio.write(to, render_study(page).encode())
+    return StudyResult(
         measured=measured,
         comparisons=comparisons,
         verdict=verdict(*worded(options.over, measured, comparisons)),
@@ -84,16 +84,16 @@ def study(
     )
 
 
-def _untested(photos: Subjects, options: StudyOptions) -> list[str]:
+def _untested(photos: StudyData, options: StudyOptions) -> list[str]:
     """What a person should know of labels that the figures say nothing of."""
     tested = {int(j) for _, _, rows in photos.tests(options.folds) for j in photos.y[rows]}
     missed = [label for j, label in enumerate(photos.labels) if j not in tested]
     why = "they are few, or belong together; with --folds 5 more is tested"
-    return [f"no photo of {listed(missed)} was tested: {why}"] if missed else []
+    return [f"no photo of {join_names(missed)} was tested: {why}"] if missed else []
 
 
 def _run(
-    varied: Sequence[Way], photos: Subjects, options: StudyOptions, memory: Memory, drive: Drive
+    varied: Sequence[Variant], photos: StudyData, options: StudyOptions, memory: TrialStore, drive: RunOptions
 ) -> Mapping[str, list[Trial]]:
     """Seed by seed, so that the variants are timed under like conditions."""
     done: dict[str, list[Trial]] = {way.name: [] for way in varied}
@@ -102,7 +102,7 @@ def _run(
         trial = memory.recall(way, seed, fold, rows)
         if trial is None:
             try:
-                trial = attempt(way.recipe, photos, rows, seed, fold)
+                trial = run_trial(way.recipe, photos, rows, seed, fold)
             except MienError as error:
                 raise type(error)(f"{options.over} {way.name}: {error}") from error
             memory.keep(way, trial)

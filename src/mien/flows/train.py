@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import __version__
-from mien.classify import predicted, stacked
-from mien.collect import DataSet
+from mien.data import DataSet
 from mien.errors import DataError
 from mien.evaluate import Evaluation, evaluate, grouped_by_label, render_card
-from mien.flows.auto import Tried, choose, of_recipe
-from mien.flows.chain import Chain
-from mien.flows.drive import Drive
-from mien.flows.embedders import Picked, pick
-from mien.flows.gathering import LEARNT, Gathered, gather
-from mien.flows.recipes import FaceOptions, Recipe, TrainOptions, ready
+from mien.experiment.embedders import EmbedderChoice, choose_embedder
+from mien.experiment.features import LEARNT, FeatureSet, gather_features
+from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
+from mien.experiment.select import RecipeScore, choose_recipe, of_recipe
 from mien.flows.report import licences, looked_at_by, report, today
-from mien.flows.reviewed import Used
+from mien.flows.reviewed import AppliedVerdicts
+from mien.pipeline.classify import make_prediction, stack_inputs
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
 from mien.train.rivals import Rival
 from mien.train.seen import SEEN, digests
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainResult:
     """What came of it; `evaluation` is of photos that were not learnt from.
 
     tried: the recipes that "auto" compared. rivals: the embedders that "auto" did.
@@ -45,7 +45,7 @@ class Trained:
     fit: Fit
     evaluation: Evaluation
     seconds: float
-    tried: Sequence[Tried] = ()
+    tried: Sequence[RecipeScore] = ()
     rivals: Sequence[Rival] = ()
 
 
@@ -55,10 +55,10 @@ def train(
     out: Path,
     options: TrainOptions,
     faces: FaceOptions,
-    drive: Drive,
+    drive: RunOptions,
     *,
-    verdicts: Used | None = None,
-) -> Trained:
+    verdicts: AppliedVerdicts | None = None,
+) -> TrainResult:
     """Labelled data (called `name`) -> a bundle at `out`, which tells of the `verdicts` that the data was changed by.
 
     Raises:
@@ -67,23 +67,23 @@ def train(
     """
     bundles.writable(out)
     start = time.perf_counter()
-    tried: Sequence[Tried] = ()
+    tried: Sequence[RecipeScore] = ()
     picked = _picked(data, options, faces, drive)
     if picked is not None:
-        faces = replace(faces, embedder=picked.chain.embedder)
+        faces = replace(faces, embedder=picked.spec.embedder)
         drive.tell(picked.note)
     if options.recipe == "auto":
-        chosen = choose(data, options, faces, drive)
+        chosen = choose_recipe(data, options, faces, drive)
         options, tried, faces = chosen.options, chosen.tried, of_recipe(chosen.options.recipe, faces)
         for note in chosen.notes:
             drive.tell(note)
     title = out.name.removesuffix(bundles.SUFFIX)
-    recipe = ready(options, faces, drive, title)
+    recipe = build_recipe(options, faces, drive, title)
     _check(recipe, data)
-    if picked is not None and picked.chain != recipe.chain:  # of a recipe that looks at the face itself
+    if picked is not None and picked.spec != recipe.spec:  # of a recipe that looks at the face itself
         picked = None
-    found = gather(data, recipe.chain, drive) if picked is None else picked.found
-    inputs = stacked(found.items)
+    found = gather_features(data, recipe.spec, drive) if picked is None else picked.found
+    inputs = stack_inputs(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     grouped = not grouped_by_label(data.origins)
@@ -91,25 +91,25 @@ def train(
     rivals = () if picked is None else picked.rivals
     note = _measured(fit, chosen=bool(tried or rivals))
     pages = {
-        "report.html": report(evaluation, title, data, name, recipe.chain, note, _curves(fit)),
-        "card.md": render_card(_facts(out, recipe.chain, options, fit, evaluation)),
+        "report.html": report(evaluation, title, data, name, recipe.spec, note, _curves(fit)),
+        "card.md": render_card(_facts(out, recipe.spec, options, fit, evaluation)),
     }
-    manifest = _manifest(name, recipe.chain, options, fit, evaluation, len(found.rejected))
+    manifest = _manifest(name, recipe.spec, options, fit, evaluation, len(found.rejected))
     manifest["training"] |= {"tried": [one.as_json() for one in tried], "embedders": [one.as_json() for one in rivals]}
     if verdicts is not None:
         manifest["training"]["verdicts"] = verdicts.as_json()
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
-    return Trained(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried, rivals)
+    return TrainResult(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried, rivals)
 
 
-def _picked(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: Drive) -> Picked | None:
+def _picked(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: RunOptions) -> EmbedderChoice | None:
     """The embedder that suits the labels, where the user leaves that open and the recipe takes any."""
     if faces.embedder != "auto" or options.recipe not in ("head", "auto"):
         return None
     if options.recipe == "head":
-        _check(ready(options, faces, drive), data)  # refused before photos are looked at
-    return pick(data, faces, options.seed, drive)
+        _check(build_recipe(options, faces, drive), data)  # refused before photos are looked at
+    return choose_embedder(data, faces, options.seed, drive)
 
 
 def _measured(fit: Fit, *, chosen: bool) -> str:
@@ -137,10 +137,10 @@ def _held_out(fit: Fit, found: Sequence[Embedding | Crop]) -> Iterator[Predictio
     """The answers for photos that were not learnt from when they were given."""
     held = fit.held_out
     for row, probabilities, familiarity in zip(held.rows, held.probabilities, held.familiarity, strict=True):
-        yield predicted(found[row], fit.head, probabilities, float(familiarity))
+        yield make_prediction(found[row], fit.head, probabilities, float(familiarity))
 
 
-def _counted(fit: Fit, found: Gathered) -> list[Rejected]:
+def _counted(fit: Fit, found: FeatureSet) -> list[Rejected]:
     """The rejected among the photos that are measured on: of labels that were tested, and of the split that was.
 
     Out of fold, strangers are not measured, for those that were found have set the threshold. Of a part that was held
@@ -165,7 +165,7 @@ def _curves(fit: Fit) -> Mapping[str, Sequence[float | None]]:
 
 def _manifest(
     name: str,
-    chain: Chain,
+    spec: PipelineSpec,
     options: TrainOptions,
     fit: Fit,
     evaluation: Evaluation,
@@ -177,8 +177,8 @@ def _manifest(
         "recipe": options.recipe,
         "labels": list(fit.head.labels),
         "counts": dict(fit.counts),
-        "chain": chain.as_json(),
-        "weights": chain.weights(),
+        "chain": spec.as_json(),
+        "weights": spec.weights(),
         "head": fit.head.to_json(),
         "training": {
             "data": name,
@@ -193,7 +193,7 @@ def _manifest(
     }
 
 
-def _facts(out: Path, chain: Chain, options: TrainOptions, fit: Fit, evaluation: Evaluation) -> dict[str, Any]:
+def _facts(out: Path, spec: PipelineSpec, options: TrainOptions, fit: Fit, evaluation: Evaluation) -> dict[str, Any]:
     unknown = None
     if fit.unknown.threshold is not None:
         unknown = {
@@ -201,7 +201,7 @@ def _facts(out: Path, chain: Chain, options: TrainOptions, fit: Fit, evaluation:
             "false_accept_rate": fit.unknown.rate,
             "estimated": fit.unknown.method,
         }
-    detector = chain.detector if chain.faces == "find" else "none: each picture is a face already cut"
+    detector = spec.detector if spec.faces == "find" else "none: each picture is a face already cut"
     return {
         "name": out.name.removesuffix(bundles.SUFFIX),
         "date": today(),
@@ -210,9 +210,9 @@ def _facts(out: Path, chain: Chain, options: TrainOptions, fit: Fit, evaluation:
         "recipe": options.recipe,
         "head": fit.head.kind,
         "detector": detector,
-        "view": f"{chain.view.name}, {chain.view.size} pixels",
-        "embedder": looked_at_by(chain),
-        "weights": licences(chain),
+        "view": f"{spec.view.name}, {spec.view.size} pixels",
+        "embedder": looked_at_by(spec),
+        "weights": licences(spec),
         "seed": options.seed,
         "measured": evaluation.as_json(),
         "how": f"while training, on photos that were not learnt from ({fit.held_out.method})",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.collect import form_of
 from mien.curate.verdicts import of_finding
+from mien.data import form_of
 from mien.errors import DataError
-from mien.flows.check import Checked
-from mien.flows.clean import LABEL_FOLDERS, Cleaned, follow
-from mien.flows.drive import Drive
+from mien.flows.check import CheckResult
+from mien.flows.clean import LABEL_FOLDERS, CleanResult, follow
+from mien.pipeline.execute import RunOptions
 
 
 def movable(data: Path, expect: str | None) -> None:
@@ -24,7 +24,7 @@ def movable(data: Path, expect: str | None) -> None:
         raise DataError(f"--move: {data} is {form}, where no file can be moved: give a folder of photos")
 
 
-def move(checked: Checked, data: Path, drive: Drive) -> Cleaned:
+def move(checked: CheckResult, data: Path, drive: RunOptions) -> CleanResult:
     """What was found of masks -> photos in `incorrect/` and `without_mask/` below `data`, with a journal.
 
     Raises:

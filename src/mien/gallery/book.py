@@ -16,7 +16,18 @@ from mien.gallery import forgetting
 from mien.gallery.connect import WRITES, connect, exists, shown, spoken
 from mien.gallery.tables import Book, Person, Photo, Vectored
 from mien.gallery.template import template
-from mien.gallery.values import Added, Changes, Known, NothingNew, OtherVectors, Pin, Receipt, Shown, folded, tidy
+from mien.gallery.values import (
+    Added,
+    Changes,
+    EmbeddingSpec,
+    NothingNew,
+    OtherVectors,
+    PersonRecord,
+    Receipt,
+    Shown,
+    folded,
+    tidy,
+)
 from mien.types import Floats, Ints
 
 _AT_ONCE = 500  # variables of a query; SQLite's own limit was 999 for long
@@ -48,25 +59,25 @@ class Gallery:
         """Let go of the database."""
         self._engine.dispose()
 
-    def pin(self) -> Pin | None:
+    def pin(self) -> EmbeddingSpec | None:
         """How its vectors are made; None as long as nobody was enrolled."""
         with self._reading() as session:
             book = session.scalars(select(Book)).one()
-            return None if book.chain is None or book.digest is None else Pin(book.chain, book.digest)
+            return None if book.spec is None or book.digest is None else EmbeddingSpec(book.spec, book.digest)
 
     def version(self) -> int:
         """Raised by every change."""
         with self._reading() as session:
             return session.scalars(select(Book.version)).one()
 
-    def people(self, ids: Sequence[int] | None = None) -> list[Known]:
+    def people(self, ids: Sequence[int] | None = None) -> list[PersonRecord]:
         """Everybody by name, or those of these ids."""
         with self._reading() as session:
             if ids is None:
                 return _known(session)
             return [one for i in range(0, len(ids), _AT_ONCE) for one in _known(session, ids[i : i + _AT_ONCE])]
 
-    def find(self, name: str) -> Known:
+    def find(self, name: str) -> PersonRecord:
         """The person of a name, upper or lower case.
 
         Raises:
@@ -75,7 +86,7 @@ class Gallery:
         with self._reading() as session:
             return _known(session, [_find(session, name, self.address).id])[0]
 
-    def add(self, name: str, faces: Sequence[Shown], pin: Pin, consent: str | None = None) -> Added:
+    def add(self, name: str, faces: Sequence[Shown], pin: EmbeddingSpec, consent: str | None = None) -> Added:
         """Enrol faces of somebody, who is made if there is none of that name: all of it or nothing.
 
         consent: replaces the note that there was. A photo that was enrolled before, by whomever, is left as it was.
@@ -154,9 +165,9 @@ class Gallery:
             book.sweep = True
         return forgetting.receipt(removed, erased=forgetting.sweep(self._engine))
 
-    def _agree(self, book: Book, pin: Pin) -> None:
+    def _agree(self, book: Book, pin: EmbeddingSpec) -> None:
         if book.digest is None:
-            book.chain, book.digest = pin.chain, pin.digest
+            book.spec, book.digest = pin.spec, pin.digest
         elif book.digest != pin.digest:
             raise OtherVectors(
                 f"the gallery {self.address} holds vectors that were made otherwise than these, and the two cannot be "
@@ -202,7 +213,7 @@ def _templates(session: Session, where: ColumnElement[bool]) -> tuple[Ints, Floa
     return ids, np.stack([row[1] for row in rows]) if rows else np.empty((0, 0), np.float32)
 
 
-def _known(session: Session, ids: Sequence[int] | None = None) -> list[Known]:
+def _known(session: Session, ids: Sequence[int] | None = None) -> list[PersonRecord]:
     query = (
         select(Person.id, Person.name, func.count(Photo.id), Person.created, Person.consent)
         .outerjoin(Person.photos)
@@ -211,4 +222,4 @@ def _known(session: Session, ids: Sequence[int] | None = None) -> list[Known]:
     )
     if ids is not None:
         query = query.where(Person.id.in_(ids))
-    return [Known(*row) for row in session.execute(query)]
+    return [PersonRecord(*row) for row in session.execute(query)]

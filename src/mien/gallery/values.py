@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from mien.errors import DataError
+from mien.text import escape
 from mien.types import Floats, Ints
-from mien.words import printable
 
 _LONGEST = 200
 
@@ -26,7 +26,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PersonRecord:
     """Somebody in the gallery: `consent` is what was noted about it."""
 
     id: int
@@ -47,10 +47,10 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class EmbeddingSpec:
     """How a gallery's vectors are made: the chain as JSON, and the digest of it and of its weights."""
 
-    chain: str
+    spec: str
     digest: str
 
 
@@ -58,7 +58,7 @@ class Pin:
 class Added:
     """What came of enrolling: the person, which photos are new, and which were enrolled before, under which name."""
 
-    person: Known
+    person: PersonRecord
     added: tuple[str, ...]
     before: dict[str, str]
 
@@ -125,8 +125,8 @@ def tidy(name: str) -> str:
         NoName: it is empty, too long, or holds what cannot be printed.
     """
     plain = " ".join(unicodedata.normalize("NFC", name).split())
-    if not plain or len(plain) > _LONGEST or printable(plain) != plain:
-        raise NoName(f"{printable(name)[:60]!r} is no name: use 1 to {_LONGEST} letters that can be printed")
+    if not plain or len(plain) > _LONGEST or escape(plain) != plain:
+        raise NoName(f"{escape(name)[:60]!r} is no name: use 1 to {_LONGEST} letters that can be printed")
     return plain
 
 

@@ -12,7 +12,7 @@ import re
 import time
 from pathlib import Path
 
-from mien import atomic
+from mien import fileio
 from mien.config import settings
 from mien.errors import DataError, WeightsError
 
@@ -74,7 +74,7 @@ def store(name: str, key: str, data: bytes) -> Path:
     path = folder() / f"{name}.{key}.{hashlib.sha256(data).hexdigest()[:32]}.onnx"
     sweep(path.parent)
     try:
-        atomic.write(path, data)
+        fileio.write(path, data)
     except DataError as error:
         raise WeightsError(f"{error} (MIEN_HOME says where weights are kept)") from error
     for old in stored(name, key):

@@ -15,8 +15,8 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from mien.errors import MienError, UnknownName
-from mien.flows.recognise import Recogniser, built_in, recognise
 from mien.models import shipped
+from mien.pipeline.classifier import Classifier, open_classifier, open_trait
 from mien.store.bundle import CARD, REPORT, SUFFIX
 
 _EVERY = 1.0  # seconds between two looks at the folder
@@ -34,22 +34,22 @@ class Opened:
     """A bundle in use; `number` tells it from one of the same name before it. trait: whether it comes with mien."""
 
     name: str
-    recogniser: Recogniser
+    recogniser: Classifier
     trait: bool
     number: int = field(default_factory=lambda: next(_numbers))
 
     def as_json(self) -> dict[str, Any]:
         """What is told of a bundle."""
-        bundle, chain = self.recogniser.bundle, self.recogniser.chain
+        bundle, spec = self.recogniser.bundle, self.recogniser.spec
         manifest = bundle.manifest
         return {
             "name": self.name,
             "trait": self.trait,
             "labels": list(self.recogniser.head.labels),
             "recipe": str(manifest.get("recipe", "")),
-            "detector": chain.detector,
-            "embedder": chain.embedder,
-            "faces": chain.faces,
+            "detector": spec.detector,
+            "embedder": spec.embedder,
+            "faces": spec.faces,
             "created": str(manifest.get("created", "")),
             "card": bundle.has(CARD),
             "report": bundle.has(REPORT),
@@ -78,7 +78,7 @@ class Bundles:
         """Open all, and watch the folder from now on."""
         for name in shipped.turned_on():
             try:
-                self._traits[name] = Opened(name, built_in(name), trait=True)
+                self._traits[name] = Opened(name, open_trait(name), trait=True)
             except MienError as error:
                 _log.warning("a trait is left out", extra={"fields": {"trait": name, "why": str(error)}})
         if self._folder is not None:
@@ -130,8 +130,8 @@ class Bundles:
             return
         watched.stamp = stamp
         try:
-            opened = Opened(name, recognise(path), trait=False)
-            opened.recogniser.chain.ready()
+            opened = Opened(name, open_classifier(path), trait=False)
+            opened.recogniser.spec.ready()
         except MienError as error:
             _log.warning("a bundle cannot be used", extra={"fields": {"bundle": name, "why": str(error)}})
             return

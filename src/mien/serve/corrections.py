@@ -20,11 +20,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien import atomic
+from mien import fileio
 from mien.errors import DataError
-from mien.fields import read
 from mien.images import ImageError, decode, encode
 from mien.types import Box
+from mien.validate import from_dict
 
 _MARGIN = 0.5  # of the face's sides, on each side: as much as a detector needs to find it again
 _SIDE = 800  # pixels of the longer side at most
@@ -68,13 +68,13 @@ class Corrections:
                 raise DataError(f"{self._most} corrections are kept, and no more: export them, and remove some")
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The JSON file comes last: a picture without one is of no correction.
-            atomic.write(self.folder / f"{made.id}.jpg", face)
-            atomic.write(self.folder / f"{made.id}.json", json.dumps(made.as_json()).encode())
+            fileio.write(self.folder / f"{made.id}.jpg", face)
+            fileio.write(self.folder / f"{made.id}.json", json.dumps(made.as_json()).encode())
         return made
 
     def all(self, about: str | None = None) -> list[Correction]:
         """Those about a bundle, or all, the oldest first."""
-        found = [read(Correction, json.loads(file.read_bytes())) for file in self._files()]
+        found = [from_dict(Correction, json.loads(file.read_bytes())) for file in self._files()]
         return sorted((one for one in found if about in (None, one.about)), key=lambda one: (one.created, one.id))
 
     def remove(self, id: str) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from mien import atomic
+from mien import fileio
 from mien.errors import DataError
 
 _KEY = re.compile(r"mien_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
@@ -144,13 +144,13 @@ class Keys:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            raise atomic.unwritable(self.path, error) from error
+            raise fileio.unwritable(self.path, error) from error
         try:
             _wait(lock)
             keys = dict(self._current())
             yield keys
             whole = [{**key.as_json(), "hash": key.hash} for key in keys.values()]
-            atomic.write(self.path, json.dumps(whole, indent=1).encode())
+            fileio.write(self.path, json.dumps(whole, indent=1).encode())
             self.path.chmod(0o600)
         finally:
             os.close(lock)

@@ -7,10 +7,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from mien.errors import DataError, MienError
-from mien.flows.chain import Chain
 from mien.flows.gallery import chain_for, is_there, opened, pinned
 from mien.flows.identify import Identifier
 from mien.flows.naming import Naming, naming
+from mien.pipeline.spec import PipelineSpec
 
 if TYPE_CHECKING:
     from mien.gallery.book import Gallery
@@ -48,19 +48,19 @@ class People:
         """
         if self._naming is None and (held := self.held()) is not None:
             gallery, identifier = held
-            chain = pinned(gallery)
-            if chain is not None:
-                chain.ready()
-                self._naming = naming(chain, identifier)
+            spec = pinned(gallery)
+            if spec is not None:
+                spec.ready()
+                self._naming = naming(spec, identifier)
         return self._naming
 
     def beside_a_look(self) -> Naming | None:
         """The same for photos that are looked at anyway: where it fails, names are left out, and the log says why."""
         try:
             found = self.naming()
-            if found is None or self._detector in ("auto", found.chain.detector):
+            if found is None or self._detector in ("auto", found.spec.detector):
                 return found
-            why = f"their faces were found by {found.chain.detector}, and not by {self._detector}"
+            why = f"their faces were found by {found.spec.detector}, and not by {self._detector}"
         except MienError as error:
             why = str(error)
         if why != self._complaint:
@@ -68,7 +68,7 @@ class People:
             self._complaint = why
         return None
 
-    def chain(self) -> tuple[Gallery, Identifier, Chain]:
+    def spec(self) -> tuple[Gallery, Identifier, PipelineSpec]:
         """The gallery, made if there is none, and the chain to enrol with.
 
         Raises:

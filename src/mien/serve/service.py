@@ -17,16 +17,16 @@ import cv2
 import numpy as np
 
 from mien import models
-from mien.classify import Classify
 from mien.detect import DETECTORS
 from mien.embed.stage import Embed
 from mien.errors import MienError
-from mien.flows.chain import chain
-from mien.flows.identify import Answer, line
-from mien.flows.look import Describe, Seen, Told
-from mien.flows.traits import NO_TRAITS, Traits, traits
+from mien.flows.identify import Identification, line
+from mien.flows.look import Annotate, FaceAnnotator, PhotoReport
 from mien.flows.verify import compared, limit_of
-from mien.flows.ways import Way, embeddings
+from mien.pipeline.classify import Classify
+from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.spec import build_spec
+from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
 from mien.run import cores
 from mien.serve.audit import Audit
 from mien.serve.bundles import Bundles
@@ -91,8 +91,8 @@ class Service:
     async def look(self, photos: Sequence[Upload]) -> list[dict[str, Any]]:
         """Photos -> the lines of `mien look`."""
         found, detector = await self._ask("look", self._look, photos)
-        self._count(found, len(photos), sum(len(one.faces) for one in found if isinstance(one, Seen)))
-        return [_own_name(one.as_json(detector) if isinstance(one, Seen) else one.line()) for one in found]
+        self._count(found, len(photos), sum(len(one.faces) for one in found if isinstance(one, PhotoReport)))
+        return [_own_name(one.as_json(detector) if isinstance(one, PhotoReport) else one.line()) for one in found]
 
     async def classify(self, name: str, photos: Sequence[Upload], top: int) -> list[dict[str, Any]]:
         """Photos -> the lines of `mien classify`, by the bundle of that name.
@@ -102,7 +102,7 @@ class Service:
         """
         opened = self.bundles.get(name)
         found = opened.recogniser
-        stages = [*found.chain.all_faces().stages(), Classify(found.head, silence=found.silence)]
+        stages = [*found.spec.all_faces().stages(), Classify(found.head, silence=found.silence)]
         made = await self._ask(("classify", opened.number), self._pipeline(stages), photos)
         self._count(made, len(photos))
         return [_own_name(one.as_json(top) if isinstance(one, Prediction) else one.line()) for one in made]
@@ -126,7 +126,7 @@ class Service:
         Raises:
             Problem: one of them shows no face. DataError: the threshold is no distance.
         """
-        way = chain(self.config.detector)
+        way = build_spec(self.config.detector)
         limit = limit_of(way, threshold)
         made = await self._ask("verify", self._pipeline(way.stages()), [a, b])
         self._count(made, 2)
@@ -170,20 +170,20 @@ class Service:
     def _pipeline(self, stages: Sequence[AnyStage]) -> Pipeline:
         return Pipeline(limited(stages, self.config.limits.faces), self.metrics.stage)
 
-    def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[Seen | Rejected], str]]:
+    def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[PhotoReport | Rejected], str]]:
         naming = self.people.beside_a_look()
-        detector = naming.chain.detector if naming else self.config.detector
-        way = chain(detector, which="all", min_face=self.config.min_face)
-        stages = [*way.detecting(), Describe(None, {}, Told(self._traits, naming))]
+        detector = naming.spec.detector if naming else self.config.detector
+        way = build_spec(detector, which="all", min_face=self.config.min_face)
+        stages = [*way.detecting(), Annotate(None, {}, FaceAnnotator(self._traits, naming))]
         return [(found, way.detector) for found in self._pipeline(stages)(requests)]
 
     def _identify(
         self, requests: Sequence[Sequence[PhotoRef]]
-    ) -> Sequence[list[tuple[Embedding | Rejected, Answer | None]] | None]:
+    ) -> Sequence[list[tuple[Embedding | Rejected, Identification | None]] | None]:
         naming = self.people.naming()
         if naming is None:
             return [None] * len(requests)
-        found = self._pipeline(naming.chain.all_faces().stages())(requests)
+        found = self._pipeline(naming.spec.all_faces().stages())(requests)
         vectors = [one.vector for each in found for one in each if isinstance(one, Embedding)]
         answers = iter(naming.identifier.answers(np.stack(vectors)) if vectors else [])
         return [[(one, next(answers) if isinstance(one, Embedding) else None) for one in each] for each in found]
@@ -198,15 +198,15 @@ class Service:
     def _load(self) -> None:
         try:
             cv2.setNumThreads(1)
-            opened = traits(self.config.traits)
+            opened = open_traits(self.config.traits)
             for note in opened.notes:
                 _log.warning("a trait is left out", extra={"fields": {"why": note}})
             self._traits = opened.traits
             self.bundles.open()
             naming = self.people.beside_a_look()
-            way = naming.chain if naming else chain(self.config.detector)
+            way = naming.spec if naming else build_spec(self.config.detector)
             way.ready()
-            own = Way(way.view, Embed(way.embedder, way.mirror, way.normalise))
+            own = FaceEmbedder(way.view, Embed(way.embedder, way.mirror, way.normalise))
             self._warm(way.detector, [*self._traits.ways, own])
         except MienError as error:
             _log.error("the service cannot start", extra={"fields": {"why": str(error)}})
@@ -214,13 +214,13 @@ class Service:
         self.ready = True
         _log.info("ready", extra={"fields": {"detector": way.detector, "workers": self.config.workers or cores()}})
 
-    def _warm(self, detector: str, ways: Sequence[Way]) -> None:
+    def _warm(self, detector: str, ways: Sequence[FaceEmbedder]) -> None:
         """Open every network by using it once, so that the first photo does not wait for that."""
         pixels = np.full((480, 640, 3), 128, np.uint8)
         DETECTORS.load(detector)()(pixels)
         box = np.array([[240, 160, 400, 320]], np.float32)
         points = np.array([[[290, 220], [350, 220], [320, 255], [295, 285], [345, 285]]], np.float32)
-        embeddings([Faces(Photo(Origin(""), pixels, 640, 480), box, np.ones(1, np.float32), points)], ways)
+        embed_faces([Faces(Photo(Origin(""), pixels, 640, 480), box, np.ones(1, np.float32), points)], ways)
         for name in (detector, *(each.embed.embedder for each in ways)):
             if name in models.CARDS:
                 self.metrics.weights(name, models.identity(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
-from mien.fields import read
+from mien.validate import from_dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Config:
     def from_json(fields: dict[str, Any]) -> Config:
         """What `as_json` gave."""
         paths = {"data": Path(fields["data"]), "bundles": Path(fields["bundles"]) if fields["bundles"] else None}
-        return Config(**{**fields, **paths, "limits": read(Limits, fields["limits"])})
+        return Config(**{**fields, **paths, "limits": from_dict(Limits, fields["limits"])})
 
 
 def is_local(host: str) -> bool:

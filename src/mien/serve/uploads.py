@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from mien.serve.problems import Problem
 from mien.serve.settings import Limits
-from mien.words import printable
+from mien.text import escape
 
 PHOTO = "photo"
 RAW = "application/octet-stream"
@@ -125,4 +125,4 @@ async def _parts(headers: Headers, data: bytes) -> Form:
 def shown(name: str) -> str:
     """A file's name as somebody else wrote it -> its last part, short, with nothing that is not meant to be seen."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return printable(last)[:_LONGEST_NAME] or "photo"
+    return escape(last)[:_LONGEST_NAME] or "photo"

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien import atomic
+from mien import fileio
 from mien.errors import BundleError, DataError
-from mien.words import listed
+from mien.text import join_names
 
 SCHEMA = 1
 SUFFIX = ".mien"
@@ -114,9 +114,9 @@ def save(
     if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > LARGEST:
         raise DataError(f"{path} would be larger than a bundle may be: train on fewer labels")
     if large := [name for name, each in parts.items() if len(each) > LARGEST]:
-        raise DataError(f"the {listed(large)} of {path} would be larger than may be: train a smaller network")
+        raise DataError(f"the {join_names(large)} of {path} would be larger than may be: train a smaller network")
     pages = {name: page.encode() for name, page in reports.items()}
-    atomic.write_folder(path, {**data, **pages, _MANIFEST: text})
+    fileio.write_folder(path, {**data, **pages, _MANIFEST: text})
 
 
 def writable(path: Path) -> None:
@@ -125,11 +125,11 @@ def writable(path: Path) -> None:
     Raises:
         DataError: something that is not a bundle lies there, or nothing can be written there.
     """
-    atomic.writable(Path(os.path.realpath(path)))
+    fileio.writable(Path(os.path.realpath(path)))
     if path.exists() and not (path / _MANIFEST).is_file():
         raise DataError(f"{path} is there already and is not a bundle: choose another --out")
     if foreign := sorted(file.name for file in path.glob("*") if file.name not in _PARTS):
-        raise DataError(f"{path} holds {listed(foreign)}, no part of a bundle: move that, or choose another --out")
+        raise DataError(f"{path} holds {join_names(foreign)}, no part of a bundle: move that, or choose another --out")
 
 
 def load(path: Path) -> Bundle:

@@ -34,7 +34,7 @@ class Cache:
 
     path: Path
 
-    def get(self, chain: bytes, photos: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    def get(self, spec: bytes, photos: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values that there are for these photos."""
 
         def look_up(connection: sqlite3.Connection) -> dict[bytes, bytes]:
@@ -43,16 +43,16 @@ class Cache:
                 some = photos[start : start + _MOST_VARIABLES]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT photo, value FROM results WHERE chain = ? AND photo IN ({marks})"  # noqa: S608 (marks only)
-                found.update(connection.execute(query, (chain, *some)))
+                found.update(connection.execute(query, (spec, *some)))
             return found
 
         with contextlib.suppress(sqlite3.Error, OSError):
             return self._do(look_up)
         return {}
 
-    def put(self, chain: bytes, values: Iterable[tuple[bytes, bytes]]) -> None:
+    def put(self, spec: bytes, values: Iterable[tuple[bytes, bytes]]) -> None:
         """Remember values of photos, all of them or none."""
-        rows = [(chain, photo, value) for photo, value in values]
+        rows = [(spec, photo, value) for photo, value in values]
         query = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
         if rows:
             with contextlib.suppress(sqlite3.Error, OSError):

@@ -22,7 +22,7 @@ from mien.store.lines import Lines
 from mien.store.names import Names
 from mien.store.placing import ChangedMeanwhileError, Stamp, copy, is_same_file, move, stamp
 from mien.store.record import Act, Action, Entry, Record
-from mien.store.settle import Left, settle, take_back
+from mien.store.settle import Skipped, settle, take_back
 
 __all__ = ["Act", "Action", "Outcome", "execute", "filed", "is_finished", "resume", "undo"]
 
@@ -173,7 +173,7 @@ class _Run:
     def _prepare(self, act: Act) -> Entry | None:
         try:
             before = self._look(act)
-        except (OSError, Left) as error:
+        except (OSError, Skipped) as error:
             self.tally.failed.append((act, _reason(error) if isinstance(error, OSError) else str(error)))
             return None
         if is_same_file(act.source, act.target):
@@ -186,12 +186,12 @@ class _Run:
         info = act.source.lstat()
         if stat.S_ISLNK(info.st_mode):
             if act.action == "move":
-                raise Left("it is a symbolic link, which is not moved: use --mode copy")
+                raise Skipped("it is a symbolic link, which is not moved: use --mode copy")
             info = act.source.stat()
         if not stat.S_ISREG(info.st_mode):
-            raise Left("it is not a file")
+            raise Skipped("it is not a file")
         if trouble := self._trouble(act.target.parent):
-            raise Left(trouble)
+            raise Skipped(trouble)
         return Stamp(info.st_size, info.st_mtime_ns)
 
     def _trouble(self, folder: Path) -> str:
@@ -266,7 +266,7 @@ def _undo(log: Lines, found: Record) -> Outcome:
             undone = take_back(found, entry, after, _reserving(log, found))
             _note(log, record.undone_line(entry))
             (tally.done if undone else tally.skipped).append(entry.act)
-        except Left as error:
+        except Skipped as error:
             tally.failed.append((entry.act, str(error)))
         except OSError as error:
             tally.failed.append((entry.act, _reason(error)))
@@ -284,7 +284,7 @@ def _settle_all(log: Lines, found: Record) -> Outcome:
             found.done[entry.number] = settle(found, entry)
             _note(log, record.done_line(entry, found.done[entry.number]))
             tally.done.append(entry.act)
-        except Left as error:
+        except Skipped as error:
             _note(log, record.left_line(entry, str(error)))
             tally.skipped.append(entry.act)
         except OSError as error:
@@ -325,11 +325,11 @@ def _missing(folders: Iterator[Path]) -> list[Path]:
     """The folders that have to be made, parents first."""
     found: dict[Path, None] = {}
     for folder in dict.fromkeys(folders):
-        chain = []
+        spec = []
         while folder not in found and not folder.exists():
-            chain.append(folder)
+            spec.append(folder)
             folder = folder.parent  # noqa: PLW2901
-        found.update(dict.fromkeys(reversed(chain)))
+        found.update(dict.fromkeys(reversed(spec)))
     return list(found)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mien.types import Embedding, Face, Floats, Origin, Reason, Rejected
+from mien.types import Detection, Embedding, Floats, Origin, Reason, Rejected
 
 # What the chain decides; a missing file, a limit or what a decoder cannot read may be different tomorrow.
 _LASTING = frozenset({Reason.NO_FACE})
@@ -44,7 +44,9 @@ def unpack(data: bytes, origin: Origin) -> list[Embedding | Rejected]:
     if "rejected" in fields:
         stage, reason, detail = fields["rejected"]
         return [Rejected(origin, str(stage), Reason(reason), str(detail))]
-    faces = [Face(int(f["index"]), tuple(f["box"]), float(f["score"]), _array(f["landmarks"])) for f in fields["faces"]]
+    faces = [
+        Detection(int(f["index"]), tuple(f["box"]), float(f["score"]), _array(f["landmarks"])) for f in fields["faces"]
+    ]
     kind = fields.get("type", _WHOLE)  # entries of an earlier release do not say it
     if kind not in (_WHOLE, _HALF):
         raise ValueError(f"numbers of the type {kind!r}")

@@ -24,7 +24,7 @@ from mien.store.placing import (
 from mien.store.record import Act, Entry, Record
 
 
-class Left(Exception):
+class Skipped(Exception):
     """The act is left as it is; the message says why."""
 
 
@@ -40,20 +40,20 @@ def settle(record: Record, entry: Entry) -> Stamp:
     act, part = entry.act, record.part(entry, entry.act.target.parent)
     if not os.path.lexists(act.target):
         if not os.path.lexists(act.source):
-            raise Left("it is no longer there")
+            raise Skipped("it is no longer there")
         _discard(part)
-        raise Left("it was not begun")
+        raise Skipped("it was not begun")
     if record.reserves and is_reservation(act.target, act.source):
         act.target.unlink()
         _discard(part)
-        raise Left("it was not begun")
+        raise Skipped("it was not begun")
     ours = _OURS[act.action](act, entry.before, part)
     if ours and act.action == "move" and os.path.lexists(act.source):
         sync_folder(act.target.parent)
         act.source.unlink()
     _discard(part)
     if not ours:
-        raise Left("it was not begun")
+        raise Skipped("it was not begun")
     return stamp(act.target, digest(act.target) if act.action == "copy" else None)
 
 
@@ -70,9 +70,9 @@ def take_back(record: Record, entry: Entry, after: Stamp, reserving: Callable[[]
     if not os.path.lexists(act.target):
         return False
     if act.action == "copy" and not is_stamped(act.target, replace(after, sha256=None)):
-        raise Left("it was changed since, and stays")
+        raise Skipped("it was changed since, and stays")
     if not is_doubled(act.target, act.source):
-        raise Left("its original is gone or was changed since, so that it stays")
+        raise Skipped("its original is gone or was changed since, so that it stays")
     act.target.unlink()
     return True
 
@@ -82,24 +82,24 @@ def _put_back(record: Record, entry: Entry, after: Stamp, reserving: Callable[[]
     part = record.part(entry, source.parent)
     if not os.path.lexists(target):
         if not os.path.lexists(source):
-            raise Left("it is no longer there")
+            raise Skipped("it is no longer there")
         _discard(part)
         return False
     if record.reserves and is_reservation(source, target):
         source.unlink()
     elif os.path.lexists(source):
         if not is_doubled(target, source):
-            raise Left("something else lies in its old place, so that it stays")
+            raise Skipped("something else lies in its old place, so that it stays")
         target.unlink()
         _discard(part)
         return True
     if not is_stamped(target, after):
-        raise Left("it was changed since, and stays")
+        raise Skipped("it was changed since, and stays")
     source.parent.mkdir(parents=True, exist_ok=True)
     try:
         move(target, source, part, reserving)
     except FileExistsError as error:
-        raise Left("something else lies in its old place, so that it stays") from error
+        raise Skipped("something else lies in its old place, so that it stays") from error
     return True
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mien.fields import read
 from mien.train.layers import KINDS, MOST_VALUES, NAMES, Dense, Layer, Shape
+from mien.validate import from_dict
 
 MOST_LAYERS = 256
 MOST_WEIGHTS = 2**27
@@ -87,7 +87,7 @@ class Architecture:
             raise ValueError("a network has a list of layers")  # noqa: TRY004  (one kind of error for all of it)
         if len(fields["layers"]) > MOST_LAYERS:
             raise ValueError(f"a network has {MOST_LAYERS} layers at most")
-        frame = read(_Frame, {name: value for name, value in fields.items() if name != "layers"})
+        frame = from_dict(_Frame, {name: value for name, value in fields.items() if name != "layers"})
         return cls(frame.name, frame.input, tuple(_layer(each) for each in fields["layers"]), frame.initial)
 
 
@@ -107,4 +107,4 @@ def _layer(fields: object) -> Layer:
         raise ValueError("a layer is an object that names its kind")  # noqa: TRY004  (as above)
     if fields["kind"] not in KINDS:
         raise ValueError(f"there is no layer {fields['kind']!r:.40}: there are {', '.join(KINDS)}")
-    return read(KINDS[fields["kind"]], {name: value for name, value in fields.items() if name != "kind"})
+    return from_dict(KINDS[fields["kind"]], {name: value for name, value in fields.items() if name != "kind"})

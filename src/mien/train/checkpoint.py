@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mien import atomic, fields
+from mien import fileio, validate
 from mien.errors import DataError
 from mien.train.job import Epoch, Rows, Run
 from mien.train.settings import Settings
@@ -83,7 +83,7 @@ class Checkpoint:
     _next: float = 0.0
 
     def __post_init__(self) -> None:
-        atomic.writable(self.path)
+        fileio.writable(self.path)
         self._next = time.monotonic() + self.seconds
 
     @property
@@ -105,7 +105,7 @@ class Checkpoint:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
             if said["digest"] != self.digest or said["sum"] != _sum(arrays):
                 raise ValueError("it is not what was written")
-            return Saved(arrays, tuple(fields.read(Epoch, epoch) for epoch in said["curves"]))
+            return Saved(arrays, tuple(validate.from_dict(Epoch, epoch) for epoch in said["curves"]))
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
             self.notes.append(f"{self.path} is damaged or of another training: it is ignored, and training starts anew")
             return None
@@ -120,7 +120,7 @@ class Checkpoint:
         arrays = {name: _array(tensor) for name, tensor in tensors}
         said = {"digest": self.digest, "sum": _sum(arrays), "curves": [epoch.as_json() for epoch in curves]}
         try:
-            atomic.write(self.path, save(arrays, {"mien": json.dumps(said)}))
+            fileio.write(self.path, save(arrays, {"mien": json.dumps(said)}))
         except DataError as error:
             return self._unsaved(f"training goes on without a checkpoint: {error}")
         finally:

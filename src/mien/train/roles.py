@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DataError
+from mien.text import join_names
 from mien.types import UNKNOWN, Ints
-from mien.words import listed
 
 _PREFIX = 256  # bytes
 
@@ -122,7 +122,7 @@ def _classes(labels: Sequence[str]) -> tuple[str, ...]:
     single = sorted(name for name, n in counts.items() if n == 1)
     if single:
         raise DataError(
-            f"only one photo of {listed(single)} can be used: add photos there, or take the class out of the data"
+            f"only one photo of {join_names(single)} can be used: add photos there, or take the class out of the data"
         )
     return tuple(sorted(counts))
 
@@ -132,14 +132,16 @@ def _few(labels: Sequence[str]) -> list[str]:
     few = sorted(name for name, n in counts.items() if n < FEW)
     if not few:
         return []
-    shown = listed([f"{name} ({counts[name]})" for name in few])
+    shown = join_names([f"{name} ({counts[name]})" for name in few])
     return [f"fewer than {FEW} photos of {shown}: with more, the answers become surer"]
 
 
 def _untrained(others: set[str], held_name: str | None) -> list[str]:
     if not others:
         return []
-    return [f"the {held_name} split also holds {listed(sorted(others))}, not in training: left out of the validation"]
+    return [
+        f"the {held_name} split also holds {join_names(sorted(others))}, not in training: left out of the validation"
+    ]
 
 
 def _copied(inputs: npt.NDArray[Any], train: Sequence[int], held: Sequence[int], held_name: str | None) -> list[str]:

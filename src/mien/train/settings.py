@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from mien import fields
+from mien import validate
 from mien.errors import DataError
 
 LEAST_BATCH = 16
@@ -122,7 +122,7 @@ class Settings:
             DataError: a field is missing, unknown, or holds something else.
         """
         try:
-            return fields.read(cls, value)
+            return validate.from_dict(cls, value)
         except ValueError as error:
             raise DataError(f"the settings of the training cannot be used: {error}") from error
 

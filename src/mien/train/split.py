@@ -12,9 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from mien.errors import DataError
 from mien.models.head import Doubles
+from mien.text import join_names
 from mien.train.samples import Samples
 from mien.types import Ints
-from mien.words import listed
 
 NEAR = 0.2
 """Two vectors nearer than this share of the data's root-mean-square distance are taken for copies of one photo.
@@ -76,7 +76,7 @@ def find_units(samples: Samples) -> Units:
         joined = _join_near(grouped, samples.vectors, alike[samples.y])
     if suspects := [samples.labels[j] for j in np.flatnonzero(alike & several)]:
         notes.append(
-            f"all photos of {listed(suspects)} are nearly alike: if they are copies of one, the figures flatter"
+            f"all photos of {join_names(suspects)} are nearly alike: if they are copies of one, the figures flatter"
         )
     copies = n - _number(_join(n, [same])) + _number(grouped) - _number(joined)
     return Units(joined, _number(joined), copies, tuple(notes))
@@ -137,7 +137,7 @@ def describe_deal(samples: Samples, units: Units, fold: Ints) -> list[str]:
     whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
     if whole:
         why = "belong together, as one group or copies of one photo"
-        notes.append(f"all photos of {listed(whole)} {why}: they were trained on and not tested")
+        notes.append(f"all photos of {join_names(whole)} {why}: they were trained on and not tested")
     return notes
 
 

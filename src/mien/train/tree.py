@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError
+from mien.text import join_names
 from mien.types import UNKNOWN
-from mien.words import listed
 
 _DEEPEST = 16
 _PLANS = files("mien.train") / "plans"
@@ -71,9 +71,9 @@ class Tree:
         lacking, unused = sorted(there - {*self.leaves}), sorted({*self.leaves} - there)
         sides = []
         if lacking:
-            sides.append(f"the tree lacks {listed(lacking)}, which the data has")
+            sides.append(f"the tree lacks {join_names(lacking)}, which the data has")
         if unused:
-            sides.append(f"the data lacks {listed(unused)}, which the tree has")
+            sides.append(f"the data lacks {join_names(unused)}, which the tree has")
         if sides:
             raise DataError(f"{self.name} does not fit the data: {', and '.join(sides)}")
 
@@ -118,7 +118,7 @@ def parse(data: bytes, name: str) -> Tree:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name} is not TOML: {error}") from error
     if list(content) != ["tree"]:
-        there = f"has {listed(sorted(map(repr, content)))}" if content else "is empty"
+        there = f"has {join_names(sorted(map(repr, content)))}" if content else "is empty"
         raise DataError(f"{name} {there}, and should have one table, [tree], and nothing else")
     try:
         nodes = _walk(content["tree"], ())
@@ -162,7 +162,7 @@ def _check_children(names: list[str], where: str) -> None:
     if len(names) == 1:
         raise ValueError(f"{where} has one child, {names[0]!r}, and so nothing to tell apart: give it another")
     if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise ValueError(f"{where} names {listed(list(map(repr, twice)))} twice")
+        raise ValueError(f"{where} names {join_names(list(map(repr, twice)))} twice")
     for name in names:
         if not name.strip() or name == UNKNOWN:
             why = "strangers have no place in a tree" if name.strip() else "a name must not be empty"
@@ -172,9 +172,11 @@ def _check_children(names: list[str], where: str) -> None:
 def _check_names(nodes: Sequence[Node]) -> None:
     labels = Counter(nodes[0].labels)
     if twice := [label for label, n in labels.items() if n > 1]:
-        raise ValueError(f"{listed(list(map(repr, twice)))} stands in the tree twice: a label has one place")
+        raise ValueError(f"{join_names(list(map(repr, twice)))} stands in the tree twice: a label has one place")
     if both := sorted({node.path[-1] for node in nodes[1:]} & labels.keys()):
-        raise ValueError(f"{listed(list(map(repr, both)))} is both a branch and a label: give the branch another name")
+        raise ValueError(
+            f"{join_names(list(map(repr, both)))} is both a branch and a label: give the branch another name"
+        )
 
 
 def _nested(nodes: Mapping[tuple[str, ...], Node], path: tuple[str, ...]) -> list[Any]:

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
 from mien.errors import DataError
-from mien.flows.drive import Drive
 from mien.flows.enroll import NoPhoto, Wish, enroll
 from mien.flows.forget import forget
 from mien.flows.people import everybody, line
 from mien.gallery.values import NoName, OtherVectors
+from mien.pipeline.execute import RunOptions
 from mien.serve import schema
 from mien.serve.problems import Problem
 from mien.serve.routes import Admin, Enroller, Placed, problems
@@ -24,7 +24,7 @@ from mien.types import Origin, PhotoRef
 if TYPE_CHECKING:
     from mien.flows.identify import Identifier
     from mien.gallery.book import Gallery
-    from mien.gallery.values import Known
+    from mien.gallery.values import PersonRecord
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
 
@@ -33,7 +33,7 @@ _SAID = {
     "consent": "a note on how the person agreed",
     "largest": "true: of several faces in a photo, take the main one",
 }
-_DRIVE = Drive(workers=1, keep_going=True, cache=False)  # what is not kept unless asked is not remembered either
+_DRIVE = RunOptions(workers=1, keep_going=True, cache=False)  # what is not kept unless asked is not remembered either
 
 
 @router.get("", response_model=schema.Everybody, responses=problems())
@@ -126,7 +126,7 @@ def _enrolling(service: Service, name: str, sent: Form) -> Callable[[], dict[str
     wish = Wish(name, sent.fields.get("consent") or None, largest == "true")
 
     def work() -> dict[str, Any]:
-        gallery, identifier, way = service.people.chain()
+        gallery, identifier, way = service.people.spec()
         try:
             return enroll(wish, _refs(sent.photos), gallery, way, _DRIVE, identifier).as_json(way)
         except NoPhoto as error:
@@ -147,7 +147,7 @@ def _refs(photos: Sequence[Upload]) -> list[PhotoRef]:
     return [PhotoRef(Origin(key), data=photo.data) for key, photo in zip(keys, photos, strict=True)]
 
 
-def _find(service: Service, id: int) -> tuple[Gallery, Identifier, Known]:
+def _find(service: Service, id: int) -> tuple[Gallery, Identifier, PersonRecord]:
     held = service.people.held()
     found = held[0].people([id]) if held else []
     if held is None or not found:

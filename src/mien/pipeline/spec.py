@@ -1,0 +1,229 @@
+"""How a photo becomes vectors, as data: a bundle pins it, and the cache is addressed by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Literal
+
+from mien import models
+from mien.align.stage import Align
+from mien.align.views import View, view
+from mien.config import settings
+from mien.detect import resolve
+from mien.detect.stage import Detect, Whole
+from mien.embed import EMBEDDERS
+from mien.embed.stage import Embed
+from mien.errors import BundleError, DataError
+from mien.images.stage import Decode
+from mien.pipeline.embed_faces import ConcatEmbedder, FaceEmbedder
+from mien.stage import AnyStage
+from mien.validate import from_dict
+
+# Raised whenever the same settings would give other vectors, so that no cache answers for an older mien.
+_VERSION = 1
+
+# Detection needs no more pixels than this on the longer side; crops are cut from as many as they can use.
+_DETECTION_SIDE = 1000
+
+PIXELS = "none"
+"""The embedder of a chain that ends with the crop, whose pixels are the numbers."""
+
+JOINED = "+"
+"""Between the names of embedders whose vectors are one, such as `dlib-resnet+traits`."""
+
+# What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
+_SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSpec:
+    """Photo -> vectors: everything that decides the numbers.
+
+    embedder: its name, or `PIXELS` where a network looks at the crop itself; of several, whose vectors stand one after
+    the other, the names with `JOINED` between: they see the same view, the first at its size and each other at its own.
+    faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
+    all of them. min_face: side of the smallest face in pixels of the photo.
+    """
+
+    view: View
+    detector: str = "mtcnn"
+    embedder: str = "dlib-resnet"
+    faces: Literal["find", "cut"] = "find"
+    which: Literal["largest", "all"] = "largest"
+    min_face: int = 20
+    mirror: bool = True
+    normalise: bool = True
+
+    @property
+    def embedders(self) -> tuple[str, ...]:
+        """The names of its networks: one, or several whose vectors are joined; none where it ends with the crop."""
+        return () if self.embedder == PIXELS else tuple(self.embedder.split(JOINED))
+
+    def taking(self, faces: str) -> PipelineSpec:
+        """The same for pictures that are prepared otherwise: faces to be found, or already cut.
+
+        Raises:
+            DataError: `faces` is neither "find" nor "cut".
+        """
+        if faces == self.faces:
+            return self
+        way = replace(_view(self.embedder, faces), size=self.view.size, grey=self.view.grey)
+        return replace(self, view=way, faces="cut" if faces == "cut" else "find")
+
+    def all_faces(self) -> PipelineSpec:
+        """The same for every face of a photo."""
+        return replace(self, which="all")
+
+    def detecting(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Photo -> Faces."""
+        megapixels = settings().max_megapixels
+        if self.faces == "cut":
+            return [Decode(None, megapixels), Whole()]
+        return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face)]
+
+    def cutting(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Crop."""
+        return [*self.detecting(), Align(self.view)]
+
+    def stages(self) -> list[AnyStage]:
+        """The stages PhotoRef -> Embedding, or Crop where there is no embedder."""
+        if self.embedder == PIXELS:
+            return self.cutting()
+        if len(self.embedders) > 1:
+            return [*self.detecting(), ConcatEmbedder(tuple(self._ways()))]
+        return [*self.cutting(), Embed(self.embedder, self.mirror, self.normalise)]
+
+    def _ways(self) -> Iterator[FaceEmbedder]:
+        """Each network with the crop that it takes."""
+        for i, name in enumerate(self.embedders):
+            size = EMBEDDERS.load(name)(name).size if i else self.view.size
+            yield FaceEmbedder(replace(self.view, size=size), Embed(name, self.mirror, self.normalise))
+
+    def weights(self) -> dict[str, str]:
+        """The weights that it stands on: name -> identity.
+
+        Raises:
+            WeightsError: some are not on this machine.
+        """
+        found = [self.detector] if self.faces == "find" else []
+        names = [*self.embedders, *found, *self.view.weights]
+        return {name: models.identity(name) for name in names if name in models.CARDS}
+
+    def ready(self) -> None:
+        """Have all weights at hand before the work begins, so that what is missing is said once and early.
+
+        Raises:
+            WeightsError: some are missing, changed or refused.
+        """
+        for name in self.weights():
+            models.ensure(name)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, for a bundle."""
+        return {
+            "detector": self.detector,
+            "embedder": self.embedder,
+            "faces": self.faces,
+            "which": self.which,
+            "min_face": self.min_face,
+            "mirror": self.mirror,
+            "normalise": self.normalise,
+            "view": self.view.as_json(),
+        }
+
+    @staticmethod
+    def from_json(fields: Mapping[str, Any]) -> PipelineSpec:
+        """The chain that a bundle pins.
+
+        Raises:
+            BundleError: the fields are not a chain's.
+        """
+        try:
+            made = replace(from_dict(PipelineSpec, fields), view=View.from_json(fields["view"]))
+            if not _SMALLEST_FACE <= made.min_face <= _LARGEST_FACE:
+                raise ValueError("'min_face' is out of range")
+            return made
+        except ValueError as error:
+            raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it anew") from error
+
+    def digest(self) -> bytes:
+        """The address of its results: settings, weights and version."""
+        whole = {**self.as_json(), "weights": self.weights(), "version": _VERSION, "side": _DETECTION_SIDE}
+        return sha256(json.dumps(whole, sort_keys=True).encode()).digest()
+
+
+def build_spec(
+    detector: str = "auto",
+    embedder: str = "auto",
+    faces: str = "find",
+    which: str = "largest",
+    min_face: int = 20,
+) -> PipelineSpec:
+    """The chain for what a user asked for; "auto" is chosen here, and pinned from here on.
+
+    Raises:
+        UnknownName: a detector or embedder that there is not.
+        DataError: another word that has no meaning.
+    """
+    embedder = "dlib-resnet" if embedder == "auto" else embedder
+    inner = _inner(embedder)
+    return PipelineSpec(
+        view=_view(embedder, faces),
+        detector=resolve(detector),
+        embedder=embedder,
+        faces="cut" if faces == "cut" else "find",
+        which="all" if which == "all" else "largest",
+        min_face=min_face,
+        mirror=not inner,
+        normalise=not inner,
+    )
+
+
+def _inner(embedder: str) -> bool:
+    """Whether an embedder's vectors are the values of an inner layer; refuses names that there are not."""
+    names = embedder.split(JOINED)
+    for name in names:
+        EMBEDDERS.load(name)
+    inner = [name for name in names if name in models.CARDS and models.card(name).layout is not None]
+    if len(names) > 1:
+        views = {_view(name, "find").name for name in names}
+        if inner or len(views) > 1 or len(set(names)) < len(names):
+            raise DataError(
+                f"--embedder {embedder}: these cannot be joined: name different ones that see a face by one view"
+            )
+    return bool(inner)
+
+
+def build_crop_spec(
+    size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int = 20
+) -> PipelineSpec:
+    """The chain for a network that looks at crops of `size` pixels.
+
+    Raises:
+        UnknownName: a detector that there is not. DataError: another word that has no meaning, or such a size.
+    """
+    if not 8 <= size <= 2048:
+        raise DataError(f"a crop of {size} pixels is not possible: use 8 to 2048")
+    return PipelineSpec(
+        view=replace(_view(PIXELS, faces), size=size, grey=grey),
+        detector=resolve(detector),
+        embedder=PIXELS,
+        faces="cut" if faces == "cut" else "find",
+        min_face=min_face,
+    )
+
+
+def _view(embedder: str, faces: str) -> View:
+    """How faces are cut for an embedder, or for a network of one's own, at the size that it wants."""
+    if faces not in ("find", "cut"):
+        raise DataError(f"--faces {faces}: use 'find' or 'cut'")
+    first = embedder.split(JOINED, maxsplit=1)[0]
+    plan = models.card(first).input if first in models.CARDS else None
+    # dlib's view shows the whole face and some hair, by five points whose weights may be used for anything.
+    way = view(plan.view if plan else "dlib")
+    if faces == "cut":
+        return replace(view("box"), size=plan.size if plan else way.size, margin=0.0)
+    return way if plan is None else replace(way, size=plan.size)

@@ -1,0 +1,77 @@
+"""What the program must show on real faces, at bounds that another set of the same kind should hold too."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mien.data import DataOptions, open_data
+from mien.evaluate import PairsResult
+from mien.experiment.recipes import FaceOptions, TrainOptions
+from mien.flows.evaluate import evaluate
+from mien.flows.pairs import benchmark_pairs
+from mien.flows.train import train
+from mien.pipeline.execute import RunOptions
+from mien.pipeline.spec import build_spec
+
+pytestmark = [pytest.mark.usefixtures("models_home"), pytest.mark.slow]
+
+
+def _pairs(data: Path, detector: str, embedder: str) -> PairsResult:
+    lfw = data / "identity"
+    return benchmark_pairs(lfw / "lfw_pairs.csv", lfw / "lfw", build_spec(detector, embedder), RunOptions())
+
+
+def test_lfw_pairs_with_all_defaults_and_in_int8(data: Path) -> None:
+    exact, quantised = (_pairs(data, "mtcnn", name) for name in ("dlib-resnet", "dlib-resnet-int8"))
+    assert exact.rejected == 0
+    assert exact.accuracy >= 0.987
+    assert quantised.accuracy >= exact.accuracy - 0.005
+
+
+def test_the_threshold_of_one_person_is_where_lfw_puts_it(data: Path) -> None:
+    from mien import models
+
+    found = _pairs(data, "mtcnn", "dlib-resnet").thresholds
+    for threshold in found:
+        assert threshold == pytest.approx(models.card("dlib-resnet").threshold, abs=0.03)
+
+
+def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_path: Path) -> None:
+    lfw = data / "identity"
+    people = open_data(lfw / "lfw_closed_set.csv", DataOptions(images=lfw / "lfw", target="person"))
+    trained = train(people, "closed set", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), RunOptions())
+    assert trained.fit.held_out.method == "test"
+    measured = evaluate(tmp_path / "x.mien", people.only("test"), "test", None, RunOptions()).evaluation
+    assert (measured.accuracy_all.value or 0) >= 0.98
+    everybody = evaluate(tmp_path / "x.mien", open_data(lfw / "lfw"), "lfw", None, RunOptions()).evaluation
+    unknown = everybody.unknown.as_json()
+    assert unknown["strangers"] > 1000
+    assert unknown["false_accepts"] <= 0.03
+    assert unknown["known_named"] >= 0.97
+    assert unknown["auc"] >= 0.995
+
+
+def test_orl_five_photos_each_of_twenty_people(data: Path, tmp_path: Path) -> None:
+    for folder in sorted((data / "identity" / "orl").iterdir()):
+        for i, photo in enumerate(sorted(folder.iterdir())):
+            target = tmp_path / ("train" if i < 5 else "test") / folder.name / photo.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, target)
+    bundle, faces = tmp_path / "x.mien", FaceOptions("mtcnn")
+    trained = train(open_data(tmp_path / "train"), "orl", bundle, TrainOptions(), faces, RunOptions())
+    assert not trained.rejected
+    measured = evaluate(bundle, open_data(tmp_path / "test"), "orl", None, RunOptions()).evaluation
+    assert not measured.rejections
+    assert (measured.accuracy_all.value or 0) >= 0.98
+
+
+def test_every_odd_file_gets_a_result_or_a_reason(data: Path) -> None:
+    from mien.data import photos
+
+    refs = photos(sorted((data / "bad_input").iterdir()))
+    results = list(RunOptions(2, cache=False).vectors(build_spec("mtcnn"), refs))
+    assert {result.key for result in results} == {ref.key for ref in refs}
+    assert len(refs) >= 29
