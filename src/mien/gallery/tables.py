@@ -64,7 +64,7 @@ class Book(Base):
 
     __tablename__ = "gallery"
     id: Mapped[int] = mapped_column(primary_key=True)
-    spec: Mapped[str | None] = mapped_column(Text)
+    spec: Mapped[str | None] = mapped_column("chain", Text)  # as galleries on disk call it
     digest: Mapped[str | None] = mapped_column(String(64))
     version: Mapped[int]
     sweep: Mapped[bool]
