@@ -70,7 +70,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
             return run_trial(recipe, photos, rows, seed, fold)
         return flawless(photos, rows, seed, fold)
 
-    monkeypatch.setattr(select, "attempt", watched)
+    monkeypatch.setattr(select, "run_trial", watched)
     return found
 
 
@@ -101,7 +101,7 @@ def test_a_recipe_that_fails_is_not_chosen_and_says_why(data: DataSet, monkeypat
             else flawless(photos, rows, seed, fold)
         )
 
-    monkeypatch.setattr(select, "attempt", failing)
+    monkeypatch.setattr(select, "run_trial", failing)
     tried = {one.recipe: one for one in choose_recipe(data, TrainOptions("auto"), FACES, MadeUp(1)).tried}
     assert (tried["embedding-cnn"].accuracy, tried["embedding-cnn"].why) == (None, "the loss was no longer a number")
     assert tried["fer-cnn"].accuracy == 1.0
@@ -117,7 +117,7 @@ def test_the_report_says_that_choosing_flatters(data: DataSet, tmp_path: Path, m
     def chosen(_: DataSet, options: TrainOptions, *rest: object) -> RecipeChoice:
         return RecipeChoice(replace(options, recipe="head"), (select.RecipeScore("head", 1.0, 1.0, 0.1),))
 
-    monkeypatch.setattr("mien.flows.train.choose", chosen)
+    monkeypatch.setattr("mien.flows.train.choose_recipe", chosen)
     pages = []
     for recipe in ("auto", "head"):
         train(data, "made up", tmp_path / "x.mien", TrainOptions(recipe), FACES, MadeUp(1))

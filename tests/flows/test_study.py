@@ -116,7 +116,7 @@ def trials(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, 
         run.append((recipe.name, seed, fold))
         return run_trial(recipe, photos, rows, seed, fold)
 
-    monkeypatch.setattr(studying, "attempt", counted)
+    monkeypatch.setattr(studying, "run_trial", counted)
     return run
 
 
@@ -143,17 +143,17 @@ def test_with_all_folds_every_photo_is_tested_with_every_seed(trials: list[tuple
 def test_a_study_that_was_broken_off_goes_on_where_it_stopped(
     trials: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting: Callable[..., Trial] = vars(studying)["attempt"]
+    counting: Callable[..., Trial] = vars(studying)["run_trial"]
 
     def killed(recipe: Recipe, photos: StudyData, rows: Ints, seed: int, fold: int) -> Trial:
         if len(trials) == 2:
             raise KeyboardInterrupt
         return counting(recipe, photos, rows, seed, fold)
 
-    monkeypatch.setattr(studying, "attempt", killed)
+    monkeypatch.setattr(studying, "run_trial", killed)
     with pytest.raises(KeyboardInterrupt):
         studied()
-    monkeypatch.setattr(studying, "attempt", counting)
+    monkeypatch.setattr(studying, "run_trial", counting)
     done = studied()
     assert trials == [("head", 0, 0), ("head", 1, 0), ("head", 2, 0)]
     assert done.remembered == 2

@@ -137,7 +137,7 @@ def refused(tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "tree.toml").write_text(tree)
     data = DataSet.of(photos("ann", 3) + photos("bob", 3) + photos("eve", 3, split="test"), [])
     options = TrainOptions("alexnet", hierarchy=str(tmp_path / "tree.toml"))
-    monkeypatch.setattr("mien.flows.train.gather", never)
+    monkeypatch.setattr("mien.flows.train.gather_features", never)
     with pytest.raises(DataError) as caught:
         train(data, "made up", tmp_path / "x.mien", options, FaceOptions("mtcnn"), MadeUp(1))
     return str(caught.value)
