@@ -22,7 +22,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from mien.models import ensure
-from mien.models.quantise import activations
+from mien.models.onnx_edit import quantised_values
 
 BATCH = 8
 
@@ -41,7 +41,7 @@ def chips(paths: list[Path]) -> npt.NDArray[np.uint8]:
 
 def measure(model: onnx.ModelProto, faces: npt.NDArray[np.uint8]) -> dict[str, list[float]]:
     """The range of each value between layers over these faces."""
-    names = activations(model)
+    names = quantised_values(model)
     inner = names[1:]
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

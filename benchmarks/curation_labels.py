@@ -29,12 +29,13 @@ from rich.table import Table
 
 from mien.curate.doubts import deal, out_of_fold
 from mien.curate.finding import DROP, KEEP, Finding, Kind
-from mien.curate.people import IDENTITY, people
+from mien.curate.people import people
 from mien.curate.shown import ImageFeatures
 from mien.curate.suspects import suspects
 from mien.data import DataOptions, open_data
 from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
+from mien.models import IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions
 from mien.train.head import fit_head
 from mien.types import Origin, PhotoRef
@@ -222,7 +223,7 @@ def acted(shown: Sequence[ImageFeatures], findings: Iterable[Finding]) -> list[I
 
 
 def accuracy(learnt: Sequence[ImageFeatures], tested: Sequence[ImageFeatures], kind: Kind) -> float:
-    names = [IDENTITY] if kind is Kind.WRONG_PERSON else sorted(learnt[0].vectors)
+    names = [IDENTITY_EMBEDDER] if kind is Kind.WRONG_PERSON else sorted(learnt[0].vectors)
     head = fit_head(stacked(learnt, names), [each.origin.label or "" for each in learnt]).head
     answers = head.answer(stacked(tested, names))[0].argmax(axis=1)
     return float(np.mean([head.labels[j] == each.origin.label for j, each in zip(answers, tested, strict=True)]))

@@ -18,7 +18,7 @@ from mien.align import LANDMARKS
 from mien.align.stage import cuts
 from mien.data import photos
 from mien.embed import EMBEDDERS
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.classifier import open_trait
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import open_traits
@@ -40,7 +40,7 @@ def measured(pictures: Sequence[Path], floats: Path | None) -> dict[str, Any]:
         return {
             "milliseconds a face, one core": found,
             "int8 beside float": {name: _apart(name, faces, file) for name, file in _floats(floats)},
-            "bytes": sum(file.stat().st_size for file in shipped.FOLDER.rglob("*") if file.is_file()),
+            "bytes": sum(file.stat().st_size for file in builtin_traits.FOLDER.rglob("*") if file.is_file()),
         }
 
 
@@ -81,7 +81,7 @@ def _trunks(faces: Sequence[Faces], floats: Path | None) -> dict[str, dict[str, 
 
 def _heads() -> dict[str, dict[str, float]]:
     found = {}
-    for name in shipped.TRAITS:
+    for name in builtin_traits.TRAITS:
         head = open_trait(name).head
         vectors = np.random.default_rng(0).normal(size=(FACES, 256)).astype(np.float32)
         found[f"head of {name}, batches of {FACES}"] = _timed(partial(head.answer, vectors), FACES)
@@ -89,7 +89,7 @@ def _heads() -> dict[str, dict[str, float]]:
 
 
 def _whole(faces: Sequence[Faces]) -> dict[str, dict[str, float]]:
-    views = list(dict.fromkeys(open_trait(name).spec.view for name in shipped.TRAITS))
+    views = list(dict.fromkeys(open_trait(name).spec.view for name in builtin_traits.TRAITS))
     wanted = {view.points for view in views if view.points in LANDMARKS}
     points = [(LANDMARKS.load(model)(model), each) for model in sorted(wanted) for each in faces]
     found = {"landmarks": _timed(lambda: [model(f.photo.pixels, f.face(0).box) for model, f in points], len(faces))}
@@ -125,7 +125,7 @@ def _apart(name: str, faces: Sequence[Faces], file: Path) -> dict[str, float]:
 
 
 def _names() -> list[str]:
-    return list(dict.fromkeys(shipped.shipped(name).trunk.name for name in shipped.TRAITS))
+    return list(dict.fromkeys(builtin_traits.get_trait(name).backbone.name for name in builtin_traits.TRAITS))
 
 
 def _floats(folder: Path | None) -> list[tuple[str, Path]]:
@@ -133,7 +133,9 @@ def _floats(folder: Path | None) -> list[tuple[str, Path]]:
 
 
 def _crops(name: str, faces: Sequence[Faces]) -> Crops:
-    view = next(open_trait(t).spec.view for t in shipped.TRAITS if shipped.shipped(t).trunk.name == name)
+    view = next(
+        open_trait(t).spec.view for t in builtin_traits.TRAITS if builtin_traits.get_trait(t).backbone.name == name
+    )
     return np.stack([crop.pixels for each in faces for crop in cuts(each, [view])[0]])
 
 

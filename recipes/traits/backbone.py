@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.models import ensure
-from mien.models.copying import copy, needed
-from mien.models.graph import Graph
-from mien.models.truncate import rest
+from mien.models.onnx_edit import Graph, copy_nodes, values_up_to, weights_after
 from mien.types import Floats, Pixels
 
 WHOLE, BASE, AT, END = "dlib-resnet", "dlib-resnet-int8", "relu54", "relu91"
@@ -88,7 +86,7 @@ class Top(nn.Module):
 
     def begin(self) -> None:
         """Take over dlib's own weights."""
-        pretrained = rest(ensure(WHOLE).read_bytes(), AT).values()
+        pretrained = weights_after(ensure(WHOLE).read_bytes(), AT).values()
         with torch.no_grad():
             for mine, array in zip(self._parameters_in_order(), pretrained, strict=False):  # dlib's network goes on
                 mine.copy_(torch.from_numpy(array.copy()))
@@ -109,7 +107,7 @@ def export(top: Top) -> bytes:
     whole = ensure(WHOLE).read_bytes()
     source = onnx.load_model_from_string(whole).graph
     graph = Graph("traits")
-    weights = dict(zip(rest(whole, AT), top.arrays(), strict=False))
-    copy(graph, source, only=needed(source, END) - needed(source, AT), weights=weights)
+    weights = dict(zip(weights_after(whole, AT), top.arrays(), strict=False))
+    copy_nodes(graph, source, only=values_up_to(source, END) - values_up_to(source, AT), weights=weights)
     graph.node("Flatten", [graph.node("GlobalAveragePool", [END], "mean_of_channels")], "vectors", axis=1)
     return graph.model({AT: ["n", CHANNELS, HIGH, HIGH]}, {"vectors": ["n", DIMENSION]})

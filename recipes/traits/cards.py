@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mien import fileio
-from mien.models import shipped
+from mien.models import builtin_traits
 
 _CLEAN = (
     "Apache-2.0. Its first layers are those of dlib's face recognition network (CC0-1.0; its author trained it on"
@@ -208,13 +208,13 @@ def main() -> None:
     parser.add_argument("figures", type=Path)
     found = json.loads(parser.parse_args().figures.read_text("utf-8"))
     for trait in FACTS:
-        folder = shipped.FOLDER / f"{trait}.mien"
+        folder = builtin_traits.FOLDER / f"{trait}.mien"
         fileio.write(folder / "card.md", page(trait, measured(trait, found)).encode())
         figures = {
             name: each for name, each in next(iter(_wholes(trait, found).values())).items() if name != "confusion"
         }
-        manifest = {**json.loads((folder / shipped.MANIFEST).read_bytes()), "measured": figures}
-        fileio.write(folder / shipped.MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+        manifest = {**json.loads((folder / builtin_traits.MANIFEST).read_bytes()), "measured": figures}
+        fileio.write(folder / builtin_traits.MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode())
 
 
 if __name__ == "__main__":

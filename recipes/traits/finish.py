@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from mien.models import ensure
-from mien.models.graft import graft
 from mien.models.head import Head
+from mien.models.onnx_edit import graft
 from mien.types import Floats, Ints, Pixels
 from recipes.traits.backbone import AT, BASE, SIDE, Base, export
 from recipes.traits.cards import page

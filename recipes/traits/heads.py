@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression
 
 from mien.models.head import Doubles, Head, unit
-from mien.models.quantise import activations, quantise
+from mien.models.onnx_edit import quantise, quantised_values
 from mien.train.calibrate import fit_temperature
 from mien.train.candidates import class_centres
 from mien.types import Floats, Ints, Pixels
@@ -29,7 +29,7 @@ def whole_numbers(network: bytes, inputs: Iterable[Floats], greatest: float = 25
     A range runs from the 1st percentile of the inputs' least values to the 99th of their greatest.
     """
     model = onnx.load_model_from_string(network)
-    names = activations(model)
+    names = quantised_values(model)
     taken = model.graph.input[0].name
     inner = [name for name in names if name != taken]
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from mien import __version__, fileio
-from mien.models import card, shipped
-from mien.models.cards import Card, Grafted, PackageFile
+from mien.models import builtin_traits, get_card
+from mien.models.cards import Card, Graft, PackageFile
 from mien.models.head import Head
-from mien.models.weights import identity_of
+from mien.models.weights import card_identity
 from mien.pipeline.spec import build_spec
 from mien.store import bundle
 
-CARDS = shipped.FOLDER.with_name("cards.toml")
+CARDS = builtin_traits.FOLDER.with_name("cards.toml")
 SILENT = {"gender": {"bundle": "age", "labels": ["0-2"]}}
 """Trait -> whom it says nothing about: faces whose likeliest label by another trait is one of these."""
 
@@ -51,15 +51,15 @@ def ship(trunk: str, onnx: bytes, heads: Mapping[str, Head], facts: Facts, pages
         ValueError: there is no such card, a head is not that of a trait, or it does not take the network's vectors.
     """
     for trait, head in heads.items():
-        if trait not in shipped.TRAITS or head.dimension != card(trunk).dim:
+        if trait not in builtin_traits.TRAITS or head.dimension != get_card(trunk).dim:
             raise ValueError(f"{trait!r} is no trait, or its head does not take the vectors of {trunk!r}")
     file = PackageFile("mien", f"models/shipped/{trunk}.onnx", sha256(onnx).hexdigest(), len(onnx))
-    before = card(trunk).source
-    made = replace(card(trunk), source=replace(before, file=file) if isinstance(before, Grafted) else file)
-    fileio.write(shipped.FOLDER / f"{trunk}.onnx", onnx)
+    before = get_card(trunk).source
+    made = replace(get_card(trunk), source=replace(before, file=file) if isinstance(before, Graft) else file)
+    fileio.write(builtin_traits.FOLDER / f"{trunk}.onnx", onnx)
     for trait, head in heads.items():
         bundle.save(
-            shipped.FOLDER / f"{trait}.mien",
+            builtin_traits.FOLDER / f"{trait}.mien",
             manifest(trait, head, made, facts),
             head.to_arrays(),
             {"card.md": pages[trait]},
@@ -80,7 +80,7 @@ def manifest(trait: str, head: Head, trunk: Card, facts: Facts) -> dict[str, Any
         "labels": list(head.labels),
         "counts": dict(facts.counts.get(trait, {})),
         "chain": replace(build_spec("mtcnn", trunk.name), detector="auto", mirror=trunk.name in MIRRORED).as_json(),
-        "weights": {trunk.name: identity_of(trunk)},
+        "weights": {trunk.name: card_identity(trunk)},
         "head": head.to_json(),
         "training": {"data": facts.data, "seed": facts.seed},
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mien.images import decode
-from mien.models.shipped import TRAITS
+from mien.models.builtin_traits import TRAITS
 from tests.conftest import Mien
 
 

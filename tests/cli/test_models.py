@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from mien.cli.models import _bar, app
 from mien.errors import MienError, WeightsError
-from mien.models import CARDS, cache, ensure, fetch, weights
+from mien.models import CARDS, download, ensure, weights
+from mien.models.builtin_traits import TRAITS
 from mien.models.cards import Download
-from mien.models.shipped import TRAITS
 
 
 def run(*words: str) -> str:
@@ -69,11 +69,11 @@ def test_a_file_that_does_not_fit_is_an_error(home: Path, tmp_path: Path) -> Non
 
 
 def test_pull_says_what_came_and_under_which_licence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def sent(source: Download, progress: fetch.Progress) -> bytes:
+    def sent(source: Download, progress: download.Progress) -> bytes:
         progress(source.bytes, source.bytes)
         return b"network"
 
-    monkeypatch.setattr(fetch, "fetch", sent)
+    monkeypatch.setattr(download, "download", sent)
     (row,) = lines("pull", "yunet")
     assert row["name"] == "yunet"
     assert Path(row["path"]).read_bytes() == b"network"
@@ -90,7 +90,7 @@ def test_pull_refuses_what_is_not_offered(home: Path) -> None:
 def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
     ensure("mtcnn-pnet")
     assert {row["state"] for row in lines("verify")} == {"ok"}
-    path = cache.store("yunet", weights.BROUGHT, b"network")
+    path = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"network")
     assert f"yunet                ok  {path}" in run("verify").splitlines()
     path.write_bytes(b"Network")
     with pytest.raises(

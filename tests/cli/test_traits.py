@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.images import encode
-from mien.models.shipped import TRAITS, shipped
+from mien.models.builtin_traits import TRAITS, get_trait
 from tests.conftest import Mien
 from tests.flows.silent import answering
 
@@ -25,7 +25,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_classify_answers_with_the_labels_of_a_trait(mien: Mien, album: Path, name: str) -> None:
     ran = mien("classify", name, album / "originals", "--json", "--top", 10)
     assert ran.code == 0
-    labels = set(shipped(name).labels)
+    labels = set(get_trait(name).labels)
     for line in ran.lines:
         assert {one["label"] for one in line["top"]} == labels
         assert line["label"] in labels | {"uncertain"}
@@ -36,7 +36,7 @@ def test_sort_files_photos_by_a_trait(mien: Mien, album: Path, tmp_path: Path) -
     ran = mien("sort", "glasses", album / "inbox", tmp_path / "sorted", "--json")
     assert ran.code == 0
     assert ran.last["done"] == ran.last["planned"] == 15
-    assert set(ran.last["counts"]) <= {*shipped("glasses").labels, "uncertain"}
+    assert set(ran.last["counts"]) <= {*get_trait("glasses").labels, "uncertain"}
     assert ran.last["rejected"] == 3
 
 

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.usefixtures("models_home")
 def embedder(request: pytest.FixtureRequest, models_home: Path) -> Embedder:
     name: str = request.param
     folder = os.environ.get("MIEN_TEST_MODELS")
-    if not models.present(name):
+    if not models.is_available(name):
         given = {"mobilefacenet": "mobilefacenet.onnx"}.get(name)
         if folder is None or given is None:
             pytest.skip(f"the weights of {name} are not on this machine")
-        from mien.models.adopt import add
+        from mien.models.inventory import add
 
         add(Path(folder) / given, None)
     return EMBEDDERS.load(name)(name)

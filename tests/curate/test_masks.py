@@ -11,7 +11,7 @@ from mien.curate.finding import KEEP, Finding, Kind
 from mien.curate.masks import BADLY, NONE, WORN, MaskLimits, mask_findings
 from mien.curate.shown import THUMB, ImageFeatures
 from mien.errors import DataError
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.types import Origin
 
 _PROPER, _BARE, _SLIPPED = (0.99, 0.005, 0.005), (0.005, 0.99, 0.005), (0.005, 0.005, 0.99)
@@ -101,4 +101,4 @@ def test_limits_can_be_others() -> None:
 
 
 def test_folders_are_named_as_the_trait_names_them() -> None:
-    assert shipped.shipped("mask").labels == (WORN, NONE, BADLY)
+    assert builtin_traits.get_trait("mask").labels == (WORN, NONE, BADLY)

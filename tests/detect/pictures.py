@@ -11,7 +11,7 @@ import pytest
 
 from mien.detect.nms import overlaps
 from mien.images import decode
-from mien.models import adopt
+from mien.models import inventory
 from mien.types import Floats, Origin, Photo, Pixels
 
 BROUGHT = {"yunet": "yunet_n_dynamic.onnx", "scrfd": "scrfd_2.5g_bnkps.onnx"}
@@ -44,7 +44,7 @@ def bring(name: str, request: pytest.FixtureRequest, file: str | None = None) ->
         return
     folder: Path = request.getfixturevalue("test_models")
     request.getfixturevalue("home")
-    adopt.add(folder / (file or BROUGHT[name]))
+    inventory.add(folder / (file or BROUGHT[name]))
 
 
 def boxes_of(table: Path) -> dict[str, Floats]:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from mien.detect.scrfd import SCRFD
 from mien.detect.yunet import YuNet
 from mien.errors import WeightsError
-from mien.models import adopt
+from mien.models import inventory
 from mien.types import Pixels
 from tests.detect.pictures import COLLINS, bring, iou, pixels
 
@@ -70,6 +70,6 @@ def test_a_network_that_is_no_scrfd_is_refused(home: Path, tmp_path: Path, colli
     opset = [helper.make_opsetid("", 17)]
     file = tmp_path / "other.onnx"
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(file))
-    adopt.add(file, "scrfd")
+    inventory.add(file, "scrfd")
     with pytest.raises(WeightsError, match="nine outputs"):
         SCRFD()(collins)

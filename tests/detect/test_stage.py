@@ -154,7 +154,7 @@ def test_auto_does_not_choose_weights_that_may_not_be_used(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring("yunet", request)
-    monkeypatch.setattr("mien.models.present", lambda _: False)
+    monkeypatch.setattr("mien.models.is_available", lambda _: False)
     assert resolve("auto") == "mtcnn"
 
 

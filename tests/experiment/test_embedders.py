@@ -82,7 +82,7 @@ def test_labels_that_look_like_people_are_not_compared(data: DataSet) -> None:
 
 
 def test_without_its_weights_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "present", lambda name: name != "traits")
+    monkeypatch.setattr(models, "is_available", lambda name: name != "traits")
     assert choose_embedder(some(), FACES, 0, MadeUp(1)) is None
 
 
@@ -94,7 +94,7 @@ def test_a_training_looks_at_the_photos_once_and_pins_what_was_picked(tmp_path: 
     assert done.recipe.spec.embedder == "traits"
     manifest = json.loads((tmp_path / "x.mien" / "bundle.json").read_text())
     assert manifest["chain"]["embedder"] == "traits"
-    plan = models.card("traits").input
+    plan = models.get_card("traits").input
     assert plan is not None
     assert manifest["chain"]["view"]["size"] == plan.size
     assert [one["embedder"] for one in manifest["training"]["embedders"]] == [one.embedder for one in done.rivals]

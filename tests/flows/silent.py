@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.models.head import Head
 from mien.store import bundle as bundles
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, folder: Path, answers: dict[str, str], *, certain: float = 0.0) -> None:
     """Put the shipped bundles into `folder`, and let those traits always answer with that label."""
-    where = shutil.copytree(shipped.FOLDER, folder / "shipped")
-    monkeypatch.setattr(shipped, "FOLDER", where)
+    where = shutil.copytree(builtin_traits.FOLDER, folder / "shipped")
+    monkeypatch.setattr(builtin_traits, "FOLDER", where)
     for name, label in answers.items():
         path = where / f"{name}.mien"
         bundle = bundles.load(path)

@@ -11,8 +11,9 @@ import pytest
 
 from mien.curate.shown import THUMB, ImageFeatures
 from mien.flows import inspect as module
-from mien.flows.inspect import LOOKS, PEOPLE, Inspection, Show, inspect, looking
+from mien.flows.inspect import Inspection, Show, inspect, looking
 from mien.flows.look import FaceAnnotator, PhotoReport, look
+from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.traits import available
 from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Reason, Rejected
@@ -61,7 +62,10 @@ def test_every_photo_comes_back_with_all_that_steps_look_at(
         assert each.colour.shape == ((18,) if n else (0,))
         assert each.boxes.shape == (n, 4)
         assert each.quality.keys() == MEASURES
-        assert {name: vectors.shape for name, vectors in each.vectors.items()} == {PEOPLE: (n, 128), LOOKS: (n, 256)}
+        assert {name: vectors.shape for name, vectors in each.vectors.items()} == {
+            IDENTITY_EMBEDDER: (n, 128),
+            APPEARANCE_EMBEDDER: (n, 256),
+        }
         assert {name: rows.shape for name, rows in each.traits.items()} == {"mask": (n, 3), "glasses": (n, 3)}
         columns = [*each.quality.values(), *each.vectors.values(), *each.traits.values(), each.boxes, each.scores]
         assert {column.dtype for column in columns} == {np.dtype(np.float32)}
@@ -89,7 +93,7 @@ def test_vectors_are_those_that_embedding_gives(models_home: Path, refs: list[Ph
     wanted = [each for each in RunOptions(1, cache=False).vectors(way, refs[:2]) if isinstance(each, Embedding)]
     given = {each.key: each for each in shown_by(refs[:2], RunOptions(1, cache=False))}
     for each in wanted:
-        assert np.allclose(given[each.key].vectors[PEOPLE][each.face.index], each.vector, atol=1e-5)
+        assert np.allclose(given[each.key].vectors[IDENTITY_EMBEDDER][each.face.index], each.vector, atol=1e-5)
 
 
 def test_the_second_time_nothing_is_looked_at(
@@ -107,14 +111,17 @@ def test_the_second_time_nothing_is_looked_at(
     for one, other in zip(first, second, strict=True):
         assert one.digest == other.digest
         assert np.array_equal(one.thumb, other.thumb)
-        assert np.array_equal(one.vectors[PEOPLE], other.vectors[PEOPLE])
+        assert np.array_equal(one.vectors[IDENTITY_EMBEDDER], other.vectors[IDENTITY_EMBEDDER])
         assert np.array_equal(one.quality["yaw"], other.quality["yaw"], equal_nan=True)
 
 
 def test_the_number_of_workers_changes_nothing(models_home: Path, refs: list[PhotoRef]) -> None:
     one, three = (shown_by(refs, RunOptions(workers, cache=False)) for workers in (1, 3))
     assert [each.key for each in one] == [each.key for each in three]
-    assert all(np.allclose(a.vectors[LOOKS], b.vectors[LOOKS], atol=1e-5) for a, b in zip(one, three, strict=True))
+    assert all(
+        np.allclose(a.vectors[APPEARANCE_EMBEDDER], b.vectors[APPEARANCE_EMBEDDER], atol=1e-5)
+        for a, b in zip(one, three, strict=True)
+    )
 
 
 def test_a_picture_that_is_a_face_already_is_one_face(models_home: Path, refs: list[PhotoRef]) -> None:
@@ -122,8 +129,8 @@ def test_a_picture_that_is_a_face_already_is_one_face(models_home: Path, refs: l
     assert shown.boxes.tolist() == [[0, 0, 512, 512]]
     assert shown.landmarks is None
     assert np.isnan(shown.quality["yaw"]).all()
-    assert np.isfinite(shown.vectors[PEOPLE]).all()
-    assert np.isfinite(shown.vectors[LOOKS]).all()
+    assert np.isfinite(shown.vectors[IDENTITY_EMBEDDER]).all()
+    assert np.isfinite(shown.vectors[APPEARANCE_EMBEDDER]).all()
 
 
 def test_a_face_that_cannot_be_cut_keeps_its_row(models_home: Path) -> None:
@@ -145,7 +152,7 @@ def test_traits_that_are_turned_off_are_left_out_and_named(
     told: list[str] = []
     (shown,) = shown_by(refs[:1], RunOptions(1, cache=False, tell=told.append))
     assert set(shown.traits) == {"glasses"}
-    assert np.isfinite(shown.vectors[LOOKS]).all()
+    assert np.isfinite(shown.vectors[APPEARANCE_EMBEDDER]).all()
     assert any("mask is left out" in word for word in told)
 
 

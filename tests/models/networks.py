@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from mien.models.graph import Graph
 from mien.models.network import NetworkHead
+from mien.models.onnx_edit import Graph
 from mien.types import Floats
 
 LABELS = ("angry", "happy", "sad")

@@ -9,8 +9,18 @@ import pytest
 
 from mien.align.views import VIEWS
 from mien.errors import UnknownName
-from mien.models import CARDS, card
-from mien.models.cards import Card, Converted, Download, Given, Grafted, PackageFile, Parts, Quantised, Truncated
+from mien.models import CARDS, get_card
+from mien.models.cards import (
+    Card,
+    CardGroup,
+    Conversion,
+    Download,
+    Graft,
+    ManualFile,
+    PackageFile,
+    Quantisation,
+    Truncation,
+)
 
 NAMES = {
     "dlib-resnet",
@@ -56,12 +66,12 @@ def test_every_file_has_a_checksum(found: Card) -> None:
     match found.source:
         case (
             PackageFile(sha256=digest)
-            | Converted(file=PackageFile(sha256=digest))
-            | Grafted(file=PackageFile(sha256=digest))
+            | Conversion(file=PackageFile(sha256=digest))
+            | Graft(file=PackageFile(sha256=digest))
             | Download(sha256=digest)
         ):
             assert is_sha256(digest)
-        case Given(hint):
+        case ManualFile(hint):
             assert hint
     assert all(is_sha256(known.sha256) for known in found.known)
 
@@ -69,11 +79,11 @@ def test_every_file_has_a_checksum(found: Card) -> None:
 @pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
 def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
     match found.source:
-        case Parts(cards):
+        case CardGroup(cards):
             assert set(cards) <= set(CARDS)
-        case Truncated(other) | Grafted(other):
+        case Truncation(other) | Graft(other):
             assert other in CARDS
-        case Quantised(other, ranges):
+        case Quantisation(other, ranges):
             assert other in CARDS
             assert json.loads(files("mien.models").joinpath(ranges).read_text())["ranges"]
 
@@ -106,18 +116,18 @@ def test_what_excludes_commercial_use_says_no() -> None:
         "arcface",
         "expression-features",
     }
-    assert card("mobilefacenet").commercial == "unknown"
+    assert get_card("mobilefacenet").commercial == "unknown"
 
 
 def test_a_card_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        card("yunet").commercial = "no"  # type: ignore[misc]
+        get_card("yunet").commercial = "no"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        CARDS["mine"] = card("yunet")  # type: ignore[index]
+        CARDS["mine"] = get_card("yunet")  # type: ignore[index]
 
 
 def test_an_unknown_name_lists_those_that_there_are() -> None:
     with pytest.raises(
         UnknownName, match=r"no weights called 'yunnet'; did you mean yunet\? \(there are: dlib-resnet,"
     ):
-        card("yunnet")
+        get_card("yunnet")

@@ -10,25 +10,25 @@ import onnxruntime
 import pytest
 
 from mien.errors import WeightsError
-from mien.models import card, convert_dlib, session
-from mien.models.cards import Converted
+from mien.models import convert_dlib, get_card, session
+from mien.models.cards import Conversion
 from mien.models.convert_dlib import Affine, Convolution, Dense, Reader
-from mien.models.weights import location
+from mien.models.weights import package_path
 from tests.models import faces
 
 
 @pytest.fixture(scope="session")
 def source() -> bytes:
-    found = card("dlib-resnet").source
-    assert isinstance(found, Converted)
-    return location(found.file).read_bytes()
+    found = get_card("dlib-resnet").source
+    assert isinstance(found, Conversion)
+    return package_path(found.file).read_bytes()
 
 
 @pytest.fixture(scope="session")
 def by_dlib() -> Any:
-    found = card("dlib-resnet").source
-    assert isinstance(found, Converted)
-    return dlib.face_recognition_model_v1(str(location(found.file)))
+    found = get_card("dlib-resnet").source
+    assert isinstance(found, Conversion)
+    return dlib.face_recognition_model_v1(str(package_path(found.file)))
 
 
 def difference(by_dlib: Any, cut: npt.NDArray[np.uint8]) -> float:
@@ -68,7 +68,7 @@ def test_converting_twice_gives_the_same_bytes(source: bytes) -> None:
 
 
 def test_the_layers_are_those_of_dlibs_network(source: bytes) -> None:
-    found = convert_dlib.layers(source)
+    found = convert_dlib.read_layers(source)
     assert sum(isinstance(layer, Convolution) for layer in found) == 29
     assert sum(isinstance(layer, Affine) for layer in found) == 29
     assert found.count("add_prev_") == 14
@@ -106,9 +106,9 @@ def test_a_file_cut_short_is_refused_in_one_sentence(source: bytes, part: float)
 
 
 def test_another_network_is_refused() -> None:
-    found = card("dlib-landmarks-5").source
+    found = get_card("dlib-landmarks-5").source
     with pytest.raises(WeightsError, match="not a file of dlib's face recognition network"):
-        convert_dlib.convert(location(found).read_bytes())  # type: ignore[arg-type]
+        convert_dlib.convert(package_path(found).read_bytes())  # type: ignore[arg-type]
 
 
 def test_a_tensor_of_another_version_or_of_absurd_size_is_refused() -> None:

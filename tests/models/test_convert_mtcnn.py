@@ -11,19 +11,21 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mien.errors import WeightsError
-from mien.models import card, convert_mtcnn, session
-from mien.models.cards import Converted
-from mien.models.convert_mtcnn import NETS
-from mien.models.weights import location
+from mien.models import convert_mtcnn, get_card, session
+from mien.models.cards import Conversion
+from mien.models.convert_mtcnn import ARCHITECTURES, Pool, PReluConvolution, convolve, convolve_prelu_pool
+from mien.models.onnx_edit import Graph
+from mien.models.sessions import from_bytes
+from mien.models.weights import package_path
 from tests.models import faces
 
 Array = npt.NDArray[np.float32]
 
 
 def source(name: str) -> bytes:
-    found = card(f"mtcnn-{name}").source
-    assert isinstance(found, Converted)
-    return location(found.file).read_bytes()
+    found = get_card(f"mtcnn-{name}").source
+    assert isinstance(found, Conversion)
+    return package_path(found.file).read_bytes()
 
 
 def convolution(x: Array, filters: Array, biases: Array) -> Array:
@@ -37,7 +39,7 @@ def prelu(x: Array, slope: Array) -> Array:
     return np.asarray(np.maximum(x, 0) + slope * np.minimum(x, 0), np.float32)
 
 
-def pool(x: Array, size: int, part: bool) -> Array:
+def max_pool(x: Array, size: int, part: bool) -> Array:
     if part:
         more = [(-(side - size)) % 2 for side in x.shape[1:3]]
         x = np.pad(x, ((0, 0), (0, more[0]), (0, more[1]), (0, 0)), constant_values=-np.inf)
@@ -52,18 +54,18 @@ def softmax(x: Array) -> Array:
 
 def reference(name: str, x: Array) -> dict[str, Array]:
     """The same network in numpy, straight from the file's arrays; x is channels last."""
-    net = NETS[name]
-    left = iter(convert_mtcnn.arrays(source(name), net))
+    net = ARCHITECTURES[name]
+    arrays = iter(convert_mtcnn.read_arrays(source(name), net))
     for i in range(net.convolutions):
-        x = prelu(convolution(x, next(left), next(left)), next(left))
+        x = prelu(convolution(x, next(arrays), next(arrays)), next(arrays))
         if i < len(net.pools):
-            x = pool(x, *net.pools[i])
+            x = max_pool(x, *net.pools[i])
     if net.side is None:
-        box = convolution(x, next(left), next(left))
-        return {"box": box.transpose(0, 3, 1, 2), "score": softmax(convolution(x, next(left), next(left)))[..., 1]}
-    x = prelu(x.transpose(0, 2, 1, 3).reshape(len(x), -1) @ next(left) + next(left), next(left))
+        box = convolution(x, next(arrays), next(arrays))
+        return {"box": box.transpose(0, 3, 1, 2), "score": softmax(convolution(x, next(arrays), next(arrays)))[..., 1]}
+    x = prelu(x.transpose(0, 2, 1, 3).reshape(len(x), -1) @ next(arrays) + next(arrays), next(arrays))
     names = ["box", "landmarks", "score"] if net.landmarks else ["box", "score"]
-    made = {name: np.asarray(x @ next(left) + next(left), np.float32) for name in names}
+    made = {name: np.asarray(x @ next(arrays) + next(arrays), np.float32) for name in names}
     return made | {"score": softmax(made["score"])[:, 1]}
 
 
@@ -84,11 +86,11 @@ def test_the_converted_networks_compute_what_the_arrays_say(
         np.testing.assert_allclose(found[key], values, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_every_array_lies_where_the_file_says(name: str) -> None:
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_array_is_where_the_file_says(name: str) -> None:
     """Joblib writes a byte that counts the padding, the padding, then the numbers, each on a multiple of 16."""
-    net = NETS[name]
-    raw, end = convert_mtcnn.unpacked(source(name), net), 0
+    net = ARCHITECTURES[name]
+    raw, end = convert_mtcnn.unpack(source(name), net), 0
     for offset, shape in net.arrays:
         assert offset % 16 == 0
         assert offset > end
@@ -98,9 +100,9 @@ def test_every_array_lies_where_the_file_says(name: str) -> None:
     assert raw[end:] == b"e."  # the pickle's own end: no array is left over
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_numbers_are_those_of_a_trained_network(name: str) -> None:
-    for values in convert_mtcnn.arrays(source(name), NETS[name]):
+    for values in convert_mtcnn.read_arrays(source(name), ARCHITECTURES[name]):
         assert np.isfinite(values).all()
         assert 0 < np.abs(values).max() < 20
 
@@ -131,8 +133,8 @@ def test_onet_finds_the_eyes_above_the_mouth(models_home: Path, two_faces: npt.N
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     """Neither joblib nor pickle nor mtcnn itself takes part in a conversion."""
     code = (
-        "import sys; from mien.models import convert_mtcnn, card; from mien.models.weights import location\n"
-        "data = location(card('mtcnn-onet').source.file).read_bytes()\n"
+        "import sys; from mien.models import convert_mtcnn, get_card; from mien.models.weights import package_path\n"
+        "data = package_path(get_card('mtcnn-onet').source.file).read_bytes()\n"
         "def audit(event, args):\n"
         "    if event == 'pickle.find_class': raise SystemExit('unpickled ' + repr(args))\n"
         "sys.addaudithook(audit)\n"
@@ -148,3 +150,50 @@ def test_another_file_is_refused() -> None:
         convert_mtcnn.convert(b"not LZ4", "pnet")
     with pytest.raises(WeightsError, match="instead of 27450"):
         convert_mtcnn.convert(source("rnet"), "pnet")
+
+
+GENTLE = [0.3, -0.4, 0.0, 0.9, -1.2]
+STEEP = [0.3, -0.4, 1.3, 0.9, 0.25]
+STRAIGHT = [0.3, 1.0, -0.4, 0.1]
+
+
+def network_with(layer: PReluConvolution, pool: Pool | None) -> tuple[bytes, Array]:
+    """A network of one layer and of another after it that puts the signs right; and the other's filters."""
+    graph = Graph("layer")
+    value, signs = convolve_prelu_pool(graph, "input", layer, pool)
+    assert signs.shape == layer.slopes.shape
+    after = np.random.default_rng(1).normal(size=(4, len(signs), 1, 1)).astype(np.float32)
+    end = convolve(graph, value, after * signs[:, None, None], np.zeros(4, np.float32), "end")
+    return graph.model({"input": ("n", 3, "h", "w")}, {end: ("n", 4, "rows", "columns")}), after
+
+
+def prelu_layer(slopes: list[float]) -> PReluConvolution:
+    random = np.random.default_rng(0)
+    filters, biases = random.normal(size=(len(slopes), 3, 3, 3)), random.normal(size=len(slopes))
+    return PReluConvolution("1", filters.astype(np.float32), biases.astype(np.float32), np.array(slopes, np.float32))
+
+
+@pytest.mark.parametrize("pool", [None, (2, True), (2, False), (3, True)])
+@pytest.mark.parametrize("slopes", [GENTLE, STEEP, STRAIGHT, GENTLE * 3, STEEP * 3, [-0.5] * 9, [1.5] * 16])
+def test_every_form_of_a_layer_computes_the_same(slopes: list[float], pool: Pool | None) -> None:
+    given = prelu_layer(slopes)
+    network, after = network_with(given, pool)
+    x = np.random.default_rng(2).normal(size=(2, 15, 12, 3)).astype(np.float32)
+    expected = prelu(convolution(x, given.filters.transpose(2, 3, 1, 0), given.biases), np.array(slopes, np.float32))
+    if pool is not None:
+        expected = max_pool(expected, *pool)
+    expected = convolution(expected, after.transpose(2, 3, 1, 0), np.zeros(4, np.float32))
+    found = from_bytes(network).run(None, {"input": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})[0]
+    np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=1e-4)
+
+
+def test_no_form_takes_the_runtimes_own_prelu() -> None:
+    for slopes in (GENTLE, STEEP, STRAIGHT):
+        for pool in (None, (2, True)):
+            assert b"PRelu" not in network_with(prelu_layer(slopes), pool)[0]
+
+
+def test_the_pool_comes_first_where_the_block_has_room() -> None:
+    few, many = network_with(prelu_layer(GENTLE), (2, True))[0], network_with(prelu_layer(GENTLE * 3), (2, True))[0]
+    assert few.index(b"MaxPool") < few.index(b"Relu")
+    assert many.index(b"Relu") < many.index(b"MaxPool")

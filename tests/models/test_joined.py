@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from mien.models.graph import Graph
 from mien.models.head import Doubles, Head, softmax, unit
 from mien.models.joined import Part, Steps, join, linear_part
+from mien.models.onnx_edit import Graph
 from mien.types import Floats
 
 DIMENSION, SIDE = 16, 8

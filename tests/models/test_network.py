@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from mien.models.head import unit
-from mien.models.network import NetworkHead, planes
+from mien.models.network import NetworkHead, inspect_network, network_input
 from mien.store import bundle as bundles
 from mien.types import Floats, Pixels
 from tests.models.networks import LABELS, convolved, head, linear, weights
@@ -88,12 +88,12 @@ def test_grey_crops_become_three_channels_for_a_colour_network(faces: Pixels) ->
 
 
 def test_planes_are_as_torch_and_onnx_want_them(faces: Pixels) -> None:
-    found = planes(faces, (3, 12, 12))
+    found = network_input(faces, (3, 12, 12))
     assert found.shape == (40, 3, 12, 12)
     assert found.dtype == np.float32
     assert np.array_equal(found[5, 1], faces[5, :, :, 1])
-    assert np.array_equal(planes(faces[..., 0], (1, 12, 12))[:, 0], faces[..., 0])
-    assert planes(vectors(2), (16,)).shape == (2, 16)
+    assert np.array_equal(network_input(faces[..., 0], (1, 12, 12))[:, 0], faces[..., 0])
+    assert network_input(vectors(2), (16,)).shape == (2, 16)
 
 
 @pytest.mark.parametrize("mirror", [False, True])
@@ -109,9 +109,9 @@ def test_a_network_with_very_large_steps_takes_fewer_rows_at_once(
     faces: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = head(convolved(3, 12, 12))
-    monkeypatch.setattr("mien.models.checking._ROOM", 3 * 8 * 12 * 12)
+    monkeypatch.setattr("mien.models.network.MAX_BATCH_VALUES", 3 * 8 * 12 * 12)
     few = head(convolved(3, 12, 12))
-    assert (whole._at_once, few._at_once) == (32, 3)
+    assert inspect_network(convolved(3, 12, 12)).batch == 3
     np.testing.assert_allclose(few.logits(faces), whole.logits(faces), atol=1e-6)
 
 
@@ -164,7 +164,7 @@ def test_values_that_are_not_finite_are_refused_in_and_out() -> None:
     with pytest.raises(ValueError, match="not finite"):
         head(linear(16), centres=unit(vectors(3)).astype(np.float32)).familiarity(bad)
     huge = head(linear(16, matrix=np.full((3, 16), 3e38, dtype=np.float32)))
-    with pytest.raises(ValueError, match="answers with a value that is not finite"):
+    with pytest.raises(ValueError, match="output is not finite"):
         huge.probabilities(np.abs(vectors(2)))
 
 
@@ -247,9 +247,9 @@ def test_a_missing_part_is_named(name: str) -> None:
 
 
 def test_a_head_without_its_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="its network is not there"):
+    with pytest.raises(ValueError, match="its network is missing"):
         NetworkHead.load(head(linear(16)).to_json(), {}, None)
-    with pytest.raises(ValueError, match="no ONNX file"):
+    with pytest.raises(ValueError, match="not an ONNX file"):
         NetworkHead.load(head(linear(16)).to_json(), {}, b"no network")
 
 

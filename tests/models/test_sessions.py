@@ -45,7 +45,7 @@ def test_threads_share_a_session_and_agree(models_home: Path) -> None:
 def test_the_licence_is_asked_for_at_every_opening(
     home: Path, test_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mien.models.adopt import add
+    from mien.models.inventory import add
 
     add(test_models / "mobilefacenet.onnx")
     session("mobilefacenet")

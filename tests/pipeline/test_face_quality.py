@@ -36,7 +36,7 @@ def test_the_threshold_of_one_person_is_where_lfw_puts_it(data: Path) -> None:
 
     found = _pairs(data, "mtcnn", "dlib-resnet").thresholds
     for threshold in found:
-        assert threshold == pytest.approx(models.card("dlib-resnet").threshold, abs=0.03)
+        assert threshold == pytest.approx(models.get_card("dlib-resnet").threshold, abs=0.03)
 
 
 def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_path: Path) -> None:

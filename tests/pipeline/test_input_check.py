@@ -80,5 +80,5 @@ def test_nothing_to_look_at_is_no_reason_to_warn() -> None:
 @pytest.mark.usefixtures("home")
 def test_a_bundle_of_cut_faces_needs_no_weights_of_a_detector(album: Path) -> None:
     way = replace(_cutting(), detector="scrfd")
-    assert not models.present("scrfd")
+    assert not models.is_available("scrfd")
     assert check_preprocessing(way, photos([album / "originals"])) is None

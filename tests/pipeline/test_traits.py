@@ -11,7 +11,7 @@ from mien.data import photos
 from mien.embed.network import Network
 from mien.errors import UnknownName, WeightsError
 from mien.flows.look import FaceAnnotator, PhotoReport, look
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.embed_faces import AT_ONCE
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
@@ -44,10 +44,10 @@ def test_all_traits_of_every_face_with_all_their_labels(found: list[Faces]) -> N
     answers = open_traits().traits(found)
     assert [len(photo) for photo in answers] == [len(faces) for faces in found]
     for face in (face for photo in answers for face in photo):
-        assert list(face) == [name for name in shipped.TRAITS if name in face]
-        assert set(shipped.TRAITS) - set(face) <= {"gender"}
+        assert list(face) == [name for name in builtin_traits.TRAITS if name in face]
+        assert set(builtin_traits.TRAITS) - set(face) <= {"gender"}
         for name, trait in face.items():
-            assert tuple(trait.scores) == shipped.shipped(name).labels
+            assert tuple(trait.scores) == builtin_traits.get_trait(name).labels
             assert sum(trait.scores.values()) == pytest.approx(1, abs=1e-5)
             assert trait.score == max(trait.scores.values())
             assert trait.label in (UNCERTAIN, max(trait.scores, key=lambda label: trait.scores[label]))
@@ -123,10 +123,10 @@ def test_what_is_turned_off_is_left_out_of_all_and_refused_by_name(monkeypatch: 
 def test_without_their_files_all_is_none_and_says_why(
     found: list[Faces], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(builtin_traits, "FOLDER", tmp_path)
     opened = open_traits()
     assert opened.traits == NO_TRAITS
-    assert len(opened.notes) == len(shipped.TRAITS)
+    assert len(opened.notes) == len(builtin_traits.TRAITS)
     with pytest.raises(WeightsError, match="not part of this installation"):
         open_traits("mask")
 

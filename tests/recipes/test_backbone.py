@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mien.models import ensure
-from mien.models.graft import graft
+from mien.models.onnx_edit import graft
 from mien.types import Pixels
 from recipes.traits.backbone import AT, BASE, CHANNELS, DIMENSION, END, HIGH, SIDE, WHOLE, Base, Block, Top, export
 from recipes.traits.heads import vectors, whole_numbers

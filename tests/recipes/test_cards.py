@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mien.models import shipped
+from mien.models import builtin_traits
 from recipes.traits.cards import FACTS, measured, page
 
 
@@ -25,10 +25,10 @@ def found(share: float = 0.8) -> dict[str, Any]:
 
 
 def test_every_trait_has_a_card() -> None:
-    assert set(FACTS) == set(shipped.TRAITS)
+    assert set(FACTS) == set(builtin_traits.TRAITS)
 
 
-@pytest.mark.parametrize("trait", shipped.TRAITS)
+@pytest.mark.parametrize("trait", builtin_traits.TRAITS)
 def test_a_card_names_data_licence_limits_and_what_it_is_not_for(trait: str) -> None:
     text = page(trait)
     for part in (f"# {trait}", "- Trained on:", "- Licence:", "- Commercial use:", "## Not for", "## Where it errs"):
@@ -36,7 +36,7 @@ def test_a_card_names_data_licence_limits_and_what_it_is_not_for(trait: str) -> 
     assert "## Measured" not in text
 
 
-@pytest.mark.parametrize("trait", shipped.TRAITS)
+@pytest.mark.parametrize("trait", builtin_traits.TRAITS)
 def test_a_measured_card_has_a_row_for_each_figure(trait: str) -> None:
     rows = measured(trait, found())
     text = page(trait, rows)

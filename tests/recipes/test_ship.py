@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.models import CARDS, card, shipped
+from mien.models import CARDS, builtin_traits, get_card
 from mien.models.cards import PackageFile
 from mien.models.head import Head, unit
-from mien.models.weights import identity_of
+from mien.models.weights import card_identity
 from mien.pipeline.spec import build_spec
 from mien.store import bundle as bundles
 from recipes.traits import ship as shipping
@@ -35,18 +35,18 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copied = tmp_path / "cards.toml"
     copied.write_bytes(shipping.CARDS.read_bytes())
     monkeypatch.setattr(shipping, "CARDS", copied)
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr(builtin_traits, "FOLDER", tmp_path / "shipped")
     return tmp_path
 
 
 def test_a_network_its_heads_and_their_pages_are_written(package: Path) -> None:
     heads = {"gender": a_head("Female", "Male"), "mask": a_head("with_mask", "without_mask", "incorrect")}
     ship("traits", b"a network", heads, FACTS, {"gender": "# gender\n", "mask": "# mask\n"})
-    assert (shipped.FOLDER / "traits.onnx").read_bytes() == b"a network"
-    bundle = bundles.load(shipped.FOLDER / "gender.mien")
+    assert (builtin_traits.FOLDER / "traits.onnx").read_bytes() == b"a network"
+    bundle = bundles.load(builtin_traits.FOLDER / "gender.mien")
     head = Head.load(bundle.manifest["head"], bundle.arrays)
     assert (head.labels, head.certain, head.temperature) == (("Female", "Male"), 0.4, 1.5)
-    assert (shipped.FOLDER / "mask.mien" / "card.md").read_text() == "# mask\n"
+    assert (builtin_traits.FOLDER / "mask.mien" / "card.md").read_text() == "# mask\n"
     assert bundle.manifest["counts"] == {"Female": 3, "Male": 2}
     assert bundle.manifest["training"] == {"data": "faces", "seed": 7}
 
@@ -65,31 +65,34 @@ def test_the_cards_say_what_was_written_and_nothing_else_changes(package: Path) 
 
 def test_a_bundle_pins_the_very_network_and_leaves_the_detector_open(package: Path) -> None:
     ship("expression-features", b"a network", {"expression": a_head("happy", "sad")}, FACTS, {"expression": "# e\n"})
-    manifest = bundles.load(shipped.FOLDER / "expression.mien").manifest
+    manifest = bundles.load(builtin_traits.FOLDER / "expression.mien").manifest
     way = build_spec("mtcnn", "expression-features")
     assert manifest["chain"] == {**way.as_json(), "detector": "auto", "view": manifest["chain"]["view"]}
-    found = card("expression-features")
+    found = get_card("expression-features")
     assert isinstance(found.source, PackageFile)
     source = replace(found.source, sha256=hashlib.sha256(b"a network").hexdigest())
-    assert manifest["weights"] == {"expression-features": identity_of(replace(found, source=source))}
+    assert manifest["weights"] == {"expression-features": card_identity(replace(found, source=source))}
 
 
 def test_only_gender_is_silent_about_anybody(package: Path) -> None:
     heads = {"gender": a_head("Female", "Male"), "age": a_head("0-2", "3-9")}
     ship("traits", b"a network", heads, FACTS, {"gender": "# gender\n", "age": "# age\n"})
-    assert bundles.load(shipped.FOLDER / "gender.mien").manifest["silent"] == {"bundle": "age", "labels": ["0-2"]}
-    assert "silent" not in bundles.load(shipped.FOLDER / "age.mien").manifest
+    assert bundles.load(builtin_traits.FOLDER / "gender.mien").manifest["silent"] == {
+        "bundle": "age",
+        "labels": ["0-2"],
+    }
+    assert "silent" not in bundles.load(builtin_traits.FOLDER / "age.mien").manifest
 
 
 @pytest.mark.parametrize(("trait", "dimension"), [("mood", 256), ("mask", 128)])
 def test_what_does_not_fit_is_not_written(package: Path, trait: str, dimension: int) -> None:
     with pytest.raises(ValueError, match="no trait, or its head does not take"):
         ship("traits", b"a network", {trait: a_head("a", "b", dimension=dimension)}, FACTS, {trait: "# page\n"})
-    assert not shipped.FOLDER.exists()
+    assert not builtin_traits.FOLDER.exists()
     assert "bytes = 9\n" not in shipping.CARDS.read_text()
 
 
 def test_a_network_that_no_card_ships_is_refused(package: Path) -> None:
     with pytest.raises(ValueError, match="no card"):
         ship("dlib-resnet", b"a network", {}, FACTS, {})
-    assert CARDS["dlib-resnet"].source is card("dlib-resnet").source
+    assert CARDS["dlib-resnet"].source is get_card("dlib-resnet").source

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.models import ensure, shipped
+from mien.models import builtin_traits, ensure
 from recipes.traits.faces import LABELS
 from recipes.traits.teacher import Teacher
 
@@ -17,7 +17,7 @@ from recipes.traits.teacher import Teacher
 def folder(tmp_path: Path) -> Path:
     """The traits that are shipped, with a network that takes pixels, as all had at first."""
     for trait in LABELS:
-        shutil.copytree(shipped.FOLDER / f"{trait}.mien", tmp_path / f"{trait}.mien")
+        shutil.copytree(builtin_traits.FOLDER / f"{trait}.mien", tmp_path / f"{trait}.mien")
     (tmp_path / "traits.onnx").write_bytes(ensure("traits").read_bytes())
     return tmp_path
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from mien.models.shipped import TRAITS
+from mien.models.builtin_traits import TRAITS
 from mien.serve import pages
 from mien.types import Reason
 from tests.house.source import PACKAGE

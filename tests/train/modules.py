@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mien.models.network import planes
+from mien.models.network import network_input
 from mien.train.architecture import Architecture
 from mien.train.module import build
 
@@ -32,5 +32,5 @@ def shaken(architecture: Architecture, inputs: npt.NDArray[np.generic], *, seed:
         norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm1d | nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = 1  # one batch says it all
-        module.train()(torch.from_numpy(planes(inputs[:8], architecture.input)))
+        module.train()(torch.from_numpy(network_input(inputs[:8], architecture.input)))
     return module.eval()

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 
-from mien.models.checking import checked
+from mien.models.network import inspect_network
 from mien.train.architecture import Architecture
 from mien.train.architectures import ARCHITECTURES
 from mien.train.export import difference, export
@@ -129,7 +129,7 @@ def test_the_exported_network_is_one_that_a_bundle_may_hold_and_says_its_shapes(
     for name, shape in (("embedding-cnn", (128,)), ("fer-cnn", (1, 24, 24)), ("resnet-small", (3, 16, 16))):
         architecture = ARCHITECTURES[name](shape, 5)
         data = export(architecture, build(architecture))
-        form = checked(data)
+        form = inspect_network(data)
         assert (form.row, form.classes) == (shape, 5)
         assert onnx.load_from_string(data).opset_import[0].version == 17
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from mien.embed.network import Network
 from mien.errors import DataError
-from mien.models import card, ensure
+from mien.models import ensure, get_card
 from mien.train.architectures import ARCHITECTURES, backbone
 from mien.train.export import difference, export
 from mien.train.finetune import begin
@@ -40,7 +40,7 @@ def faces(models_home: Path, astronaut: bytes, hopper: bytes) -> npt.NDArray[np.
 
 
 def test_it_goes_on_from_the_one_embedder_that_ends_at_an_inner_layer() -> None:
-    assert backbone((4096,)) is card(BLOCK)
+    assert backbone((4096,)) is get_card(BLOCK)
     assert SETTINGS["finetune"].embedder == BLOCK
     with pytest.raises(DataError, match=f"choose --embedder {BLOCK}"):
         ARCHITECTURES["finetune"]((128,), 3)
@@ -50,7 +50,7 @@ def test_before_it_learns_its_block_computes_what_the_pretrained_one_did(
     models_home: Path, faces: npt.NDArray[np.uint8]
 ) -> None:
     whole = onnx.load(ensure("dlib-resnet"))
-    inner = card(BLOCK).source.at  # type: ignore[union-attr]
+    inner = get_card(BLOCK).source.layer  # type: ignore[union-attr]
     for name in (inner, "pooled"):
         whole.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     opened = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])

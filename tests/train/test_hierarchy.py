@@ -14,9 +14,9 @@ from safetensors import numpy as safetensors
 from sklearn.linear_model import LogisticRegression
 
 from mien.errors import DataError
-from mien.models.graph import Graph
 from mien.models.head import Doubles, softmax
 from mien.models.network import NetworkHead
+from mien.models.onnx_edit import Graph
 from mien.train.head import HeadOptions, HeldOut, fit_head
 from mien.train.hierarchy import HierarchyFit, fit_hierarchy
 from mien.train.holdout import HELD_OUT

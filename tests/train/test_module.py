@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mien.models.network import planes
+from mien.models.network import network_input
 from mien.train.architecture import Architecture
 from mien.train.architectures import ARCHITECTURES, RESNET_STAGES
 from mien.train.layers import (
@@ -120,7 +120,7 @@ def test_two_by_two_same_pads_right_and_below() -> None:
 
 def test_standardising_takes_light_and_contrast_away() -> None:
     module = layers(Standardise(), shape=(1, 16, 16))
-    faces = torch.from_numpy(planes(crops.grey(8, 16), (1, 16, 16)))
+    faces = torch.from_numpy(network_input(crops.grey(8, 16), (1, 16, 16)))
     found = module(faces)
     torch.testing.assert_close(found.mean((1, 2, 3)), torch.zeros(8), atol=1e-5, rtol=0)
     torch.testing.assert_close(found.std((1, 2, 3), correction=0), torch.ones(8), atol=1e-2, rtol=0)
@@ -176,7 +176,7 @@ def test_a_module_leaves_its_input_alone() -> None:
 def test_channels_last_changes_speed_and_nothing_else(name: str) -> None:
     architecture = ARCHITECTURES[name](SMALL[name], 5)
     faces = crops.grey(4, SMALL[name][1])
-    module, x = shaken(architecture, faces), torch.from_numpy(planes(faces, SMALL[name]))
+    module, x = shaken(architecture, faces), torch.from_numpy(network_input(faces, SMALL[name]))
     expected = module(x)
     found = channels_last(module)(x.to(memory_format=torch.channels_last))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
@@ -196,7 +196,7 @@ def test_weights_travel_as_bytes_and_come_back_bit_for_bit(name: str, shape: tup
     inputs = crops.grey(16, shape[1]) if len(shape) == 3 else some(16, *shape).numpy()
     module = shaken(architecture, inputs)
     back = loaded(architecture, weights(module)).eval()
-    x = torch.from_numpy(planes(inputs, shape))
+    x = torch.from_numpy(network_input(inputs, shape))
     assert torch.equal(back(x), module(x))
     assert weights(back) == weights(module)
 

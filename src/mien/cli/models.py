@@ -14,8 +14,8 @@ from mien.cli import options
 from mien.cli.output import Output
 
 if TYPE_CHECKING:
-    from mien.models import Terms
-    from mien.models.fetch import Progress
+    from mien.models import LicenceTerms
+    from mien.models.download import Progress
 
 app = typer.Typer(help="Weights: list them, download them, add files, check them.", no_args_is_help=True)
 
@@ -23,19 +23,19 @@ app = typer.Typer(help="Weights: list them, download them, add files, check them
 @app.command("list")
 def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
     """Every set of weights, and the built-in traits: licence, whether commercial use is allowed, and where it is."""
-    from mien.models.inventory import holdings, traits
+    from mien.models.inventory import list_traits, list_weights
 
     show, rows = Output(json, quiet), [("name", "kind", "commercial", "where", "size", "licence")]
-    for held in (*holdings(), *traits()):
-        card, terms = held.card, held.terms
+    for entry in (*list_weights(), *list_traits()):
+        card, terms, trait = entry.card, entry.terms, entry.trait
         name, kind, title = card.name, str(card.kind), card.title
-        if held.trait:
-            name, kind, title = held.trait.name, "trait", f"by {card.name}: {', '.join(held.trait.labels)}"
+        if trait:
+            name, kind, title = trait.name, "trait", f"by {card.name}: {', '.join(trait.labels)}"
         fields = {"name": name, "kind": kind, "licence": terms.licence, "commercial": terms.commercial}
-        more = {"where": str(held.where), "bytes": held.bytes, "title": title, "data": card.data, "url": card.url}
+        more = {"where": str(entry.location), "bytes": entry.bytes, "title": title, "data": card.data, "url": card.url}
         if json:
             show.record(fields | more)
-        rows.append((name, kind, terms.commercial, held.where, _size(held.bytes), terms.licence))
+        rows.append((name, kind, terms.commercial, entry.location, _size(entry.bytes), terms.licence))
     if not json:
         _table(show, rows)
 
@@ -47,12 +47,12 @@ def pull(
     quiet: options.Quiet = False,
 ) -> None:
     """Download weights from their owner, and check them."""
-    from mien.models import card, terms_of
-    from mien.models.fetch import pull as download
+    from mien.models import get_card, licence_terms
+    from mien.models.download import pull as download
 
     with _bar(name, shown=not (json or quiet) and sys.stderr.isatty()) as progress:
         path = download(name, progress)
-    terms = terms_of(card(name))
+    terms = licence_terms(get_card(name))
     Output(json, quiet).record({"name": name, "path": str(path)} | _terms(terms), f"{name}: {path} ({_words(terms)})")
 
 
@@ -66,9 +66,9 @@ def add(
     quiet: options.Quiet = False,
 ) -> None:
     """Take a file of weights that you have."""
-    from mien.models.adopt import add as adopt
+    from mien.models.inventory import add as add_file
 
-    added = adopt(file, name)
+    added = add_file(file, name)
     how = "known by its checksum" if added.known else "not known by its checksum, but of the right shape"
     fields = {"name": added.name, "path": str(added.path), "known": added.known} | _terms(added.terms)
     Output(json, quiet).record(fields, f"{added.name}: {how} ({_words(added.terms)})")
@@ -91,11 +91,11 @@ def verify(json: options.Json = False, quiet: options.Quiet = False) -> None:
         raise WeightsError(f"{len(bad)} of {len(checks)} files of weights are not as they should be: {', '.join(bad)}")
 
 
-def _terms(terms: Terms) -> dict[str, str]:
+def _terms(terms: LicenceTerms) -> dict[str, str]:
     return {"licence": terms.licence, "commercial": terms.commercial}
 
 
-def _words(terms: Terms) -> str:
+def _words(terms: LicenceTerms) -> str:
     return f"licence: {terms.licence}; commercial use: {terms.commercial}"
 
 

@@ -15,10 +15,8 @@ from mien.curate.likeness import deviation, to_distance
 from mien.curate.persons import Standing, judge
 from mien.curate.photo import Limits
 from mien.curate.shown import ImageFeatures
+from mien.models import IDENTITY_EMBEDDER
 from mien.types import UNKNOWN, Box, Floats, Ints
-
-IDENTITY = "dlib-resnet"
-"""The vectors that tell people apart."""
 
 _PAIRS = 20_000
 # By how many deviations of the distances between labels the distances within one are smaller, in medians: 3.9 to 6.2
@@ -94,7 +92,7 @@ class _Table:
 def _table(shown: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table | None:
     kept, faces, numbers = [], [], []
     for item in shown:
-        rows = item.vectors.get(IDENTITY)
+        rows = item.vectors.get(IDENTITY_EMBEDDER)
         if rows is None or not len(rows) or item.origin.label in (None, UNKNOWN) or item.key in excluded:
             continue
         there = np.flatnonzero(np.isfinite(rows).all(axis=1))

@@ -11,10 +11,8 @@ import numpy as np
 from mien.curate.doubts import Doubts, doubt
 from mien.curate.finding import KEEP, Finding, Kind
 from mien.curate.shown import ImageFeatures
+from mien.models import EMBEDDER_SEPARATOR
 from mien.types import UNKNOWN, Floats, Ints
-
-BOTH = "+"
-"""Between the names of vectors that stand one after the other."""
 
 # A class of fewer photos is not judged: of four of them, out of fold, nothing can be learnt.
 _LEAST = 10
@@ -62,7 +60,7 @@ def _table(shown: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table |
         return None
     vectors = {name: np.stack([each.vectors[name][0] for each in kept]) for name in sorted(kept[0].vectors)}
     if len(vectors) > 1:
-        vectors[BOTH.join(vectors)] = np.concatenate(list(vectors.values()), axis=1)
+        vectors[EMBEDDER_SEPARATOR.join(vectors)] = np.concatenate(list(vectors.values()), axis=1)
     names, y = np.unique(labels, return_inverse=True)
     return _Table(kept, vectors, names.tolist(), y.astype(np.int64))
 

@@ -46,6 +46,6 @@ def resolve(name: str) -> str:
         UnknownName: there is none of that name; the message lists what there is.
     """
     if name == "auto":
-        return "yunet" if models.present("yunet") else "mtcnn"
+        return "yunet" if models.is_available("yunet") else "mtcnn"
     DETECTORS.load(name)
     return name

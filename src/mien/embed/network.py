@@ -23,11 +23,11 @@ class Network:
 
     @property
     def dim(self) -> int:
-        return models.card(self.name).dim or 0
+        return models.get_card(self.name).dim or 0
 
     @property
-    def _input(self) -> models.Input:
-        made = models.card(self.name).input
+    def _input(self) -> models.InputSpec:
+        made = models.get_card(self.name).input
         if made is None:
             raise WeightsError(f"the card of {self.name!r} does not say what the network takes: it is no embedder")
         return made

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mien.embed import EMBEDDERS
+from mien.models import IDENTITY_EMBEDDER
 from mien.stage import Needs
 from mien.types import Crop, Embedding, Floats
 
@@ -21,7 +22,7 @@ class Embed:
     differ in direction. Grey crops are given to the network as three equal channels.
     """
 
-    embedder: str = "dlib-resnet"
+    embedder: str = IDENTITY_EMBEDDER
     mirror: bool = True
     normalise: bool = True
     name: str = "embed"

@@ -10,15 +10,13 @@ from mien import models
 from mien.data import DataSet
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions
+from mien.models import APPEARANCE_EMBEDDER, EMBEDDER_SEPARATOR, IDENTITY_EMBEDDER
 from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import JOINED, PipelineSpec, build_spec
+from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names
 from mien.train.rivals import FOLDS, MOST, Rival, best, compare
 from mien.types import UNKNOWN, Crop, Embedding
-
-PEOPLE, TRAITS = "dlib-resnet", "traits"
-"""What tells people apart, and what tells apart how they look."""
 
 # Labels with fewer photos each, or more of them, are people: there the first is better, and comparing costs time.
 _FEWEST_PHOTOS, _MOST_LABELS = 20, 30
@@ -49,13 +47,16 @@ def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, drive: RunOpti
     """
     if not _worthwhile(data):
         return None
-    names = (PEOPLE, TRAITS)
+    names = (IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER)
     found = gather_features(
-        data, build_spec(faces.detector, JOINED.join(names), faces.faces, min_face=faces.min_face), drive
+        data, build_spec(faces.detector, EMBEDDER_SEPARATOR.join(names), faces.faces, min_face=faces.min_face), drive
     )
     vectors = stack_inputs(found.items)
-    starts = {PEOPLE: slice(None, models.card(PEOPLE).dim), TRAITS: slice(models.card(PEOPLE).dim, None)}
-    parts = starts | {JOINED.join(names): slice(None)}
+    starts = {
+        IDENTITY_EMBEDDER: slice(None, models.get_card(IDENTITY_EMBEDDER).dim),
+        APPEARANCE_EMBEDDER: slice(models.get_card(IDENTITY_EMBEDDER).dim, None),
+    }
+    parts = starts | {EMBEDDER_SEPARATOR.join(names): slice(None)}
     columns = {name: vectors[:, part] for name, part in parts.items()}
     rivals = compare(columns, found.labels, found.groups, found.splits, seed)
     chosen = best(rivals, min(MOST, len(vectors))).embedder
@@ -69,7 +70,7 @@ def _worthwhile(data: DataSet) -> bool:
     labels = Counter(o.label for o in data.origins if o.label is not None and o.split in LEARNT)
     if UNKNOWN in labels or not 2 <= len(labels) <= _MOST_LABELS or median(labels.values()) < _FEWEST_PHOTOS:
         return False
-    return models.present(PEOPLE) and models.present(TRAITS)
+    return models.is_available(IDENTITY_EMBEDDER) and models.is_available(APPEARANCE_EMBEDDER)
 
 
 def _part(item: Embedding | Crop, columns: slice) -> Embedding | Crop:

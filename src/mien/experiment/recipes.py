@@ -146,7 +146,7 @@ def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, n
         raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
     if faces.size is not None or faces.grey is not None:
         raise DataError(f"recipe {options.recipe!r} takes vectors: leave out --size and --colour")
-    if faces.embedder in models.CARDS and models.card(faces.embedder).layout:
+    if faces.embedder in models.CARDS and models.get_card(faces.embedder).layout:
         raise DataError(f"embedder {faces.embedder!r} gives an inner layer, not a face's vector: use --recipe finetune")
     way = build_spec(faces.detector, faces.embedder, faces.faces, min_face=faces.min_face)
     return Recipe(options.recipe, way, fit, HeadOptions(options.seed, options.false_accept_rate), tree)

@@ -19,7 +19,8 @@ from mien.curate.suspects import suspects
 from mien.data import DataSet
 from mien.data.dataset import Subset
 from mien.errors import DataError
-from mien.flows.inspect import LOOKS, PEOPLE, inspect, looking
+from mien.flows.inspect import inspect, looking
+from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.types import Rejected
@@ -55,7 +56,7 @@ class CheckResult:
     @property
     def vectors(self) -> str:
         """The name of the vectors that its labels are told apart by."""
-        return LOOKS if self.person is False else PEOPLE
+        return APPEARANCE_EMBEDDER if self.person is False else IDENTITY_EMBEDDER
 
     @property
     def without(self) -> int:

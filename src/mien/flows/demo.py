@@ -20,7 +20,7 @@ from mien.flows.look import FaceAnnotator, PhotoReport, look
 from mien.flows.sort import sort
 from mien.flows.train import train
 from mien.images import decode, encode
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import open_traits
@@ -66,7 +66,7 @@ def demo(folder: Path, say: Say, drive: RunOptions) -> Shown:
         f"This demo is tiny: {_TO_LEARN + _TO_SORT} renditions (cropped, turned, darker, smaller) of one photograph of"
         f" each of {len(_PEOPLE)} people. It shows that everything runs; its figures say nothing about accuracy."
     )
-    shown = ",".join(name for name in _SHOWN if name in shipped.turned_on()) or shipped.NONE
+    shown = ",".join(name for name in _SHOWN if name in builtin_traits.enabled_traits()) or builtin_traits.NONE
     options = f"--min-face 40 --traits {shown} --draw {folder}/look"
     say(f"\n1. Look at the photos:  mien look {folder}/originals {options}")
     faces = 0

@@ -83,7 +83,7 @@ def own_threshold(way: PipelineSpec) -> float:
     Raises:
         DataError: it states none.
     """
-    card = models.card(way.embedder) if way.embedder in models.CARDS else None
+    card = models.get_card(way.embedder) if way.embedder in models.CARDS else None
     if card is None or card.threshold is None:
         raise DataError(
             f"the embedder {way.embedder!r} states no threshold: enrol with dlib-resnet, or another that does"

@@ -19,6 +19,7 @@ from mien.curate.shown import ImageFeatures
 from mien.curate.thumb import thumb
 from mien.embed.stage import Embed
 from mien.images import ImageError
+from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
 from mien.pipeline.execute import CacheFormat, RunOptions
 from mien.pipeline.face_quality import inside, measure_quality
@@ -33,9 +34,6 @@ from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Reject
 # Raised whenever the same settings would give other figures, so that no cache answers for an older mien.
 _VERSION = 2
 
-PEOPLE, LOOKS = "dlib-resnet", "traits"
-"""The vectors that tell people apart, and those that tell how they look."""
-
 _TOLD = ("mask", "glasses")
 
 _AT_ONCE = 32  # photos are looked up together: to open the cache takes as long as to read this many out of it
@@ -47,7 +45,7 @@ def looking(detector: str = "auto", faces: str = "find") -> PipelineSpec:
     Raises:
         UnknownName: there is no such detector. DataError: `faces` is neither "find" nor "cut".
     """
-    return chained(detector, PEOPLE, faces, "all")
+    return chained(detector, IDENTITY_EMBEDDER, faces, "all")
 
 
 def inspect(refs: Sequence[PhotoRef], spec: PipelineSpec, drive: RunOptions) -> Iterator[ImageFeatures | Rejected]:
@@ -61,7 +59,7 @@ def inspect(refs: Sequence[PhotoRef], spec: PipelineSpec, drive: RunOptions) -> 
         WeightsError: weights are missing or may not be used.
     """
     spec.ready()
-    models.ensure(LOOKS)
+    models.ensure(APPEARANCE_EMBEDDER)
     told = available(_TOLD, spec.faces)
     for note in told.notes:
         drive.tell(note)
@@ -83,16 +81,18 @@ class Inspection:
     def ways(self) -> dict[str, FaceEmbedder]:
         """How each network sees a face, by the name of its vectors."""
         one = self.spec
-        looks = chained(one.detector, LOOKS, one.faces)
+        looks = chained(one.detector, APPEARANCE_EMBEDDER, one.faces)
         return {
-            PEOPLE: FaceEmbedder(one.view, Embed(one.embedder, one.mirror, one.normalise)),
-            LOOKS: FaceEmbedder(looks.view, Embed(LOOKS, mirror=False)),  # as in the training of the traits
+            IDENTITY_EMBEDDER: FaceEmbedder(one.view, Embed(one.embedder, one.mirror, one.normalise)),
+            APPEARANCE_EMBEDDER: FaceEmbedder(
+                looks.view, Embed(APPEARANCE_EMBEDDER, mirror=False)
+            ),  # as in the training of the traits
         }
 
     def digest(self) -> bytes:
         """The address of its results: everything that decides a figure."""
         heads = {name: dict(one.bundle.manifest) for told in self.traits.told for name, one in told.items()}
-        weights = {**self.spec.weights(), LOOKS: models.identity(LOOKS)}
+        weights = {**self.spec.weights(), APPEARANCE_EMBEDDER: models.identity(APPEARANCE_EMBEDDER)}
         whole = {"chain": self.spec.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
         return sha256(b"inspect" + json.dumps(whole, sort_keys=True).encode()).digest()
 
@@ -200,7 +200,7 @@ def _colour(faces: Faces) -> Floats:
 
 def _rows(name: str, faces: Faces, vectors: Sequence[Embedding]) -> Floats:
     """The vectors of an embedder for a photo's faces (n, d), out of those of several photos."""
-    rows = np.full((len(faces), models.card(name).dim or 0), np.nan, np.float32)
+    rows = np.full((len(faces), models.get_card(name).dim or 0), np.nan, np.float32)
     for item in vectors:
         if item.key == faces.key:
             rows[item.face.index] = item.vector

@@ -53,5 +53,5 @@ def looked_at_by(spec: PipelineSpec) -> str:
 
 def licences(spec: PipelineSpec) -> list[Mapping[str, Any]]:
     """What a card says of the weights that a chain stands on."""
-    cards = [models.card(name) for name in spec.weights()]
+    cards = [models.get_card(name) for name in spec.weights()]
     return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in cards]

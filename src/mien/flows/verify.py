@@ -47,7 +47,7 @@ def limit_of(spec: PipelineSpec, threshold: float | None) -> float:
     """
     if threshold is not None and not 0 < threshold < math.inf:
         raise DataError(f"a threshold of {threshold:g} is no distance: give a number above 0, such as 0.41")
-    limit = threshold if threshold is not None else models.card(spec.embedder).threshold
+    limit = threshold if threshold is not None else models.get_card(spec.embedder).threshold
     if limit is None:
         raise DataError(f"the embedder {spec.embedder!r} states no threshold: give one with --threshold")
     return limit

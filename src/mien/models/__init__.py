@@ -1,11 +1,33 @@
-"""What weights are and where they live: cards, conversion, the cache; knows no face and no photo.
+"""Weights: what is known of them (cards), finding and converting them, and running them.
 
-Fetching, adopting and listing weights are asked for by name (`mien.models.fetch`, `.adopt`, `.inventory`): only one
-verb needs them, and every run would pay for loading them.
+Downloading, adding and listing weights (`mien.models.download`, `.inventory`) are not imported here: only one verb
+needs them, and every run would pay for loading them.
 """
 
-from mien.models.cards import CARDS, Card, Input, card
+from mien.models.cards import (
+    APPEARANCE_EMBEDDER,
+    CARDS,
+    EMBEDDER_SEPARATOR,
+    IDENTITY_EMBEDDER,
+    Card,
+    InputSpec,
+    get_card,
+)
 from mien.models.sessions import session
-from mien.models.weights import Terms, ensure, identity, present, terms_of
+from mien.models.weights import LicenceTerms, ensure, identity, is_available, licence_terms
 
-__all__ = ["CARDS", "Card", "Input", "Terms", "card", "ensure", "identity", "present", "session", "terms_of"]
+__all__ = [
+    "APPEARANCE_EMBEDDER",
+    "CARDS",
+    "EMBEDDER_SEPARATOR",
+    "IDENTITY_EMBEDDER",
+    "Card",
+    "InputSpec",
+    "LicenceTerms",
+    "ensure",
+    "get_card",
+    "identity",
+    "is_available",
+    "licence_terms",
+    "session",
+]

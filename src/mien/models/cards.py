@@ -1,4 +1,4 @@
-"""The cards: what is known of each set of weights, read from `cards.toml`; knows no file on this machine."""
+"""The cards: what is known of each set of weights, read from `cards.toml`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from mien.errors import UnknownName
 Kind: TypeAlias = Literal["detector", "embedder", "landmarks"]
 Commercial: TypeAlias = Literal["yes", "no", "unknown"]
 
+IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER = "dlib-resnet", "traits"
+"""The default embedder, whose vectors tell people apart, and the one whose vectors tell how they look."""
+
+EMBEDDER_SEPARATOR = "+"
+"""Joins the names of embedders whose vectors are concatenated, as in `dlib-resnet+traits`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A file that an installed package carries; the package itself is never imported.
+    """A file in an installed package, which is never imported.
 
-    distribution: what to install, where that is not called as the package is.
+    distribution: the name to install it by, where it differs from the package's.
     """
 
     package: str
@@ -31,7 +37,7 @@ class PackageFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class CompiledPackage:
     """Weights compiled into a package, which is installed under one of the names `distributions`."""
 
     package: str
@@ -39,48 +45,48 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
-    """An ONNX model made from a package's file by the converter `how`."""
+class Conversion:
+    """An ONNX model made from a package's file."""
 
-    how: Literal["dlib", "mtcnn"]
+    converter: Literal["dlib", "mtcnn"]
     file: PackageFile
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
-    """An int8 ONNX model made from another card, with shipped ranges of its activations."""
+class Quantisation:
+    """An int8 ONNX model made from another card's network, with the activation ranges in the file `ranges`."""
 
     card: str
     ranges: str
 
 
 @dataclass(frozen=True, slots=True)
-class Truncated:
-    """The network of another card up to its layer `at`, which is the vector: the mean of crop and mirror image."""
+class Truncation:
+    """Another card's network up to `layer`, whose values are the vector: the mean of the crop and its mirror image."""
 
     card: str
-    at: str
+    layer: str
 
 
 @dataclass(frozen=True, slots=True)
-class Grafted:
-    """The network of another card up to its layer `at`, and from there on the network in a shipped file."""
+class Graft:
+    """Another card's network up to `layer`, and the network in a shipped file on top of it."""
 
     card: str
-    at: str
+    layer: str
     file: PackageFile
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CardGroup:
     """Several cards that belong together."""
 
     cards: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A file whose checksum is known; `licence` and `url` only where they differ from the card's."""
+class KnownFile:
+    """A file that is recognised by its checksum; `licence` and `url` only where they differ from the card's."""
 
     file: str
     sha256: str
@@ -90,29 +96,31 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Where the owner publishes the weights; `member` is the file wanted where that is a zip archive."""
+    """Where the owner publishes the weights; where that is a zip archive, `member` is the file to take out of it."""
 
     url: str
     sha256: str
     bytes: int
-    member: Known | None = None
+    member: KnownFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """Nobody offers one file with a checksum: the user brings it, and `hint` says where to look."""
+class ManualFile:
+    """No download with a checksum exists: users bring the file, and `hint` says where to find it."""
 
     hint: str
 
 
-Source: TypeAlias = PackageFile | Inside | Converted | Quantised | Truncated | Grafted | Parts | Download | Given
+Source: TypeAlias = (
+    PackageFile | CompiledPackage | Conversion | Quantisation | Truncation | Graft | CardGroup | Download | ManualFile
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class InputSpec:
     """What an embedder takes: crops of the view of that name, `size` pixels square.
 
-    Their values are taken as (value - mean) * scale, in the order `colour`.
+    Pixels enter the network as (value - mean) * scale, in the order `colour`.
     """
 
     size: int
@@ -126,11 +134,11 @@ class Input:
 class Card:
     """One set of weights.
 
-    data: what it was trained on. outputs: how many outputs the network has, where a file is taken by its shape.
+    data: what it was trained on. outputs: number of outputs of the network, by which an unknown file is checked.
     dim, threshold: of an embedder, the length of its vectors and the distance below which two faces are one person.
-    layout: (channels, height, width) where the vectors are the values of an inner layer; they are used as they come, as
-    the mirrored crop is in them already, and scaled to length one they would no longer be what the next layer takes.
-    known: files that are taken as this card's by their checksum.
+    layout: (channels, height, width) where the vectors are an inner layer's values; these are used as they are: the
+    mirror image is in them already, and unit length would make them useless to the next layer.
+    known: files that are recognised by their checksum.
     """
 
     name: str
@@ -141,24 +149,24 @@ class Card:
     data: str
     source: Source
     url: str | None = None
-    input: Input | None = None
+    input: InputSpec | None = None
     dim: int | None = None
     threshold: float | None = None
     layout: tuple[int, int, int] | None = None
     outputs: int = 1
-    known: tuple[Known, ...] = ()
+    known: tuple[KnownFile, ...] = ()
 
     @property
-    def is_brought(self) -> bool:
+    def is_external(self) -> bool:
         """Whether its file comes from outside, by `models pull` or `models add`."""
-        return isinstance(self.source, Download | Given)
+        return isinstance(self.source, Download | ManualFile)
 
 
-def card(name: str) -> Card:
+def get_card(name: str) -> Card:
     """The card of that name.
 
     Raises:
-        UnknownName: there is none; the message lists what there is.
+        UnknownName: there is none; the message lists the names.
     """
     try:
         return CARDS[name]
@@ -175,15 +183,15 @@ def _read() -> Mapping[str, Card]:
 
 def _card(name: str, table: dict[str, Any]) -> Card:
     source = _source(table.pop("source"))
-    known = [Known(**entry) for entry in table.pop("known", [])]
+    known = [KnownFile(**entry) for entry in table.pop("known", [])]
     if isinstance(source, Download):
-        known.insert(0, source.member or Known(source.url.rsplit("/", 1)[-1], source.sha256))
-    size, layout = table.pop("input", None), table.pop("layout", None)
+        known.insert(0, source.member or KnownFile(source.url.rsplit("/", 1)[-1], source.sha256))
+    spec, layout = table.pop("input", None), table.pop("layout", None)
     return Card(
         name=name,
         source=source,
         known=tuple(known),
-        input=Input(**size) if size else None,
+        input=InputSpec(**spec) if spec else None,
         layout=tuple(layout) if layout else None,
         **table,
     )
@@ -194,29 +202,29 @@ def _source(table: dict[str, Any]) -> Source:
         case "package":
             return PackageFile(**table)
         case "shipped":
-            return _shipped(**table)
-        case "inside":
-            return Inside(table["package"], tuple(table["distributions"]))
+            return _shipped_file(**table)
+        case "compiled":
+            return CompiledPackage(table["package"], tuple(table["distributions"]))
         case "converted":
-            return Converted(table.pop("how"), PackageFile(**table))
+            return Conversion(table.pop("converter"), PackageFile(**table))
         case "quantised":
-            return Quantised(**table)
+            return Quantisation(**table)
         case "truncated":
-            return Truncated(**table)
+            return Truncation(**table)
         case "grafted":
-            return Grafted(table.pop("card"), table.pop("at"), _shipped(**table))
-        case "parts":
-            return Parts(tuple(table["cards"]))
+            return Graft(table.pop("card"), table.pop("layer"), _shipped_file(**table))
+        case "group":
+            return CardGroup(tuple(table["cards"]))
         case "download":
             member = table.pop("member", None)
-            return Download(**table, member=Known(**member) if member else None)
-        case "given":
-            return Given(**table)
+            return Download(**table, member=KnownFile(**member) if member else None)
+        case "manual":
+            return ManualFile(**table)
         case other:
-            raise ValueError(f"cards.toml: there is no kind of source {other!r}")
+            raise ValueError(f"cards.toml: unknown kind of source {other!r}")
 
 
-def _shipped(file: str, sha256: str, bytes: int) -> PackageFile:
+def _shipped_file(file: str, sha256: str, bytes: int) -> PackageFile:
     return PackageFile("mien", f"models/shipped/{file}", sha256, bytes)
 
 

@@ -1,4 +1,4 @@
-"""dlib's face recognition network -> ONNX; knows dlib's file format, and nothing of where files are.
+"""Converts dlib's face recognition network to ONNX.
 
 The network is dlib's `anet_type` (dlib, examples/dnn_face_recognition_ex.cpp): 29 convolutions in residual blocks on
 150 x 150 RGB pixels, 128 values out.
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import WeightsError
-from mien.models.graph import Graph
+from mien.models.onnx_edit import Graph
 
 MEAN = (122.782, 117.001, 104.298)
 SCALE = 1 / 256
@@ -24,7 +24,7 @@ DIM = 128
 
 _LAYERS = (b"con_4", b"affine_", b"max_pool_2", b"avg_pool_2", b"add_prev_", b"relu_", b"fc_2")
 _NAME = re.compile(b"|".join(b"\x01" + bytes([len(name)]) + name for name in _LAYERS))
-"""A name is written as a string: one byte of length, behind the control byte that says so."""
+"""A name is a string: a control byte that announces the length, one byte of length, and the text."""
 
 Array = npt.NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """A factor and an offset for each channel, what remains of batch normalisation after training."""
+    """A factor and an offset for each channel: batch normalisation after training."""
 
     gamma: Array
     beta: Array
@@ -69,7 +69,7 @@ Layer = Convolution | Affine | Dense | str
 
 
 class Reader:
-    """Reads dlib's serialised numbers from `position` on."""
+    """Reads dlib's serialised numbers, starting at `position`."""
 
     def __init__(self, data: bytes, position: int = 0) -> None:
         self.data = data
@@ -97,44 +97,44 @@ class Reader:
         return np.frombuffer(self._take(4 * count), "<f4").reshape(shape)
 
     def _take(self, count: int) -> bytes:
-        taken = self.data[self.position : self.position + count]
-        if len(taken) < count:
+        chunk = self.data[self.position : self.position + count]
+        if len(chunk) < count:
             raise WeightsError(f"dlib's file ends at byte {len(self.data)}, within a number: it is cut short")
         self.position += count
-        return taken
+        return chunk
 
 
-def layers(data: bytes) -> list[Layer]:
+def read_layers(data: bytes) -> list[Layer]:
     """The layers of a dlib network file, from its input to its output.
 
     Raises:
-        WeightsError: the file is cut short, or no such network.
+        WeightsError: the file is cut short, or is not such a network.
     """
-    found = list(_layers(data))
-    if not found or not isinstance(found[-1], Dense):
+    layers = list(_layers(data))
+    if not layers or not isinstance(layers[-1], Dense):
         raise WeightsError("this is not a file of dlib's face recognition network: its last layer is missing")
-    return found
+    return layers
 
 
 def _layers(data: bytes) -> Iterator[Layer]:
     channels = 3
     for match in _NAME.finditer(data):
-        name, read = match[0][2:], Reader(data, match.end())
+        name, reader = match[0][2:], Reader(data, match.end())
         if name == b"con_4":
-            params = read.tensor().ravel()
-            count, rows, columns = (read.integer() for _ in range(3))
-            stride, pad = (read.integer(), read.integer()), (read.integer(), read.integer())
+            params = reader.tensor().ravel()
+            count, rows, columns = (reader.integer() for _ in range(3))
+            stride, pad = (reader.integer(), reader.integer()), (reader.integer(), reader.integer())
             size = count * channels * rows * columns
             if params.size != size + count:
                 raise WeightsError(f"a convolution of dlib's file has {params.size} values instead of {size + count}")
             yield Convolution(params[:size].reshape(count, channels, rows, columns), params[size:], stride, pad)
             channels = count
         elif name == b"affine_":
-            gamma, beta = np.split(read.tensor().ravel(), 2)
+            gamma, beta = np.split(reader.tensor().ravel(), 2)
             yield Affine(gamma, beta)
         elif name == b"fc_2":
-            outputs, inputs = read.integer(), read.integer()
-            yield Dense(read.tensor().reshape(inputs, outputs))
+            outputs, inputs = reader.integer(), reader.integer()
+            yield Dense(reader.tensor().reshape(inputs, outputs))
         else:
             yield name.decode()
 
@@ -143,9 +143,9 @@ def convert(data: bytes) -> bytes:
     """The bytes of dlib's `.dat` -> ONNX: "input" (n, 3, 150, 150) RGB 0..255, "embedding" (n, 128) raw.
 
     Raises:
-        WeightsError: the file is cut short, or no such network.
+        WeightsError: the file is cut short, or is not such a network.
     """
-    return _Writer(layers(data)).write()
+    return _Writer(read_layers(data)).write()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +158,10 @@ class _Value:
 
 
 class _Writer:
-    """Walks through the layers once and writes the graph."""
+    """Goes through the layers once and writes the graph."""
 
-    def __init__(self, found: list[Layer]) -> None:
-        self._layers = found
+    def __init__(self, layers: list[Layer]) -> None:
+        self._layers = layers
         self._at = 0
         self._graph = Graph("dlib-resnet")
 
@@ -178,7 +178,7 @@ class _Writer:
         self._expect("avg_pool_2")
         dense = self._next()
         if not isinstance(dense, Dense) or dense.weights.shape != (value.channels, DIM):
-            raise self._stranger("its last layer has another shape")
+            raise self._mismatch("its last layer has another shape")
         pooled = graph.node("GlobalAveragePool", [value.name], "pooled")
         flat = graph.node("Flatten", [pooled], "flat")
         graph.node("MatMul", [flat, graph.constant(dense.weights, "weights")], "embedding")
@@ -199,7 +199,7 @@ class _Writer:
     def _convolution(self, value: _Value) -> _Value:
         convolution, affine = self._next(), self._next()
         if not isinstance(convolution, Convolution) or not isinstance(affine, Affine):
-            raise self._stranger("its layers have another order")
+            raise self._mismatch("its layers are in another order")
         at, graph = self._at, self._graph
         folded = convolution.scaled(affine)
         count, _, rows, columns = folded.filters.shape
@@ -223,10 +223,10 @@ class _Writer:
 
     def _padded(self, value: _Value, channels: int, side: int) -> str:
         """Zeros at the end of channels, rows and columns: dlib's way of adding tensors of two shapes."""
-        more = (channels - value.channels, side - value.side)
-        if more == (0, 0):
+        extra = (channels - value.channels, side - value.side)
+        if extra == (0, 0):
             return value.name
-        pads = np.array([0, 0, 0, 0, 0, more[0], more[1], more[1]], np.int64)
+        pads = np.array([0, 0, 0, 0, 0, extra[0], extra[1], extra[1]], np.int64)
         name = f"padded_{value.name}_{self._at}"
         return self._graph.node("Pad", [value.name, self._graph.constant(pads, f"pads_{name}")], name)
 
@@ -240,7 +240,7 @@ class _Writer:
 
     def _expect(self, name: str) -> None:
         if self._next() != name:
-            raise self._stranger(f"layer {self._at} is not {name}")
+            raise self._mismatch(f"layer {self._at} is not {name}")
 
-    def _stranger(self, why: str) -> WeightsError:
+    def _mismatch(self, why: str) -> WeightsError:
         return WeightsError(f"this is not a file of dlib's face recognition network: {why}")

@@ -1,7 +1,4 @@
-"""What a trained head is: a linear map from vectors to labels, and how near a known class a vector lies.
-
-Knows numpy only: neither how a head is trained nor where a bundle lies on disk.
-"""
+"""A trained head: a linear map from vectors to labels, and how near a vector is to a known class."""
 
 from __future__ import annotations
 
@@ -16,31 +13,31 @@ import numpy.typing as npt
 from mien.types import UNCERTAIN, UNKNOWN, Floats
 
 KINDS = ("centres", "logistic", "linear-svm")
-"""The ways a head can have been fitted, the simplest first; all are linear, so all are applied alike."""
+"""How a head was fitted, the simplest first; all are linear, and all are applied alike."""
 
 Doubles = npt.NDArray[np.float64]
 
 
 def unit(vectors: npt.NDArray[Any]) -> Doubles:
     """Vectors (n, d) -> the same directions at length 1, float64; a vector of zeros stays as it is."""
-    wide = np.asarray(vectors, dtype=np.float64)
-    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
-    wide = np.divide(wide, largest, out=np.zeros_like(wide), where=largest > 0)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.asarray(np.divide(wide, length, out=wide, where=length > 0))
+    doubles = np.asarray(vectors, dtype=np.float64)
+    largest = np.abs(doubles).max(axis=1, keepdims=True, initial=0.0)
+    doubles = np.divide(doubles, largest, out=np.zeros_like(doubles), where=largest > 0)
+    length = np.linalg.norm(doubles, axis=1, keepdims=True)
+    return np.asarray(np.divide(doubles, length, out=doubles, where=length > 0))
 
 
 def softmax(logits: Doubles) -> Doubles:
     """Logits (n, k) -> probabilities (n, k); each row sums to 1."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
 class Scorer(Protocol):
-    """What names faces, be it a head or a network; it answers with probabilities (n, k) and familiarity (n,).
+    """A head or a network: gives probabilities (n, k) and familiarity (n,).
 
-    Below `threshold` a face's familiarity makes it a stranger; below `certain` the best label's probability is too low
-    for an answer.
+    A face of familiarity below `threshold` is a stranger; below `certain` the best label's probability is too low for
+    an answer.
     """
 
     @property
@@ -59,11 +56,11 @@ class Scorer(Protocol):
 class Head:
     """Vectors -> probabilities of the labels, and familiarity.
 
-    A vector is brought to length 1; its logits are `weights @ vector + bias`, and its probabilities are the softmax of
+    A vector is scaled to length 1; its logits are `weights @ vector + bias`, and its probabilities are the softmax of
     the logits divided by `temperature` (Guo et al. 2017, "On Calibration of Modern Neural Networks"). Its familiarity
     is its cosine to the nearest of `centres`, the mean direction of each class; below `threshold` it is a stranger.
-    `threshold` is -inf where nothing is to be called unknown. Below `certain` the best label's probability is too low
-    for an answer; it is 0 where there always is one.
+    `threshold` is -inf where nothing is called unknown. Below `certain` the best label's probability is too low for an
+    answer; at 0 there always is one.
 
     Shapes: `weights` and `centres` (k, d), `bias` (k,), all float32.
 
@@ -82,10 +79,10 @@ class Head:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"a head's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+            raise ValueError(f"a head's kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         check_labels(self.labels)
         if np.ndim(self.weights) != 2 or self.weights.shape[1] < 1:
-            raise ValueError(f"a head's weights have the shape (labels, dimensions), not {np.shape(self.weights)}")
+            raise ValueError(f"a head's weights must have the shape (labels, dimensions), not {np.shape(self.weights)}")
         k, d = len(self.labels), self.weights.shape[1]
         for name, array, shape in (
             ("weights", self.weights, (k, d)),
@@ -99,7 +96,7 @@ class Head:
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector must have."""
+        """The length of its vectors."""
         return int(self.weights.shape[1])
 
     def probabilities(self, vectors: Floats) -> Floats:
@@ -152,10 +149,10 @@ class Head:
 
     @classmethod
     def load(cls, json: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Head:
-        """What `to_json` and `to_arrays` gave -> the head, bit for bit.
+        """The results of `to_json` and `to_arrays` -> the same head, bit for bit.
 
         Raises:
-            ValueError: a part is missing, or is not what a head is made of; nothing in it is trusted.
+            ValueError: a part is missing, or is invalid; nothing in it is trusted.
         """
         for name, parts in (("kind", json), ("labels", json), ("temperature", json), ("threshold", json)):
             if name not in parts:
@@ -164,7 +161,7 @@ class Head:
             if name not in arrays:
                 raise ValueError(f"the head has no array {name!r}")
         if not isinstance(json["labels"], list):
-            raise ValueError("a head's labels are a list of names")  # noqa: TRY004  (callers catch one kind of error)
+            raise ValueError("a head's labels must be a list of names")  # noqa: TRY004  (callers catch one kind of error)
         return cls(
             kind=str(json["kind"]),
             labels=tuple(json["labels"]),
@@ -178,9 +175,9 @@ class Head:
 
 
 def number(name: str, value: object) -> float:
-    """A number out of JSON that anybody may have written; raises ValueError, naming it, where it is none."""
+    """A number from untrusted JSON; raises ValueError with its name where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"a head's {name} is a number, not {type(value).__name__}")  # noqa: TRY004
+        raise ValueError(f"a head's {name} must be a number, not {type(value).__name__}")  # noqa: TRY004
     try:
         return float(value)
     except OverflowError as error:
@@ -188,25 +185,25 @@ def number(name: str, value: object) -> float:
 
 
 def check_labels(labels: tuple[str, ...]) -> None:
-    """Raise ValueError unless these are what a head's labels may be: two or more names, all different."""
+    """Raise ValueError unless these are two or more different names."""
     if len(labels) < 2:
         raise ValueError(f"a head needs at least two labels, not {len(labels)}")
     if not all(isinstance(label, str) and label for label in labels):
-        raise ValueError("a head's labels are names, and none is empty")
+        raise ValueError("a head's labels must be names, none of them empty")
     if len(set(labels)) != len(labels):
         raise ValueError("two of a head's labels are the same")
     if UNKNOWN in labels:
-        raise ValueError(f"a head cannot have a label {UNKNOWN!r}: it is the answer for strangers")
+        raise ValueError(f"a head cannot have a label {UNKNOWN!r}: that is the answer for strangers")
 
 
 def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
     """Raise ValueError, naming the array, unless it is float32 of that shape and finite."""
     if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-        raise ValueError(f"a head's {name} are float32, not {getattr(array, 'dtype', type(array).__name__)}")
+        raise ValueError(f"a head's {name} must be float32, not {getattr(array, 'dtype', type(array).__name__)}")
     if array.shape != shape:
         raise ValueError(f"a head's {name} must have the shape {shape}, not {array.shape}")
     if not np.isfinite(array).all():
-        raise ValueError(f"a head's {name} hold a value that is not finite")
+        raise ValueError(f"a head's {name} must be finite")
 
 
 def check_centres(centres: Floats) -> None:
@@ -216,16 +213,16 @@ def check_centres(centres: Floats) -> None:
 
 
 def check_scale(temperature: float, threshold: float) -> None:
-    """Raise ValueError unless these are a head's temperature and threshold."""
+    """Raise ValueError unless these are a valid temperature and threshold."""
     if not 0 < temperature < math.inf:
-        raise ValueError(f"a head's temperature is a finite number above 0, not {temperature!r}")
+        raise ValueError(f"a head's temperature must be a finite number above 0, not {temperature!r}")
     if math.isnan(threshold) or threshold == math.inf:
-        raise ValueError(f"a head's threshold is a number or -inf, not {threshold!r}")
+        raise ValueError(f"a head's threshold must be a number or -inf, not {threshold!r}")
 
 
 def check_certain(certain: float, labels: tuple[str, ...]) -> None:
-    """Raise ValueError unless `certain` is a probability from which on a head with these labels may be sure."""
+    """Raise ValueError unless `certain` is a probability, and the labels leave room for an uncertain answer."""
     if not 0 <= certain <= 1:
-        raise ValueError(f"a head is certain from a probability of 0 to 1 on, not {certain!r}")
+        raise ValueError(f"a head's certainty must be a probability from 0 to 1, not {certain!r}")
     if certain and UNCERTAIN in labels:
-        raise ValueError(f"a head that may be uncertain cannot have a label {UNCERTAIN!r}")
+        raise ValueError(f"a head with a certainty cannot have a label {UNCERTAIN!r}")

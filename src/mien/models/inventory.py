@@ -1,30 +1,36 @@
-"""Says what weights there are, where they are, and whether they are still what they were; makes and fetches none."""
+"""Which weights are on this machine: lists them, verifies them, and adds files that the user brings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from mien.models import cache, shipped
+from mien.errors import WeightsError
+from mien.models import builtin_traits, weights
 from mien.models.cards import (
     CARDS,
     Card,
-    Converted,
+    CardGroup,
+    CompiledPackage,
+    Conversion,
     Download,
-    Grafted,
-    Inside,
+    Graft,
     PackageFile,
-    Parts,
-    Quantised,
-    Truncated,
+    Quantisation,
+    Truncation,
+    get_card,
 )
-from mien.models.weights import BROUGHT, Terms, location, made_key, terms_of
+
+MAX_BYTES = 1 << 30
+"""Far above any network for faces."""
 
 
-class Where(StrEnum):
+class Location(StrEnum):
     """Where a card's weights are, or what it takes to have them."""
 
     PACKAGE = "package"
@@ -35,8 +41,8 @@ class Where(StrEnum):
     MISSING = "missing"
 
 
-class State(StrEnum):
-    """What became of a file."""
+class FileState(StrEnum):
+    """The result of verifying a file."""
 
     OK = "ok"
     CHANGED = "changed"
@@ -44,94 +50,196 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """A card, under which terms its file is, where that is, and its size in bytes (of the download, if not here).
+class InventoryEntry:
+    """A card, the licence of its file, where that is, and its size in bytes (of the download, if it is not here).
 
-    trait: the built-in trait whose head on the card's vectors this is; None for the card's own weights.
+    trait: the built-in trait that takes the card's vectors; None for the card's own weights.
     """
 
     card: Card
-    terms: Terms
-    where: Where
+    terms: weights.LicenceTerms
+    location: Location
     bytes: int | None
-    trait: shipped.Shipped | None = None
+    trait: builtin_traits.BuiltinTrait | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One file of weights, read again."""
+class FileCheck:
+    """A file of weights that was read again."""
 
     name: str
     path: Path
-    state: State
+    state: FileState
 
 
-def holdings() -> list[Holding]:
-    """All cards and where their weights are, without reading any."""
-    return [Holding(card, terms_of(card), *_where(card)) for card in CARDS.values()]
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """The card that a file was added to, the file in the cache, its licence, and whether its checksum is known."""
+
+    name: str
+    path: Path
+    known: bool
+    terms: weights.LicenceTerms
 
 
-def traits() -> list[Holding]:
-    """The built-in traits that there are, each under the terms of the network that it stands on."""
-    found = [shipped.shipped(name) for name in shipped.TRAITS if shipped.is_there(name)]
-    return [Holding(each.trunk, terms_of(each.trunk), Where.PACKAGE, each.bytes, each) for each in found]
+def list_weights() -> list[InventoryEntry]:
+    """All cards and where their weights are; none are read."""
+    return [InventoryEntry(card, weights.licence_terms(card), *_location(card)) for card in CARDS.values()]
 
 
-def verify() -> list[Check]:
-    """Read every file of weights that is here, in packages and in the cache, and compare it with its SHA-256."""
+def list_traits() -> list[InventoryEntry]:
+    """The built-in traits of this installation, each under the licence of its network."""
+    traits = [builtin_traits.get_trait(name) for name in builtin_traits.TRAITS if builtin_traits.is_installed(name)]
+    return [
+        InventoryEntry(trait.backbone, weights.licence_terms(trait.backbone), Location.PACKAGE, trait.bytes, trait)
+        for trait in traits
+    ]
+
+
+def verify() -> list[FileCheck]:
+    """Read every file of weights in packages and in the cache, and compare it with its SHA-256."""
     return [check for card in CARDS.values() for check in _checks(card)]
 
 
-def _where(card: Card) -> tuple[Where, int | None]:
+def _location(card: Card) -> tuple[Location, int | None]:
     cached = _cached(card)
     if cached:
-        return Where.CACHE, cached[0].stat().st_size
+        return Location.CACHE, cached[0].stat().st_size
     match card.source:
-        case Inside(package):
-            return (Where.PACKAGE if find_spec(package) else Where.MISSING), None
+        case CompiledPackage(package):
+            return (Location.PACKAGE if find_spec(package) else Location.MISSING), None
         case PackageFile():
-            return (Where.PACKAGE if _exists(card.source) else Where.MISSING), card.source.bytes
-        case Converted() | Quantised() | Truncated() | Grafted() | Parts():
-            return _where_made(card), None
+            return (Location.PACKAGE if weights.is_installed(card.source) else Location.MISSING), card.source.bytes
+        case Conversion() | Quantisation() | Truncation() | Graft() | CardGroup():
+            return _location_of_converted(card), None
         case Download():
-            return Where.PULL, card.source.bytes
-    return Where.ADD, None
+            return Location.PULL, card.source.bytes
+    return Location.ADD, None
 
 
-def _where_made(card: Card) -> Where:
+def _location_of_converted(card: Card) -> Location:
     match card.source:
-        case Parts(cards):
-            places = [_where(CARDS[part])[0] for part in cards]
-            return next((place for place in places if place is not Where.CACHE), Where.CACHE)
-        case Converted(_, file):
-            return Where.FIRST_USE if _exists(file) else Where.MISSING
-        case Grafted(_, _, file) if not _exists(file):
-            return Where.MISSING
-        case Quantised(other) | Truncated(other) | Grafted(other):
-            return Where.MISSING if _where_made(CARDS[other]) is Where.MISSING else Where.FIRST_USE
+        case CardGroup(names):
+            locations = [_location(CARDS[name])[0] for name in names]
+            return next((location for location in locations if location is not Location.CACHE), Location.CACHE)
+        case Conversion(_, file):
+            return Location.FIRST_USE if weights.is_installed(file) else Location.MISSING
+        case Graft(_, _, file) if not weights.is_installed(file):
+            return Location.MISSING
+        case Quantisation(name) | Truncation(name) | Graft(name):
+            source = _location_of_converted(CARDS[name])
+            return Location.MISSING if source is Location.MISSING else Location.FIRST_USE
     raise ValueError(f"weights {card.name!r} are not made from others")
 
 
 def _cached(card: Card) -> list[Path]:
-    if card.is_brought:
-        return cache.stored(card.name, BROUGHT)
-    if isinstance(card.source, Converted | Quantised | Truncated | Grafted):
-        return cache.stored(card.name, made_key(card))
+    if card.is_external:
+        return weights.cached_files(card.name, weights.EXTERNAL_KEY)
+    if isinstance(card.source, Conversion | Quantisation | Truncation | Graft):
+        return weights.cached_files(card.name, weights.cache_key(card))
     return []
 
 
-def _checks(card: Card) -> Iterator[Check]:
-    packaged = card.source.file if isinstance(card.source, Converted | Grafted) else card.source
-    if isinstance(packaged, PackageFile):
-        if _exists(packaged):
-            path = location(packaged)
-            yield Check(card.name, path, State.OK if cache.sha256(path) == packaged.sha256 else State.CHANGED)
+def _checks(card: Card) -> Iterator[FileCheck]:
+    file = card.source.file if isinstance(card.source, Conversion | Graft) else card.source
+    if isinstance(file, PackageFile):
+        if weights.is_installed(file):
+            path = weights.package_path(file)
+            yield FileCheck(card.name, path, _state(weights.file_sha256(path) == file.sha256))
         else:
-            yield Check(card.name, Path(packaged.package, packaged.path), State.MISSING)
+            yield FileCheck(card.name, Path(file.package, file.path), FileState.MISSING)
     for path in _cached(card):
-        sound = cache.sha256(path).startswith(cache.digest(path))
-        yield Check(card.name, path, State.OK if sound else State.CHANGED)
+        intact = weights.file_sha256(path).startswith(weights.digest_in_name(path))
+        yield FileCheck(card.name, path, _state(intact))
 
 
-def _exists(file: PackageFile) -> bool:
-    return find_spec(file.package) is not None and location(file).is_file()
+def _state(intact: bool) -> FileState:
+    return FileState.OK if intact else FileState.CHANGED
+
+
+def add(file: Path, name: str | None = None) -> AddResult:
+    """Copy a file of weights into the cache, under the card that its checksum belongs to, or else under `name`.
+
+    Raises:
+        UnknownName: there is no card of that name.
+        WeightsError: the file cannot be read, is not known and no name is given, or does not fit the name.
+    """
+    requested = get_card(name) if name else None
+    data = _read(file)
+    known = _card_with_file(hashlib.sha256(data).hexdigest())
+    if known is not None and requested is not None and known.name != requested.name:
+        raise WeightsError(f"{file} holds weights of {known.name!r}, not of {requested.name!r}: omit --as")
+    card = known or requested
+    if card is None:
+        raise WeightsError(f"mien does not know the file {file}: say with --as what it is ({_choices()})")
+    if known is None:
+        problem = _mismatch(_graph(file, data), card)
+        if problem:
+            raise WeightsError(f"{file} does not fit {card.name!r}: {problem}")
+    path = weights.add_to_cache(card.name, weights.EXTERNAL_KEY, data)
+    return AddResult(card.name, path, known is not None, weights.licence_terms(card))
+
+
+def _graph(file: Path, data: bytes) -> Any:
+    import onnx  # here, as it takes longer to import than everything else in this room
+
+    try:
+        graph = onnx.load_model_from_string(data).graph
+    except Exception as error:  # protobuf's own, which onnx does not name
+        raise WeightsError(f"{file} is not an ONNX file ({type(error).__name__})") from error
+    if not graph.node:
+        raise WeightsError(f"{file} is not an ONNX file: it holds no network")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        raise WeightsError(f"{file} keeps its numbers in a second file: save it as one file")
+    return graph
+
+
+def _mismatch(graph: Any, card: Card) -> str | None:
+    """Why this network cannot be that of the card, or None where its inputs and outputs fit."""
+    if not card.is_external:
+        return f"its weights come with an installed package; files can be added for {_choices()}"
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [_shape(value) for value in graph.input if value.name not in constants]
+    return _input_mismatch(inputs, card) or _output_mismatch([_shape(value) for value in graph.output], card)
+
+
+def _input_mismatch(inputs: Sequence[Sequence[int]], card: Card) -> str | None:
+    if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in (0, 3):
+        return f"it should take one input (n, 3, height, width), but takes {list(inputs)}"
+    size = card.input.size if card.input else 0
+    if size and any(side not in (0, size) for side in inputs[0][2:]):
+        return f"it should take pictures of {size} x {size} pixels, but takes {inputs[0][3]} x {inputs[0][2]}"
+    return None
+
+
+def _output_mismatch(outputs: Sequence[Sequence[int]], card: Card) -> str | None:
+    if len(outputs) != card.outputs:
+        return f"it should have {card.outputs} output{'s' * (card.outputs > 1)}, but has {len(outputs)}"
+    if card.dim and (not outputs[0] or outputs[0][-1] not in (0, card.dim)):
+        return f"it should give {card.dim} values per face, but gives {list(outputs[0])}"
+    return None
+
+
+def _shape(value: Any) -> list[int]:
+    """The sides of an input or output; 0 where one is free."""
+    return [int(side.dim_value) for side in value.type.tensor_type.shape.dim]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise WeightsError(f"{file} is larger than {MAX_BYTES >> 20} MB: it cannot be weights for faces")
+        return file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{file} cannot be read ({error.strerror})") from error
+
+
+def _card_with_file(sha256: str) -> Card | None:
+    for card in CARDS.values():
+        if any(known.sha256 == sha256 for known in card.known):
+            return card
+    return None
+
+
+def _choices() -> str:
+    return ", ".join(name for name, card in CARDS.items() if card.is_external)

@@ -13,9 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from mien.models.copying import copy
-from mien.models.graph import IR_VERSION, OPSET, Graph
 from mien.models.head import Head
+from mien.models.onnx_edit import IR_VERSION, OPSET, Graph, copy_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +116,5 @@ def _copied(graph: Graph, model: Any, feed: str, prefix: str) -> str:
     """Add a network's nodes and constants, fed by `feed`, under names of their own -> the name of its output."""
     if model.opset_import[0].version != OPSET or model.ir_version != IR_VERSION:
         raise ValueError("a part is an ONNX file that mien wrote")
-    copy(graph, model.graph, feeds={model.graph.input[0].name: feed}, prefix=f"{prefix}/")
+    copy_nodes(graph, model.graph, feeds={model.graph.input[0].name: feed}, prefix=f"{prefix}/")
     return f"{prefix}/{model.graph.output[0].name}"

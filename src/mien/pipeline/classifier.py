@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mien.detect import resolve
 from mien.errors import BundleError
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
 from mien.pipeline.classify import Abstention, Classify
@@ -63,12 +63,12 @@ def open_classifier(path: Path, faces: str | None = None) -> Classifier:
         BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing, or
         the trait is turned off.
     """
-    hidden = shipped.bundle(str(path)) is not None
+    hidden = builtin_traits.bundle_path(str(path)) is not None
     if hidden and not path.exists():
         recogniser = open_trait(str(path))
         # The built-in traits have learnt from faces of both kinds.
         recogniser = replace(recogniser, trained_on=faces or recogniser.trained_on)
-    elif hidden and not (path / shipped.MANIFEST).exists():
+    elif hidden and not (path / builtin_traits.MANIFEST).exists():
         raise BundleError(
             f"{path} lies in this folder and is no bundle, and the built-in trait is not looked for where something of"
             " its name lies: type this in another folder"
@@ -89,8 +89,8 @@ def open_trait(name: str) -> Classifier:
         UnknownName: there is no such trait. WeightsError: it is missing, or turned off.
         BundleError: it is damaged, or its network is another than it was trained with.
     """
-    shipped.permit(name)
-    found = _opened(shipped.shipped(name).path)
+    builtin_traits.require_enabled(name)
+    found = _opened(builtin_traits.get_trait(name).path)
     if set(_others(found)) & set(found.spec.embedders):
         raise BundleError(f"the built-in trait {name!r} does not belong to the network beside it: reinstall mien")
     spec = replace(found.spec, detector=resolve(found.spec.detector))
@@ -102,7 +102,7 @@ def _silence(found: Classifier) -> Abstention | None:
     if "silent" not in found.bundle.manifest:
         return None
     said = found.bundle.manifest["silent"]
-    other = _opened(shipped.shipped(said["bundle"]).path)
+    other = _opened(builtin_traits.get_trait(said["bundle"]).path)
     if other.spec != found.spec:
         raise BundleError(f"{found.bundle.path} and {other.bundle.path} do not belong together: reinstall mien")
     return Abstention(other.head, frozenset(said["labels"]))

@@ -31,9 +31,6 @@ _DETECTION_SIDE = 1000
 PIXELS = "none"
 """The embedder of a chain that ends with the crop, whose pixels are the numbers."""
 
-JOINED = "+"
-"""Between the names of embedders whose vectors are one, such as `dlib-resnet+traits`."""
-
 # What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
 _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
 
@@ -43,14 +40,14 @@ class PipelineSpec:
     """Photo -> vectors: everything that decides the numbers.
 
     embedder: its name, or `PIXELS` where a network looks at the crop itself; of several, whose vectors stand one after
-    the other, the names with `JOINED` between: they see the same view, the first at its size and each other at its own.
+    the other, the names with `+` between: they see the same view, the first at its size and each other at its own.
     faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
     all of them. min_face: side of the smallest face in pixels of the photo.
     """
 
     view: View
     detector: str = "mtcnn"
-    embedder: str = "dlib-resnet"
+    embedder: str = models.IDENTITY_EMBEDDER
     faces: Literal["find", "cut"] = "find"
     which: Literal["largest", "all"] = "largest"
     min_face: int = 20
@@ -60,7 +57,7 @@ class PipelineSpec:
     @property
     def embedders(self) -> tuple[str, ...]:
         """The names of its networks: one, or several whose vectors are joined; none where it ends with the crop."""
-        return () if self.embedder == PIXELS else tuple(self.embedder.split(JOINED))
+        return () if self.embedder == PIXELS else tuple(self.embedder.split(models.EMBEDDER_SEPARATOR))
 
     def taking(self, faces: str) -> PipelineSpec:
         """The same for pictures that are prepared otherwise: faces to be found, or already cut.
@@ -168,7 +165,7 @@ def build_spec(
         UnknownName: a detector or embedder that there is not.
         DataError: another word that has no meaning.
     """
-    embedder = "dlib-resnet" if embedder == "auto" else embedder
+    embedder = models.IDENTITY_EMBEDDER if embedder == "auto" else embedder
     inner = _inner(embedder)
     return PipelineSpec(
         view=_view(embedder, faces),
@@ -184,10 +181,10 @@ def build_spec(
 
 def _inner(embedder: str) -> bool:
     """Whether an embedder's vectors are the values of an inner layer; refuses names that there are not."""
-    names = embedder.split(JOINED)
+    names = embedder.split(models.EMBEDDER_SEPARATOR)
     for name in names:
         EMBEDDERS.load(name)
-    inner = [name for name in names if name in models.CARDS and models.card(name).layout is not None]
+    inner = [name for name in names if name in models.CARDS and models.get_card(name).layout is not None]
     if len(names) > 1:
         views = {_view(name, "find").name for name in names}
         if inner or len(views) > 1 or len(set(names)) < len(names):
@@ -220,8 +217,8 @@ def _view(embedder: str, faces: str) -> View:
     """How faces are cut for an embedder, or for a network of one's own, at the size that it wants."""
     if faces not in ("find", "cut"):
         raise DataError(f"--faces {faces}: use 'find' or 'cut'")
-    first = embedder.split(JOINED, maxsplit=1)[0]
-    plan = models.card(first).input if first in models.CARDS else None
+    first = embedder.split(models.EMBEDDER_SEPARATOR, maxsplit=1)[0]
+    plan = models.get_card(first).input if first in models.CARDS else None
     # dlib's view shows the whole face and some hair, by five points whose weights may be used for anything.
     way = view(plan.view if plan else "dlib")
     if faces == "cut":

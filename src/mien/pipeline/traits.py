@@ -11,7 +11,7 @@ import numpy as np
 from mien import models
 from mien.embed.stage import Embed
 from mien.errors import MienError
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.classifier import Classifier, open_trait
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
 from mien.types import UNCERTAIN, Embedding, Faces
@@ -76,10 +76,10 @@ def open_traits(wanted: str | None = None) -> OpenedTraits:
         UnknownName: there is no trait of that name.
         WeightsError, BundleError: one that is named is missing, turned off or refused.
     """
-    everything = wanted is None or wanted.strip() == shipped.ALL
+    everything = wanted is None or wanted.strip() == builtin_traits.ALL
     if everything:
-        return available(shipped.turned_on())
-    return _grouped({name: _ready(name) for name in shipped.named(wanted or "")}, ())
+        return available(builtin_traits.enabled_traits())
+    return _grouped({name: _ready(name) for name in builtin_traits.parse_names(wanted or "")}, ())
 
 
 def available(names: Sequence[str], faces: str | None = None) -> OpenedTraits:
@@ -132,4 +132,4 @@ def _answers(vectors: Sequence[Embedding], recogniser: Classifier) -> Iterator[t
 
 
 def _ordered(found: Mapping[str, Trait]) -> dict[str, Trait]:
-    return {name: found[name] for name in shipped.TRAITS if name in found}
+    return {name: found[name] for name in builtin_traits.TRAITS if name in found}

@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from mien.errors import MienError, UnknownName
-from mien.models import shipped
+from mien.models import builtin_traits
 from mien.pipeline.classifier import Classifier, open_classifier, open_trait
 from mien.store.bundle import CARD, REPORT, SUFFIX
 
@@ -76,7 +76,7 @@ class Bundles:
 
     def open(self) -> None:
         """Open all, and watch the folder from now on."""
-        for name in shipped.turned_on():
+        for name in builtin_traits.enabled_traits():
             try:
                 self._traits[name] = Opened(name, open_trait(name), trait=True)
             except MienError as error:

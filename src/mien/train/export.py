@@ -11,9 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mien.models.checking import INPUT, OUTPUT
-from mien.models.graph import Graph
-from mien.models.network import planes
+from mien.models.network import INPUT, OUTPUT, network_input
+from mien.models.onnx_edit import Graph
 from mien.models.sessions import from_bytes
 from mien.train.architecture import Architecture
 from mien.train.layers import (
@@ -72,7 +71,7 @@ def difference(module: nn.Module, onnx: bytes, inputs: npt.NDArray[Any]) -> floa
     Both in float32, the module as it answers and not as it trains; 0 where there are no inputs.
     """
     session = from_bytes(onnx)
-    batch = planes(inputs, tuple(session.get_inputs()[0].shape[1:]))
+    batch = network_input(inputs, tuple(session.get_inputs()[0].shape[1:]))
     training, device = module.training, next(module.parameters()).device
     largest = 0.0
     module.eval()

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from mien.models import ensure
-from mien.models.cards import Truncated
-from mien.models.truncate import rest
+from mien.models.cards import Truncation
+from mien.models.onnx_edit import weights_after
 from mien.train.architecture import Architecture
 from mien.train.architectures import backbone
 from mien.train.layers import PaddedResidual
@@ -25,13 +25,13 @@ def begin(architecture: Architecture, module: nn.Module) -> None:
         WeightsError: the pretrained network is not on this machine.
     """
     source = backbone(architecture.input).source
-    assert isinstance(source, Truncated)  # what ends at an inner layer was cut from another
+    assert isinstance(source, Truncation)  # what ends at an inner layer was cut from another
     (block,) = (
         name
         for name, layer in zip(architecture.names, architecture.layers, strict=True)
         if isinstance(layer, PaddedResidual)
     )
-    pretrained = rest(ensure(source.card).read_bytes(), source.at).values()
+    pretrained = weights_after(ensure(source.card).read_bytes(), source.layer).values()
     last = architecture.names[-1]
     state = module.state_dict()
     with torch.no_grad():

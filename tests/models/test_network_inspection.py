@@ -10,9 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mien.models.checking import Form, checked
-from mien.models.graph import Graph
-from mien.models.network import NetworkHead
+from mien.models.network import NetworkHead, NetworkShape, inspect_network
+from mien.models.onnx_edit import Graph
 from tests.models.networks import LABELS, convolved, edited, linear
 
 Change = Callable[[onnx.ModelProto], object]
@@ -68,34 +67,34 @@ def _of_one_row(model: onnx.ModelProto) -> None:
         (_a_function, "functions"),
         (lambda model: model.training_info.add(), "training"),
         (_sparse, "sparse"),
-        (_a_subgraph, "step 'If'"),
-        (_a_subgraph_in_a_known_step, "does not fit together"),
-        (lambda model: setattr(model.graph.node[0], "op_type", "Loop"), "step 'Loop'"),
-        (lambda model: setattr(model.graph.node[0], "domain", "com.microsoft"), "step 'Flatten'"),
-        (lambda model: model.opset_import.add(domain="evil", version=1), "others than ONNX"),
-        (lambda model: setattr(model.opset_import[0], "version", 9999), "later operators"),
+        (_a_subgraph, "node 'If'"),
+        (_a_subgraph_in_a_known_step, "is inconsistent"),
+        (lambda model: setattr(model.graph.node[0], "op_type", "Loop"), "node 'Loop'"),
+        (lambda model: setattr(model.graph.node[0], "domain", "com.microsoft"), "node 'Flatten'"),
+        (lambda model: model.opset_import.add(domain="evil", version=1), "not ONNX's own"),
+        (lambda model: setattr(model.opset_import[0], "version", 9999), "newer operators"),
         (_external, "in another file"),
-        (_a_second_input, "more than one"),
-        (_a_second_output, "more than one"),
-        (lambda model: model.graph.ClearField("output"), "or none"),
-        (lambda model: model.ClearField("graph"), "or none"),
-        (lambda model: setattr(model.graph.output[0], "name", "flat"), "not called"),
+        (_a_second_input, "exactly one input"),
+        (_a_second_output, "exactly one input"),
+        (lambda model: model.graph.ClearField("output"), "exactly one input"),
+        (lambda model: model.ClearField("graph"), "exactly one input"),
+        (lambda model: setattr(model.graph.output[0], "name", "flat"), "must be called"),
         (_of_doubles, "float32"),
         (_of_one_row, "any number of rows"),
         (lambda model: model.graph.input[0].type.tensor_type.ClearField("shape"), "any number of rows"),
-        (lambda model: model.graph.node.pop(), "does not fit together"),
-        (lambda model: setattr(model.graph.node[1], "op_type", "Conv"), "does not fit together"),
-        (lambda model: model.graph.initializer[0].ClearField("raw_data"), "does not fit together"),
-        (lambda model: model.graph.initializer[0].dims.__setitem__(0, 2**50), "does not fit together"),
-        (lambda model: model.graph.initializer[0].dims.__setitem__(0, -3), "does not fit together"),
-        (lambda model: model.graph.node.extend([helper.make_node("Relu", ["flat"], ["r"])] * 5000), "steps"),
+        (lambda model: model.graph.node.pop(), "is inconsistent"),
+        (lambda model: setattr(model.graph.node[1], "op_type", "Conv"), "is inconsistent"),
+        (lambda model: model.graph.initializer[0].ClearField("raw_data"), "is inconsistent"),
+        (lambda model: model.graph.initializer[0].dims.__setitem__(0, 2**50), "is inconsistent"),
+        (lambda model: model.graph.initializer[0].dims.__setitem__(0, -3), "is inconsistent"),
+        (lambda model: model.graph.node.extend([helper.make_node("Relu", ["flat"], ["r"])] * 5000), "nodes"),
     ],
 )
 def test_what_no_bundle_holds_is_refused_with_its_reason(change: Change, reason: str) -> None:
     model = edited(linear(16))
     change(model)
     with pytest.raises(ValueError, match=reason) as caught:
-        checked(model.SerializeToString())
+        inspect_network(model.SerializeToString())
     assert "\n" not in str(caught.value)
 
 
@@ -106,7 +105,7 @@ def test_inputs_of_absurd_shapes_are_refused(row: tuple[int | str, ...]) -> None
     model = edited(linear(16))
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", *row]))
     with pytest.raises(ValueError, match="takes rows of shape"):
-        checked(model.SerializeToString())
+        inspect_network(model.SerializeToString())
 
 
 def _grown(kind: str, name: str, values: list[int], **attributes: object) -> bytes:
@@ -120,10 +119,10 @@ def _grown(kind: str, name: str, values: list[int], **attributes: object) -> byt
 
 
 def test_a_step_that_would_fill_the_memory_is_refused() -> None:
-    assert checked(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == Form((1, 4, 4), 3, 32)
+    assert inspect_network(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == NetworkShape((1, 4, 4), 3, 32)
     for many in (20_000, 2**31, 2**40):
-        with pytest.raises(ValueError, match=r"absurd size|does not fit"):
-            checked(_grown("Pad", "sides", [0, 0, many, many, 0, 0, many, many]))
+        with pytest.raises(ValueError, match=r"excessive size|is inconsistent"):
+            inspect_network(_grown("Pad", "sides", [0, 0, many, many, 0, 0, many, many]))
 
 
 def _crossed(times: int) -> bytes:
@@ -145,7 +144,7 @@ def _crossed(times: int) -> bytes:
 @pytest.mark.parametrize("times", [1, 6])
 def test_a_step_that_grows_faster_than_the_rows_is_refused(times: int) -> None:
     with pytest.raises(ValueError, match="the more rows there are"):
-        checked(_crossed(times))
+        inspect_network(_crossed(times))
 
 
 def _many(steps: int, side: int) -> bytes:
@@ -160,34 +159,34 @@ def _many(steps: int, side: int) -> bytes:
 
 def test_steps_that_would_fill_the_memory_together_are_refused() -> None:
     with pytest.raises(ValueError, match="too many"):
-        checked(_many(600, 1024))
+        inspect_network(_many(600, 1024))
 
 
 def test_so_many_rows_go_at_once_as_there_is_room_for() -> None:
-    assert checked(_many(2, 64)).at_once == 32
-    assert checked(_many(20, 1024)).at_once == 24
-    assert checked(_many(500, 512)).at_once == 4
+    assert inspect_network(_many(2, 64)).batch == 32
+    assert inspect_network(_many(20, 1024)).batch == 24
+    assert inspect_network(_many(500, 512)).batch == 4
 
 
 def test_logits_are_one_row_for_each_row_that_comes() -> None:
     graph = Graph("pictures")
     graph.node("Relu", ["input"], "logits")
-    with pytest.raises(ValueError, match=r"not \(n, labels\)"):
-        checked(graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 1, 4, 4]}))
+    with pytest.raises(ValueError, match=r"do not have the shape \(n, labels\)"):
+        inspect_network(graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 1, 4, 4]}))
 
 
 def test_a_size_that_is_claimed_is_not_believed() -> None:
     model = edited(_grown("Pad", "sides", [0, 0, 20_000, 20_000, 0, 0, 20_000, 20_000]))
     del model.graph.value_info[:]
     model.graph.value_info.append(helper.make_tensor_value_info("grown", TensorProto.FLOAT, ["n", 1, 4, 4]))
-    with pytest.raises(ValueError, match=r"absurd size|does not fit"):
-        checked(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"excessive size|is inconsistent"):
+        inspect_network(model.SerializeToString())
 
 
 @pytest.mark.parametrize("data", [b"", b"no network", b"\x00" * 100, b"\xff" * 100])
 def test_what_is_no_network_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="network"):
-        checked(data)
+        inspect_network(data)
 
 
 def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one() -> None:
@@ -205,12 +204,12 @@ def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one(
 
 
 def test_a_sound_network_says_what_it_takes_and_gives() -> None:
-    assert checked(linear(16)) == Form((16,), 3, 32)
-    assert checked(convolved(3, 12, 12)) == Form((3, 12, 12), 3, 32)
+    assert inspect_network(linear(16)) == NetworkShape((16,), 3, 32)
+    assert inspect_network(convolved(3, 12, 12)) == NetworkShape((3, 12, 12), 3, 32)
 
 
 def test_the_number_of_labels_has_to_be_that_of_the_logits() -> None:
-    with pytest.raises(ValueError, match="tells 3 labels apart"):
+    with pytest.raises(ValueError, match="has 3 classes"):
         NetworkHead(("a", "b"), 1.0, 0.0, False, linear(16))
 
 
@@ -219,4 +218,4 @@ def test_no_file_is_read_for_a_network(tmp_path: Path, monkeypatch: pytest.Monke
     model = edited(linear(16))
     onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="x.data", size_threshold=0)
     with pytest.raises(ValueError, match="in another file"):
-        checked((tmp_path / "x.onnx").read_bytes())
+        inspect_network((tmp_path / "x.onnx").read_bytes())

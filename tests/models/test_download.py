@@ -13,9 +13,9 @@ from types import MappingProxyType
 import pytest
 
 from mien.errors import UnknownName, WeightsError
-from mien.models import CARDS, cards, ensure, identity, present, terms_of
-from mien.models.cards import Download, Known
-from mien.models.fetch import fetch, pull
+from mien.models import CARDS, cards, ensure, identity, is_available, licence_terms
+from mien.models.cards import Download, KnownFile
+from mien.models.download import download, pull
 
 NETWORK = bytes(range(256)) * 600
 
@@ -78,7 +78,7 @@ def server() -> Iterator[str]:
 
 def offer(monkeypatch: pytest.MonkeyPatch, source: Download) -> None:
     """Let `yunet` be published there."""
-    known = source.member or Known("net.onnx", source.sha256)
+    known = source.member or KnownFile("net.onnx", source.sha256)
     card = replace(CARDS["yunet"], source=source, known=(known,))
     monkeypatch.setattr(cards, "CARDS", MappingProxyType({**CARDS, "yunet": card}))
 
@@ -89,14 +89,14 @@ def good(url: str) -> Download:
 
 def test_a_good_file_is_kept_and_used(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, good(f"{server}/good"))
-    assert not present("yunet")
+    assert not is_available("yunet")
     seen: list[tuple[int, int]] = []
     path = pull("yunet", lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == NETWORK
     assert ensure("yunet") == path
-    assert present("yunet")
+    assert is_available("yunet")
     assert identity("yunet")
-    assert terms_of(cards.card("yunet")).commercial == "yes"
+    assert licence_terms(cards.get_card("yunet")).commercial == "yes"
     assert seen[-1] == (len(NETWORK), len(NETWORK))
     assert len(seen) > 1
     assert [file.name for file in home.joinpath("models").iterdir()] == [path.name]
@@ -118,23 +118,27 @@ def test_a_redirect_is_followed(home: Path, server: str, monkeypatch: pytest.Mon
 
 
 def test_the_wanted_file_is_taken_out_of_an_archive(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, Download(f"{server}/zip", digest(ARCHIVE), len(ARCHIVE), Known("net.onnx", digest(NETWORK))))
+    offer(monkeypatch, Download(f"{server}/zip", digest(ARCHIVE), len(ARCHIVE), KnownFile("net.onnx", digest(NETWORK))))
     assert pull("yunet").read_bytes() == NETWORK
 
 
 @pytest.mark.parametrize(
     ("page", "changed", "sentence"),
     [
-        ("good", {"sha256": "0" * 64}, "not the file that mien knows"),
+        ("good", {"sha256": "0" * 64}, "sent another file than mien expects"),
         ("short", {}, rf"ended after 9000 of {len(NETWORK)} bytes: try again"),
         ("empty", {}, rf"ended after 0 of {len(NETWORK)} bytes"),
-        ("long", {}, rf"sends more than the {len(NETWORK)} bytes"),
-        ("nowhere", {}, "answers 404 Not Found$"),
-        ("away", {}, "only downloaded over https, not from http://example.org"),
-        ("file", {}, "answers 302 Found$"),
-        ("loop", {}, "answers 302 Found$"),
+        ("long", {}, rf"sent more than the {len(NETWORK)} bytes"),
+        ("nowhere", {}, "answered 404 Not Found$"),
+        ("away", {}, "downloaded over https only, not from http://example.org"),
+        ("file", {}, "answered 302 Found$"),
+        ("loop", {}, "answered 302 Found$"),
         ("hang-up", {}, "cannot be reached .* 'mien models add FILE'"),
-        ("zip", {"sha256": digest(ARCHIVE), "bytes": len(ARCHIVE), "member": Known("no.onnx", "0" * 64)}, "no.onnx"),
+        (
+            "zip",
+            {"sha256": digest(ARCHIVE), "bytes": len(ARCHIVE), "member": KnownFile("no.onnx", "0" * 64)},
+            "no.onnx",
+        ),
     ],
 )
 def test_a_bad_answer_is_one_sentence_and_leaves_nothing(
@@ -145,24 +149,28 @@ def test_a_bad_answer_is_one_sentence_and_leaves_nothing(
         pull("yunet")
     assert "\n" not in str(caught.value)
     assert not home.exists()
-    assert not present("yunet")
+    assert not is_available("yunet")
 
 
 def test_without_a_network_it_says_how_to_add_a_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, good("http://127.0.0.1:9/net.onnx"))  # the port of the discard service, where nobody listens
-    with pytest.raises(WeightsError, match=r"cannot be reached .*bring the file and type 'mien models add FILE'"):
+    with pytest.raises(
+        WeightsError, match=r"cannot be reached .*get the file elsewhere and type 'mien models add FILE'"
+    ):
         pull("yunet")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/net.onnx", "ftp://example.org/net", "file:///etc/passwd"])
 def test_only_https_is_spoken_to_others(url: str) -> None:
-    with pytest.raises(WeightsError, match="only downloaded over https"):
-        fetch(good(url), lambda _done, _total: None)
+    with pytest.raises(WeightsError, match="downloaded over https only"):
+        download(good(url), lambda _done, _total: None)
 
 
 @pytest.mark.parametrize("name", ["scrfd", "mobilefacenet"])
 def test_what_nobody_offers_cannot_be_pulled(home: Path, name: str) -> None:
-    with pytest.raises(WeightsError, match=f"nobody offers '{name}' .* 'mien models add FILE --as {name}'"):
+    with pytest.raises(
+        WeightsError, match=f"'{name}' cannot be downloaded as one file .* 'mien models add FILE --as {name}'"
+    ):
         pull(name)
 
 

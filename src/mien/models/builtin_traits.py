@@ -1,4 +1,4 @@
-"""The traits that come with mien: their names, where their bundles lie, which are turned on; opens no bundle."""
+"""The traits that come with mien: their names, where their bundles are, and which are enabled."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from typing import Any
 
 from mien.config import settings
 from mien.errors import UnknownName, WeightsError
-from mien.models.cards import Card, card
+from mien.models.cards import Card, get_card
 
 TRAITS = ("expression", "mask", "age", "gender", "glasses")
 ALL, NONE = "all", "none"
-"""What may be said instead of names."""
+"""What may stand in place of names."""
 
 FOLDER = Path(__file__).with_name("shipped")
 MANIFEST = "bundle.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
-    """A trait as it lies in this installation: its labels, and the card of the network that its head stands on."""
+class BuiltinTrait:
+    """A trait in this installation: its bundle, its labels, and the card of the network whose vectors it takes."""
 
     name: str
     path: Path
     labels: tuple[str, ...]
-    trunk: Card
+    backbone: Card
 
     @property
     def bytes(self) -> int:
-        """What its head takes up, without the network."""
+        """The size of its bundle, without the network."""
         return sum(file.stat().st_size for file in self.path.iterdir())
 
 
-def bundle(name: str) -> Path | None:
-    """Where the bundle of a trait lies, whether or not it is there; None for other names."""
+def bundle_path(name: str) -> Path | None:
+    """Where the bundle of a trait belongs, whether or not it is there; None for other names."""
     return FOLDER / f"{name}.mien" if name in TRAITS else None
 
 
-def is_there(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Whether the bundle of a trait is part of this installation."""
-    path = bundle(name)
+    path = bundle_path(name)
     return path is not None and (path / MANIFEST).is_file()
 
 
-def shipped(name: str) -> Shipped:
-    """What is known of a trait.
+def get_trait(name: str) -> BuiltinTrait:
+    """The trait of that name.
 
     Raises:
         UnknownName: there is no such trait.
         WeightsError: it is not part of this installation.
     """
-    path = bundle(name)
+    path = bundle_path(name)
     if path is None:
         raise _unknown(name)
     manifest = _manifest(name, path)
-    return Shipped(name, path, tuple(manifest["labels"]), card(manifest["chain"]["embedder"]))
+    return BuiltinTrait(name, path, tuple(manifest["labels"]), get_card(manifest["chain"]["embedder"]))
 
 
 def _manifest(name: str, path: Path) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def _manifest(name: str, path: Path) -> dict[str, Any]:
     return manifest
 
 
-def named(text: str) -> tuple[str, ...]:
-    """`all`, `none`, or names with commas between -> the traits, in their own order.
+def parse_names(text: str) -> tuple[str, ...]:
+    """`all`, `none`, or names separated by commas -> the traits, in the order of `TRAITS`.
 
     Raises:
-        UnknownName: there is no such trait; the message lists what there is.
+        UnknownName: there is no such trait; the message lists the names.
     """
     words = {word.strip() for word in text.split(",")}
     if words == {ALL}:
@@ -87,25 +87,25 @@ def named(text: str) -> tuple[str, ...]:
     return tuple(name for name in TRAITS if name in words)
 
 
-def turned_on() -> tuple[str, ...]:
-    """The traits that `MIEN_TRAITS` leaves on.
+def enabled_traits() -> tuple[str, ...]:
+    """The traits that `MIEN_TRAITS` enables.
 
     Raises:
-        UnknownName: it names one that there is not.
+        UnknownName: it names an unknown one.
     """
     try:
-        return named(settings().traits)
+        return parse_names(settings().traits)
     except UnknownName as error:
         raise UnknownName(f"MIEN_TRAITS: {error}") from error
 
 
-def permit(name: str) -> None:
-    """Let a trait pass, unless the user has turned it off.
+def require_enabled(name: str) -> None:
+    """Refuse a trait that the user has turned off.
 
     Raises:
         WeightsError: it is turned off.
     """
-    if name not in turned_on():
+    if name not in enabled_traits():
         raise WeightsError(
             f"the built-in trait {name!r} is turned off by MIEN_TRAITS={settings().traits}: name it there to use it"
         )
