@@ -28,10 +28,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.copies import copies
-from mien.curate.finding import Finding, Kind
-from mien.curate.shown import ImageFeatures
-from mien.curate.thumb import thumb
+from mien.curate.duplicates import duplicate_findings
+from mien.curate.features import ImageFeatures, grey_thumbnail
+from mien.curate.findings import Finding, Kind
 from mien.data import open_data, photos
 from mien.images import encode
 from mien.images.stage import Decode
@@ -92,7 +91,7 @@ def shown(refs: Sequence[PhotoRef]) -> Iterator[ImageFeatures]:
                 digest=photo.key.encode(),
                 width=photo.width,
                 height=photo.height,
-                thumb=thumb(photo.pixels),
+                thumb=grey_thumbnail(photo.pixels),
                 colour=none,
                 boxes=none.reshape(0, 4),
                 scores=none,
@@ -121,7 +120,7 @@ def pairs(findings: Sequence[Finding]) -> set[tuple[str, str]]:
 def told(every: Sequence[ImageFeatures], copied: Sequence[ImageFeatures], known: set[tuple[str, str]]) -> Told:
     """All photos and the copies of some -> how many of the copies are found, and what else."""
     lots = _lots(known)
-    found = pairs(copies([*every, *copied]))
+    found = pairs(duplicate_findings([*every, *copied]))
     true = {pair for pair in found if len({lots.get(key.rstrip("#"), key.rstrip("#")) for key in pair}) == 1}
     hit = {key for pair in true for key in pair if key.endswith("#")}
     return Told(len(hit) / len(copied), 100 * len(found - true) / (len(every) + len(copied)))
@@ -142,7 +141,7 @@ def of_fer2013(data: Path) -> dict[str, Any]:
         if isinstance(photo, Photo):
             same[sha256(photo.pixels.tobytes()).digest()].append(photo.origin)
     start = time.process_time()
-    findings = copies(every)
+    findings = duplicate_findings(every)
     seconds = time.process_time() - start
     counts = Counter(finding.kind for finding in findings)
     suspect = {finding.path for finding in findings if finding.kind is Kind.LABEL_SUSPECT}
@@ -185,7 +184,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     for name, some, refs in bases(data, options.photos):
         every = list(shown(refs))
-        known = pairs(copies(every))
+        known = pairs(duplicate_findings(every))
         results[f"{name}: pairs in {len(every)} photos as they are"] = len(known)
         for change, made in CHANGES.items():
             found = told(every, planted(some, made), known)

@@ -27,11 +27,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.doubts import deal, out_of_fold
-from mien.curate.finding import DROP, KEEP, Finding, Kind
-from mien.curate.people import people
-from mien.curate.shown import ImageFeatures
-from mien.curate.suspects import suspects
+from mien.curate.features import ImageFeatures
+from mien.curate.findings import DROP, KEEP, Finding, Kind
+from mien.curate.identity import identity_findings
+from mien.curate.label_errors import assign_folds, label_error_findings, out_of_fold
 from mien.data import DataOptions, open_data
 from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
@@ -153,7 +152,7 @@ def halved(shown: Sequence[ImageFeatures], seed: int) -> tuple[list[ImageFeature
 
 def doubles(shown: Sequence[ImageFeatures], seed: int) -> dict[str, float]:
     made, chosen = halved(shown, seed)
-    found = [{one.label or "", one.other or ""} for one in people(made) if one.kind is Kind.SAME_PERSON]
+    found = [{one.label or "", one.other or ""} for one in identity_findings(made) if one.kind is Kind.SAME_PERSON]
     hit = sum({label, f"{label} 2"} in found for label in chosen)
     return {"recall": hit / len(chosen), "precision": hit / max(1, len(found))}
 
@@ -183,7 +182,7 @@ def groups(shown: Sequence[ImageFeatures], refs: Sequence[PhotoRef], seed: int) 
     pasted = beside(refs, seed)
     added = looked([ref for ref, _ in pasted], "find")
     both = {each.key: each for each in added if len(each) > 1}
-    found = {one.path: one for one in people([*shown, *added]) if one.kind is Kind.MANY_FACES}
+    found = {one.path: one for one in identity_findings([*shown, *added]) if one.kind is Kind.MANY_FACES}
     right = 0
     for ref, side in pasted:
         one = found.get(ref.key)
@@ -201,7 +200,7 @@ def cleanlab_first(shown: Sequence[ImageFeatures], right: Mapping[str, str], see
     vectors, labels = stacked(shown, sorted(shown[0].vectors)), np.array([each.origin.label for each in shown])
     y = np.unique(labels, return_inverse=True)[1]
     units = np.arange(len(y))
-    deals = [out_of_fold(vectors, y, deal(y, units, seed + i), np.ones(len(y), bool)) for i in range(3)]
+    deals = [out_of_fold(vectors, y, assign_folds(y, units, seed + i), np.ones(len(y), bool)) for i in range(3)]
     bad = np.array([each.key in right for each in shown])
     found = {}
     for name, probabilities in (("one deal", deals[0]), ("three deals", np.mean(deals, axis=0))):
@@ -259,7 +258,7 @@ def measured(name: str, data: Path, seeds: int, train: bool) -> dict[str, Any]:
     task = TASKS[name]
     refs = refs_of(data, task)
     shown = looked(refs, task.faces, whole=task.kind is Kind.LABEL_SUSPECT)
-    step: Step = people if task.kind is Kind.WRONG_PERSON else suspects
+    step: Step = identity_findings if task.kind is Kind.WRONG_PERSON else label_error_findings
     as_is = [one for one in step(shown) if one.kind is task.kind and one.proposed != KEEP]
     made = [planted(shown, task.share, seed) for seed in range(seeds)]
     found: dict[str, Any] = {

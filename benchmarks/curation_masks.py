@@ -26,14 +26,14 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mien.curate.masks import BADLY, NONE, WORN, mask_findings
-from mien.curate.shown import ImageFeatures
+from mien.curate.checks import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, mask_findings
+from mien.curate.features import ImageFeatures
 from mien.flows.inspect import inspect, looking
 from mien.pipeline.execute import RunOptions
 from mien.types import Floats, Origin, PhotoRef
 from traits_masks import Boxed, faces_of, overlap
 
-LABELS = (WORN, NONE, BADLY)
+LABELS = (WITH_MASK, WITHOUT_MASK, INCORRECT_MASK)
 LEAST, SAME = 40, 0.4
 """Pixels of a box's shorter side; what a found face and a box have in common at least."""
 MIXED_IN = 0.1
@@ -108,8 +108,8 @@ def by_trait(faces: Sequence[Told]) -> float:
     fresh = [face for face in faces if face.fresh]
     labels = np.array([face.label for face in fresh])
     told = np.array([LABELS[int(face.told.argmax())] for face in fresh])
-    if BADLY not in labels:
-        told[told == BADLY] = WORN
+    if INCORRECT_MASK not in labels:
+        told[told == INCORRECT_MASK] = WITH_MASK
     return float(np.mean([(told[labels == label] == label).mean() for label in np.unique(labels)]))
 
 
@@ -125,19 +125,19 @@ def expected(shown: Sequence[ImageFeatures], refs: Sequence[PhotoRef]) -> dict[s
     plain = [_unlabelled(one) for one in shown]
     proposed = {finding.path: finding.proposed for finding in mask_findings(plain)}
     shares: dict[tuple[str, str], float] = {}
-    for label in (WORN, NONE):
+    for label in (WITH_MASK, WITHOUT_MASK):
         keys = [key for key, mine in wanted.items() if mine == label]
-        for folder in (NONE, BADLY, "keep"):
+        for folder in (WITHOUT_MASK, INCORRECT_MASK, "keep"):
             shares[label, folder] = float(np.mean([proposed.get(key) == folder for key in keys]))
-    hits, slips = MIXED_IN * shares[NONE, NONE], (1 - MIXED_IN) * shares[WORN, NONE]
+    hits, slips = MIXED_IN * shares[WITHOUT_MASK, WITHOUT_MASK], (1 - MIXED_IN) * shares[WITH_MASK, WITHOUT_MASK]
     return {
-        "recall": shares[NONE, NONE],
+        "recall": shares[WITHOUT_MASK, WITHOUT_MASK],
         "precision": hits / max(hits + slips, 1e-9),
-        "masked, filed as without": shares[WORN, NONE],
-        "masked, filed as incorrect": shares[WORN, BADLY],
-        "masked, shown as doubtful": shares[WORN, "keep"],
-        "no face found, masked": _faceless(shown, wanted, WORN),
-        "no face found, without": _faceless(shown, wanted, NONE),
+        "masked, filed as without": shares[WITH_MASK, WITHOUT_MASK],
+        "masked, filed as incorrect": shares[WITH_MASK, INCORRECT_MASK],
+        "masked, shown as doubtful": shares[WITH_MASK, "keep"],
+        "no face found, masked": _faceless(shown, wanted, WITH_MASK),
+        "no face found, without": _faceless(shown, wanted, WITHOUT_MASK),
     }
 
 

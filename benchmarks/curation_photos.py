@@ -18,9 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.finding import Kind
-from mien.curate.photo import photo_findings, rejected_finding
-from mien.curate.shown import ImageFeatures
+from mien.curate.checks import photo_findings, rejected_finding
+from mien.curate.features import ImageFeatures
+from mien.curate.findings import Kind
 from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
 from mien.pipeline.execute import RunOptions

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mien.curate.finding import Finding, Kind
+from mien.curate.findings import Finding, Kind
 from mien.curate.verdicts import read_verdicts
 from mien.flows import check as flow
 from mien.flows import inspect

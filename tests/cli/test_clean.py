@@ -74,7 +74,7 @@ def test_what_is_left_alone_is_named_even_when_quiet(mien: Mien, photos: Path) -
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ("a.jpg,burn,,", "line 2 of .*: 'burn' is no verdict"),
+        ("a.jpg,burn,,", "line 2 of .*: 'burn' is not a verdict"),
         ("../a.jpg,drop,,", "line 2 of .*: ../a.jpg lies outside of"),
         ("Grace Hopper/00.jpg,move,A,\nGrace Hopper/00.jpg,move,B,", "lines 2 and 3 of .* name different labels"),
     ],

@@ -1,4 +1,4 @@
-"""The table of verdicts is read as spreadsheets write it, and what cannot be meant is told with its line."""
+"""Verdicts: the table, and what all of them mean for each photo."""
 
 from __future__ import annotations
 
@@ -13,9 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.curate.finding import DROP, KEEP, Finding, Kind
-from mien.curate.verdicts import COLUMNS, Verdict, of_finding, read_verdicts, write_verdicts
+from mien.curate.findings import DROP, KEEP, Finding, Kind
+from mien.curate.verdicts import (
+    COLUMNS,
+    Decision,
+    Decisions,
+    Verdict,
+    decide,
+    match_label,
+    propose_verdict,
+    read_verdicts,
+    write_verdicts,
+)
 from mien.errors import DataError
+
+# The table of verdicts is read as spreadsheets write it, and what cannot be meant is told with its line.
+
 
 HEAD = "path,label,verdict,to,box,kind\n"
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
@@ -79,12 +92,12 @@ def test_labels_are_brought_into_the_form_in_which_data_is_read(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("Ana/1.jpg,Ana,delete,,,x", "line 3 of .*: 'delete' is no verdict: use keep, drop, move, face"),
+        ("Ana/1.jpg,Ana,delete,,,x", "line 3 of .*: 'delete' is not a verdict: use keep, drop, move, face"),
         ("Ana/1.jpg,Ana,move,,,x", "line 3 of .*: 'move' needs the new label"),
-        ("Ana/1.jpg,Ana,face,,,x", "line 3 of .*: the box of a face is four numbers, x1 y1 x2 y2, and not ''"),
+        ("Ana/1.jpg,Ana,face,,,x", "line 3 of .*: the box of a face is four numbers, x1 y1 x2 y2, not ''"),
         ("Ana/1.jpg,Ana,face,,1 2 3,x", "line 3 of .*: the box of a face is four numbers"),
-        ("Ana/1.jpg,Ana,face,,9 2 3 4,x", "line 3 of .*: the box '9 2 3 4' has no inside"),
-        ("Ana/1.jpg,Ana,face,,1 2 inf nan,x", "line 3 of .*: the box '1 2 inf nan' has no inside"),
+        ("Ana/1.jpg,Ana,face,,9 2 3 4,x", "line 3 of .*: the box '9 2 3 4' is empty"),
+        ("Ana/1.jpg,Ana,face,,1 2 inf nan,x", "line 3 of .*: the box '1 2 inf nan' is empty"),
         (",Ana,drop,,,x", "line 3 of .*: it names no photo"),
     ],
 )
@@ -96,8 +109,8 @@ def test_what_cannot_be_meant_is_told_with_its_line(tmp_path: Path, line: str, t
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", r"has no column path \(its columns are: none\)"),
-        (b"photo,verdict\na,drop\n", r"has no column path \(its columns are: photo, verdict\)"),
+        (b"", r"has no column path \(its columns: none\)"),
+        (b"photo,verdict\na,drop\n", r"has no column path \(its columns: photo, verdict\)"),
         (b"path,label\na,b\n", r"has no column verdict"),
         ("path,verdict\nü.jpg,drop\n".encode("cp1252"), "are not text in UTF-8: save them as 'CSV UTF-8'"),
         ("path,verdict\nü.jpg,drop\n".encode("utf-16"), "are not text in UTF-8"),
@@ -127,7 +140,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_proposal_becomes_a_verdict(given: Finding, expected: Verdict | None) -> None:
-    assert of_finding(given) == expected
+    assert propose_verdict(given) == expected
 
 
 def test_a_table_of_proposals_can_be_followed_as_it_is(tmp_path: Path) -> None:
@@ -166,3 +179,86 @@ def test_any_name_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
     verdict = Verdict(line + path, None, "move", unicodedata.normalize("NFC", line + to).strip())
     folder = tmp_path_factory.mktemp("names")
     assert read_verdicts(table(folder, write_verdicts([verdict]))) == [verdict]
+
+
+# What several verdicts on a photo come to, and which photo is meant.
+
+
+TABLE, ROOT = Path("verdicts.csv"), Path("/data")
+LABELS = {"Ana/1.jpg": "Ana", "Ana/2.jpg": "Ana", "Bo/é.jpg": "Bo", "loose.jpg": None}
+BOX, OTHER = (1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0)
+KEPT, UNDECIDED, DROPPED = (Verdict("Ana/1.jpg", "Ana", word) for word in ("keep", "", "drop"))
+TO_BO, TO_CY = (Verdict("Ana/1.jpg", "Ana", "move", to) for to in ("Bo", "Cy"))
+FACE, OTHER_FACE = (Verdict("Ana/1.jpg", "Ana", "face", None, box) for box in (BOX, OTHER))
+
+
+def decided(*verdicts: Verdict) -> Decisions:
+    return decide(verdicts, LABELS, TABLE, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([KEPT], Decision()),
+        ([UNDECIDED], Decision()),
+        ([DROPPED], Decision(drop=True)),
+        ([TO_BO], Decision(to="Bo")),
+        ([FACE], Decision(box=BOX)),
+        ([KEPT, TO_BO, UNDECIDED], Decision(to="Bo")),
+        ([TO_BO, DROPPED, KEPT], Decision(drop=True)),
+        ([TO_BO, TO_BO], Decision(to="Bo")),
+        ([FACE, TO_BO], Decision(to="Bo", box=BOX)),
+        ([TO_BO, TO_CY, DROPPED], Decision(drop=True)),
+        ([Verdict("Ana/1.jpg", "Ana", "move", "Ana")], Decision()),
+        ([Verdict("Ana/1.jpg", "Ana", "move", "bO")], Decision(to="Bo")),
+    ],
+)
+def test_the_stronger_of_several_verdicts_on_a_photo_wins(verdicts: list[Verdict], expected: Decision) -> None:
+    assert decided(*verdicts) == Decisions({"Ana/1.jpg": expected}, [])
+    assert expected.changes == (expected != Decision())
+
+
+@pytest.mark.parametrize(("pair", "what"), [((TO_BO, TO_CY), "labels"), ((FACE, OTHER_FACE), "faces")])
+def test_verdicts_that_contradict_each_other_are_named_by_their_lines(pair: tuple[Verdict, Verdict], what: str) -> None:
+    first, second = (
+        Verdict(v.path, v.label, v.verdict, v.to, v.box, v.kind, line) for line, v in zip((3, 9), pair, strict=True)
+    )
+    with pytest.raises(DataError, match=rf"lines 3 and 9 of verdicts\.csv name different {what} for Ana/1\.jpg"):
+        decided(first, KEPT, second)
+
+
+@pytest.mark.parametrize("path", ["Ana/1.jpg", "./Ana/1.jpg", " Ana/1.jpg", "/data/Ana/1.jpg", "Ana//1.jpg"])
+def test_a_path_written_by_hand_is_understood(path: str) -> None:
+    assert decided(Verdict(path, None, "drop")) == Decisions({"Ana/1.jpg": Decision(drop=True)}, [])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_path_may_stand_in_either_form_of_unicode(form: str) -> None:
+    path = unicodedata.normalize(form, "Bo/é.jpg")  # type: ignore[arg-type]
+    assert decided(Verdict(path, None, "drop")).photos == {"Bo/é.jpg": Decision(drop=True)}
+
+
+def test_a_key_as_it_stands_goes_before_any_reading_of_it() -> None:
+    labels = {unicodedata.normalize("NFD", "é"): "a", "é": "b", " x": "c", "x": "d", "../out.jpg": "e"}
+    for key in labels:
+        assert decide([Verdict(key, None, "drop")], labels, TABLE, ROOT).photos == {key: Decision(drop=True)}
+
+
+@pytest.mark.parametrize("path", ["Ana/3.jpg", "ana/1.jpg", "1.jpg", "/elsewhere/Ana/1.jpg", "../data/Ana/1.jpg"])
+def test_verdicts_on_photos_that_are_not_there_are_handed_back(path: str) -> None:
+    verdict = Verdict(path, None, "drop")
+    assert decided(verdict) == Decisions({}, [verdict])
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "expected"),
+    [
+        ("bob", ["Bob", "Ana"], "Bob"),
+        ("bob", ["Bob", "bob"], "bob"),
+        ("STRASSE", ["Straße"], "Straße"),
+        (unicodedata.normalize("NFD", "Zoë"), ["Zoë"], "Zoë"),
+        ("New", ["Bob"], "New"),
+    ],
+)
+def test_a_label_is_taken_for_the_one_that_is_spelt_alike(label: str, known: list[str], expected: str) -> None:
+    assert match_label(label, known) == expected

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mien.curate.finding import Finding, Kind
-from mien.curate.shown import ImageFeatures
+from mien.curate.features import ImageFeatures
+from mien.curate.findings import Finding, Kind
 from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError
 from mien.flows import check as module

@@ -67,7 +67,7 @@ def undo_all(root: Path) -> None:
 
 
 def numbers(done: CleanResult) -> tuple[int, int, int]:
-    return len(done.plan.cleanings), done.plan.before, len(done.plan.gone)
+    return len(done.plan.steps), done.plan.before, len(done.plan.gone)
 
 
 def test_what_was_decided_is_done_and_taken_back(photos: Path) -> None:
@@ -132,7 +132,7 @@ def test_two_photos_can_change_places(photos: Path) -> None:
 
 def test_a_dry_run_touches_nothing(photos: Path) -> None:
     done = cleaned(photos, dry_run=True)
-    assert (len(done.plan.cleanings), done.path, dict(done.counts)) == (5, None, {})
+    assert (len(done.plan.steps), done.path, dict(done.counts)) == (5, None, {})
     assert len(list(done.plan.as_json_lines())) == 5
     assert harvest(photos) == TREE
     assert not (photos / ".mien").exists()
@@ -294,7 +294,7 @@ def test_a_read_only_folder_loses_nothing(tmp_path: Path, locked: str, left: lis
             else:
                 done = cleaned(photos)
                 assert all("ermission denied" in reason for _, reason in done.failed)
-                assert {each.key for each in done.plan.cleanings} - {key for key, _ in done.failed} == set(left)
+                assert {each.key for each in done.plan.steps} - {key for key, _ in done.failed} == set(left)
 
         as_nobody(work)
         (photos / locked).chmod(0o777)

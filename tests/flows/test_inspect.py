@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.curate.shown import THUMB, ImageFeatures
+from mien.curate.features import THUMB, ImageFeatures
 from mien.flows import inspect as module
 from mien.flows.inspect import Inspection, Show, inspect, looking
 from mien.flows.look import FaceAnnotator, PhotoReport, look

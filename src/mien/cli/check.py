@@ -17,7 +17,7 @@ from mien.errors import DataError
 from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
-    from mien.curate.finding import Finding
+    from mien.curate.findings import Finding
     from mien.flows.check import CheckResult
     from mien.flows.clean import CleanResult
 
@@ -108,15 +108,14 @@ def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
 
 def _text(done: CheckResult) -> Iterator[str]:
     """A few lines for a person: how many findings of each kind, what they mean, and the surest of them."""
-    from mien.curate.finding import Kind
-    from mien.curate.kinds import MEANINGS
+    from mien.curate.findings import MEANINGS, Kind
 
     of = f" of {pluralize(len(done.counts), 'label')}" if done.counts else ""
     yield f"{pluralize(done.photos, 'photo')}{of}, {done.without} without a face to learn from"
     yield from done.advice
     counts = Counter(finding.kind for finding in done.findings)
     for kind in (kind for kind in Kind if counts[kind]):
-        yield f"{counts[kind]:>6}  {kind}: {MEANINGS[kind].means}; {MEANINGS[kind].do}"
+        yield f"{counts[kind]:>6}  {kind}: {MEANINGS[kind].problem}; {MEANINGS[kind].advice}"
         some = [finding for finding in done.findings if finding.kind is kind]
         yield from (f"        {_line(finding)}" for finding in some[:_WORST])
         if len(some) > _WORST:
@@ -142,7 +141,7 @@ def _filed(filed: CleanResult | None) -> Iterator[str]:
 
 
 def _line(finding: Finding) -> str:
-    from mien.curate.finding import KEEP
+    from mien.curate.findings import KEEP
 
     about = finding.path or finding.label or "all labels"
     proposed = "" if finding.proposed == KEEP else f" -> {escape(finding.proposed)}"

@@ -47,7 +47,7 @@ def clean(
         out.warn(f"left alone: {escape(key)}: {reason}")
     counts = done.counts
     fields = {
-        "planned": len(done.plan.cleanings),
+        "planned": len(done.plan.steps),
         "done": sum(counts.values()),
         "journal": None if done.path is None else str(done.path),
         "dropped": counts.get("drop", 0),
@@ -70,7 +70,7 @@ def _planned(fields: dict[str, str | None]) -> str:
 
 
 def _text(done: CleanResult, data: Path, dry_run: bool) -> str:
-    planned = len(done.plan.cleanings)
+    planned = len(done.plan.steps)
     if not planned:
         return "nothing to do: every verdict was followed before" if done.plan.before else "nothing to do"
     if dry_run:

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.curate.classes import classes
-from mien.curate.colour import colour_advice
-from mien.curate.copies import copies
-from mien.curate.finding import DROP, KEEP, Finding, Kind
-from mien.curate.masks import mask_findings
-from mien.curate.people import about_people, people
-from mien.curate.photo import Limits, photo_findings, rejected_finding
-from mien.curate.shown import ImageFeatures
-from mien.curate.suspects import suspects
+from mien.curate.checks import (
+    PhotoLimits,
+    class_findings,
+    colour_advice,
+    mask_findings,
+    photo_findings,
+    rejected_finding,
+)
+from mien.curate.duplicates import duplicate_findings
+from mien.curate.features import ImageFeatures
+from mien.curate.findings import DROP, KEEP, Finding, Kind
+from mien.curate.identity import identity_findings, labels_are_people
+from mien.curate.label_errors import label_error_findings
 from mien.data import DataSet
 from mien.data.dataset import Subset
 from mien.errors import DataError
@@ -95,10 +99,10 @@ def check(data: DataSet, spec: PipelineSpec, drive: RunOptions, expect: str | No
         else:
             shown.append(result)
     counts = Counter(origin.label for origin in data.origins if origin.label is not None)
-    person = about_people(shown) if counts else None
+    person = labels_are_people(shown) if counts else None
     labelled = _whole(data, shown, spec, drive) if person is False else shown
     findings = list(_steps(shown, labelled, person))
-    limits = Limits(masks=expect != MASK)
+    limits = PhotoLimits(masks=expect != MASK)
     findings += [finding for each in shown for finding in photo_findings(each, limits)]
     findings += [rejected_finding(each) for each in rejected]
     unmasked = mask_findings(shown) if expect == MASK else []
@@ -126,15 +130,15 @@ def _whole(data: DataSet, shown: Sequence[ImageFeatures], spec: PipelineSpec, dr
 
 def _steps(shown: Sequence[ImageFeatures], labelled: Sequence[ImageFeatures], person: bool | None) -> Iterator[Finding]:
     """What only the whole shows; labels that are not people are asked about in `labelled`."""
-    twins = copies(shown)
+    twins = duplicate_findings(shown)
     yield from twins
     if person is None:
         return
     # A copy would vouch for its twin's label: only the one that is to be kept may say what a label looks like.
     excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
-    yield from classes(shown)
+    yield from class_findings(shown)
     named = {each.key for each in shown if each.origin.label == DROP}
-    for finding in people(shown, excluded) if person else suspects(labelled, excluded=excluded):
+    for finding in identity_findings(shown, excluded) if person else label_error_findings(labelled, excluded=excluded):
         # The photo beside it has the label that is proposed: one that is called as what takes photos out of data.
         meant = finding.proposed == DROP and finding.label != DROP and finding.other in named
         yield replace(finding, proposed=KEEP) if meant else finding

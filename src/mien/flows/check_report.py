@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.config import settings
-from mien.curate.beside import Neighbour, neighbours
-from mien.curate.page import Page, render_check
-from mien.curate.plane import plane
+from mien.curate.review_page import NearestExample, ReviewPage, map_faces, nearest_examples, render_review_page
 from mien.data import DataSet
 from mien.data.dataset import Subset
 from mien.flows.check import CheckResult
@@ -56,22 +54,22 @@ def check_report(
     checked: CheckResult, data: DataSet, source: Path, spec: PipelineSpec, drive: RunOptions, todo: str
 ) -> str:
     """What was found in `data` (at `source`) -> the page on which it is reviewed; todo: what is to be typed after."""
-    beside = neighbours(checked.findings, checked.shown, checked.vectors)
+    beside = nearest_examples(checked.findings, checked.shown, checked.vectors)
     wanted = _wanted(checked, beside)
     pictures = _pictures(data, wanted, drive)
     detector = spec.detector if spec.faces == "find" else "none: pictures are faces already cut"
-    return render_check(
-        Page(
+    return render_review_page(
+        ReviewPage(
             name=source.resolve().name,
             facts={"Date": today(), "Detector": detector, **_labels(checked)},
             findings=checked.findings,
-            shown=checked.shown,
-            unread=len(checked.rejected),
+            photos=checked.shown,
+            unreadable=len(checked.rejected),
             pictures=pictures,
-            beside=beside,
-            plane=plane(checked.shown, checked.vectors),
+            examples=beside,
+            face_map=map_faces(checked.shown, checked.vectors),
             advice=checked.advice,
-            todo=todo,
+            next_command=todo,
             unpictured=len(wanted) - len(pictures),
             counts=checked.counts,
         )
@@ -83,7 +81,7 @@ def _labels(checked: CheckResult) -> dict[str, str]:
     return {} if checked.person is None else {"Labels": taken[checked.person]}
 
 
-def _wanted(checked: CheckResult, beside: Mapping[int, Sequence[Neighbour]]) -> list[str]:
+def _wanted(checked: CheckResult, beside: Mapping[int, Sequence[NearestExample]]) -> list[str]:
     """The photos that the page names, the most important ones first; those that cannot be read are not among them."""
     known = {shown.key for shown in checked.shown}
     names: dict[str | None, None] = {}

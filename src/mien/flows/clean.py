@@ -13,11 +13,9 @@ from pathlib import Path
 
 from mien import fileio
 from mien.config import settings
-from mien.curate.cleaning import Ground, Plan
-from mien.curate.cleaning import plan as planned
-from mien.curate.cutting import cut_face
-from mien.curate.decisions import decide
-from mien.curate.verdicts import Verdict, Word, read_verdicts
+from mien.curate.cleaning import CleaningPlan, CleaningSite, cut_face
+from mien.curate.cleaning import plan_cleaning as planned
+from mien.curate.verdicts import Action, Verdict, decide, read_verdicts
 from mien.data import DataOptions, form_of, open_data
 from mien.errors import DataError
 from mien.flows.filing import carry_out
@@ -41,17 +39,17 @@ class CleanResult:
     """
 
     root: Path
-    plan: Plan
+    plan: CleaningPlan
     outcome: Outcome
     path: Path | None
     settled: Sequence[Path]
     failed: Sequence[tuple[str, str]]
 
     @property
-    def counts(self) -> Mapping[Word, int]:
+    def counts(self) -> Mapping[Action, int]:
         """How many photos were dropped, moved or replaced by a face, by the verdict."""
         done = {act.source for act in self.outcome.done}
-        return Counter(each.verdict for each in self.plan.cleanings if each.act.source in done)
+        return Counter(each.verdict for each in self.plan.steps if each.act.source in done)
 
 
 def clean(
@@ -106,7 +104,7 @@ def follow(
     decided = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
     earlier = journals.earlier(root, "clean")
     cut = _Cut(root / journals.FOLDER / "cut", None if dry_run else earlier)
-    plan = planned(refs, decided, Ground(root, aside, earlier, cut))
+    plan = planned(refs, decided, CleaningSite(root, aside, earlier, cut))
     if dry_run or not plan.acts:
         return CleanResult(root, plan, Outcome(), None, settled, plan.refused)
     path = journals.new_journal(root, "clean")
@@ -158,11 +156,11 @@ def _aside(root: Path, dropped: Path | None) -> Path:
     return path
 
 
-def _failed(plan: Plan, outcome: Outcome) -> list[tuple[str, str]]:
+def _failed(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
     """The photos that were not filed, each with the reason of its first act that failed."""
     why = {act.source: reason for act, reason in reversed(outcome.failed)}
     found = []
-    for each in plan.cleanings:
+    for each in plan.steps:
         sources = [act.source for act in (each.cut, each.act) if act is not None]
         if reasons := [why[source] for source in sources if source in why]:
             found.append((each.key, reasons[0]))

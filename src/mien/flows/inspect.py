@@ -10,13 +10,8 @@ from hashlib import sha256
 import numpy as np
 
 from mien import models
-from mien.curate.colour import statistics
-from mien.curate.pose import inside as share_inside
-from mien.curate.pose import pose
-from mien.curate.quality import Quality
-from mien.curate.record import pack, unpack
-from mien.curate.shown import ImageFeatures
-from mien.curate.thumb import thumb
+from mien.curate.features import ImageFeatures, Quality, colour_statistics, grey_thumbnail, pack, pose, unpack
+from mien.curate.features import visible_share as share_inside
 from mien.embed.stage import Embed
 from mien.images import ImageError
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
@@ -173,7 +168,7 @@ def _shown(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Flo
         digest=b"",
         width=photo.width,
         height=photo.height,
-        thumb=thumb(photo.pixels),
+        thumb=grey_thumbnail(photo.pixels),
         colour=_colour(faces),
         boxes=faces.boxes,
         scores=faces.scores,
@@ -195,7 +190,9 @@ def _quality(faces: Faces, found: Sequence[Quality]) -> dict[str, Floats]:
 def _colour(faces: Faces) -> Floats:
     """Of the main face, by the pixels that there are."""
     photo = faces.photo
-    return statistics(inside(photo.pixels, photo.scale, faces.face(0))) if len(faces) else np.empty(0, np.float32)
+    return (
+        colour_statistics(inside(photo.pixels, photo.scale, faces.face(0))) if len(faces) else np.empty(0, np.float32)
+    )
 
 
 def _rows(name: str, faces: Faces, vectors: Sequence[Embedding]) -> Floats:

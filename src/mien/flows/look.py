@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import fileio
-from mien.curate.quality import Quality
+from mien.curate.features import Quality
 from mien.images import draw, encode, sharper
 from mien.pipeline.embed_faces import embed_faces
 from mien.pipeline.execute import RunOptions

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import overload
 
 from mien.config import settings
-from mien.curate.cutting import cut_face
-from mien.curate.decisions import Decision, decide
-from mien.curate.verdicts import read_verdicts
+from mien.curate.cleaning import cut_face
+from mien.curate.verdicts import Decision, decide, read_verdicts
 from mien.data import DataSet
 from mien.data.dataset import Subset
 from mien.errors import DataError
@@ -50,7 +49,7 @@ def reviewed(data: DataSet, table: Path, root: Path) -> tuple[DataSet, AppliedVe
         raise DataError(f"the verdicts {table} drop all photos: nothing is left to learn from")
     origins = [_labelled(data.origins[i], photos) for i in kept]
     boxes = {origin.uri: photo.box for origin in origins if (photo := photos.get(origin.uri)) and photo.box}
-    gone = {verdict.path for verdict in decided.gone if verdict.verdict in ("drop", "move", "face")}
+    gone = {verdict.path for verdict in decided.missing if verdict.verdict in ("drop", "move", "face")}
     moved = sum(decision.to is not None and not decision.drop for decision in photos.values())
     used = AppliedVerdicts(len(data.origins) - len(kept), moved, len(boxes), len(gone))
     refs = Reviewed(Subset(data.refs, kept), origins, boxes, table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.curate.verdicts import of_finding
+from mien.curate.verdicts import propose_verdict
 from mien.data import form_of
 from mien.errors import DataError
 from mien.flows.check import CheckResult
@@ -30,5 +30,5 @@ def move(checked: CheckResult, data: Path, drive: RunOptions) -> CleanResult:
     Raises:
         DataError: nothing can be written there; what was done until then stands in the journal.
     """
-    verdicts = [verdict for finding in checked.unmasked if (verdict := of_finding(finding)) is not None]
+    verdicts = [verdict for finding in checked.unmasked if (verdict := propose_verdict(finding)) is not None]
     return follow(data, verdicts, Path("what was found of masks"), drive)

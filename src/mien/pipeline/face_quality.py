@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mien.curate.quality import SIDE, Quality, quality
+from mien.curate.features import SIDE, Quality, face_quality
 from mien.images import sharper
 from mien.types import Detection, Faces, Pixels
 
@@ -18,7 +18,7 @@ def measure_quality(faces: Faces) -> list[Quality]:
     # One finer picture serves all faces that want one; the others have pixels enough as it is.
     finer = sharper(photo, max(wanted, default=0.0))
     sources = [(photo.pixels, photo.scale) if photo.scale >= scale else finer for scale in wanted]
-    return [quality(inside(*source, face), _side(face)) for face, source in zip(found, sources, strict=True)]
+    return [face_quality(inside(*source, face), _side(face)) for face, source in zip(found, sources, strict=True)]
 
 
 def inside(pixels: Pixels, scale: float, face: Detection) -> Pixels:

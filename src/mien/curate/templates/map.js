@@ -1,16 +1,16 @@
 "use strict";
-// The map: points coloured by label, rings around those in doubt, and what lies under the pointer.
+// The map: points coloured by label, rings around those in doubt, and the photo under the pointer.
 
 const HUES = [210, 25, 140, 320, 50, 265, 175, 0, 95, 290, 195, 75];
 const NEAR = 9;
 const MARGIN = 16;
 
-const canvas = at("map");
+const canvas = byId("map");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const own = (point) => (typeof point[4] === "number" ? data.photos[point[4]] : { path: point[4] });
-let coloured = new Map();
+const photoOf = (point) => (typeof point[4] === "number" ? data.photos[point[4]] : { path: point[4] });
+let hues = new Map();
 
-/** The labels with most points, each with a colour; the rest are grey. */
+/** The labels with the most points, each with a hue; the rest are grey. */
 function palette() {
   const counts = new Map();
   for (const [, , label] of data.points) counts.set(label, (counts.get(label) ?? 0) + 1);
@@ -18,9 +18,9 @@ function palette() {
   return new Map(most.map(([label], i) => [label, HUES[i]]));
 }
 
-const ink = (hue) => (hue === undefined ? (dark.matches ? "#5b6670" : "#b9bcbf") : `hsl(${hue} 65% ${dark.matches ? 65 : 42}%)`);
+const colour = (hue) => (hue === undefined ? (dark.matches ? "#5b6670" : "#b9bcbf") : `hsl(${hue} 65% ${dark.matches ? 65 : 42}%)`);
 
-function places() {
+function positions() {
   const width = canvas.clientWidth;
   const height = canvas.clientHeight;
   const right = Math.max(1, ...data.points.map((point) => point[0]));
@@ -33,20 +33,20 @@ function places() {
 
 let spots = [];
 
-function paint() {
-  spots = places();
+function draw() {
+  spots = positions();
   const ratio = devicePixelRatio || 1;
   canvas.width = canvas.clientWidth * ratio;
   canvas.height = canvas.clientHeight * ratio;
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
-  const only = at("shade").value === "" ? null : Number(at("shade").value);
+  const only = byId("shade").value === "" ? null : Number(byId("shade").value);
   const radius = data.points.length > 3000 ? 1.8 : 3;
   const order = data.points.map((_, i) => i).sort((i, j) => data.points[i][3] - data.points[j][3]); // doubts on top
   for (const i of order) {
     const label = data.points[i][2];
     pen.globalAlpha = only === null || only === label ? 0.85 : 0.12;
-    pen.fillStyle = ink(only === label && !coloured.has(label) ? HUES[0] : coloured.get(label));
+    pen.fillStyle = colour(only === label && !hues.has(label) ? HUES[0] : hues.get(label));
     pen.beginPath();
     pen.arc(...spots[i], radius, 0, 7);
     pen.fill();
@@ -62,7 +62,7 @@ function paint() {
   });
 }
 
-/** The point under the pointer, those in doubt before others. */
+/** The point under the pointer; those in doubt are preferred. */
 function nearest(event) {
   const { left, top } = canvas.getBoundingClientRect();
   const away = (i) => Math.hypot(spots[i][0] - event.clientX + left, spots[i][1] - event.clientY + top);
@@ -75,59 +75,59 @@ function nearest(event) {
   return best;
 }
 
-function hover(event) {
+function onHover(event) {
   const i = nearest(event);
-  const box = at("hover");
+  const box = byId("hover");
   box.hidden = i < 0;
   if (i < 0) return;
   const [, , label, suspect] = data.points[i];
-  const photo = own(data.points[i]);
+  const photo = photoOf(data.points[i]);
   box.replaceChildren();
-  if (photo.jpeg) box.append(made("img", { src: `data:image/jpeg;base64,${photo.jpeg}`, alt: "" }));
-  box.append(made("b", { textContent: plain(data.labels[label] ?? "no label") }), made("br"), made("bdi", { textContent: plain(photo.path) }));
-  if (suspect) box.append(made("br"), "its label is in doubt");
+  if (photo.jpeg) box.append(create("img", { src: `data:image/jpeg;base64,${photo.jpeg}`, alt: "" }));
+  box.append(create("b", { textContent: printable(data.labels[label] ?? "no label") }), create("br"), create("bdi", { textContent: printable(photo.path) }));
+  if (suspect) box.append(create("br"), "label in doubt");
   const right = spots[i][0] > canvas.clientWidth / 2;
   box.style.left = right ? "auto" : `${spots[i][0] + 12}px`;
   box.style.right = right ? `${canvas.clientWidth - spots[i][0] + 12}px` : "auto";
   box.style.top = `${Math.max(0, Math.min(spots[i][1] - 20, canvas.clientHeight - box.offsetHeight))}px`;
 }
 
-function clicked(event) {
+function onClick(event) {
   const i = nearest(event);
   if (i < 0 || !data.points[i][3]) return;
-  const found = data.findings.findIndex((finding) => finding.photo === data.points[i][4] && ["wrong-person", "label-suspect"].includes(finding.kind));
-  if (found < 0) return;
-  at("left").checked = false;
-  openKind(data.findings[found].kind);
-  choose(found);
+  const index = data.findings.findIndex((finding) => finding.photo === data.points[i][4] && ["wrong-person", "label-suspect"].includes(finding.kind));
+  if (index < 0) return;
+  byId("left").checked = false;
+  showKind(data.findings[index].kind);
+  choose(index);
 }
 
 function legend() {
-  at("shade").append(made("option", { value: "", textContent: "all" }),
-    ...data.labels.map((label, i) => made("option", { value: i, textContent: plain(label) })));
-  for (const [label, hue] of coloured) {
-    const dot = made("i");
-    dot.style.background = ink(hue);
-    at("legend").append(made("span", {}, dot, made("bdi", { textContent: plain(data.labels[label]) })));
+  byId("shade").append(create("option", { value: "", textContent: "all" }),
+    ...data.labels.map((label, i) => create("option", { value: i, textContent: printable(label) })));
+  for (const [label, hue] of hues) {
+    const dot = create("i");
+    dot.style.background = colour(hue);
+    byId("legend").append(create("span", {}, dot, create("bdi", { textContent: printable(data.labels[label]) })));
   }
-  if (data.labels.length > coloured.size) at("legend").append(made("span", { textContent: `and ${data.labels.length - coloured.size} more in grey` }));
+  if (data.labels.length > hues.size) byId("legend").append(create("span", { textContent: `and ${data.labels.length - hues.size} more in grey` }));
 }
 
-function repaint() {
-  at("legend").replaceChildren();
-  at("shade").options.length = 0;
+function redraw() {
+  byId("legend").replaceChildren();
+  byId("shade").options.length = 0;
   legend();
-  paint();
+  draw();
 }
 
 if (canvas && data.points.length) {
-  coloured = palette();
+  hues = palette();
   legend();
-  paint();
-  at("shade").addEventListener("change", paint);
-  canvas.addEventListener("pointermove", hover);
-  canvas.addEventListener("pointerleave", () => { at("hover").hidden = true; });
-  canvas.addEventListener("click", clicked);
-  addEventListener("resize", paint);
-  dark.addEventListener("change", repaint);
+  draw();
+  byId("shade").addEventListener("change", draw);
+  canvas.addEventListener("pointermove", onHover);
+  canvas.addEventListener("pointerleave", () => { byId("hover").hidden = true; });
+  canvas.addEventListener("click", onClick);
+  addEventListener("resize", draw);
+  dark.addEventListener("change", redraw);
 }

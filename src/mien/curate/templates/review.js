@@ -1,23 +1,22 @@
 "use strict";
-// The review: which finding is looked at, what was decided, and the table of verdicts. Texts of strangers are only ever
-// put in as text.
+// The review: the current finding, the verdicts, and their table. Text from the data is only ever inserted as text.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
-/** One line that shows what a name holds, with letters that turn text around spelt out. */
-const plain = (text) => String(text ?? "").replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+/** A name on one line, with control characters and those that reverse text escaped. */
+const printable = (text) => String(text ?? "").replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
   (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 
-function made(name, fields = {}, ...inside) {
+function create(name, fields = {}, ...inside) {
   const element = document.createElement(name);
   Object.assign(element, fields);
   element.append(...inside);
   return element;
 }
 
-function drawn(name, fields, text = "") {
+function createSvg(name, fields, text = "") {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(fields)) element.setAttribute(key, value);
   element.textContent = text;
@@ -26,110 +25,110 @@ function drawn(name, fields, text = "") {
 
 /** A photo's picture, with boxes over it: [box, class, text]. */
 function picture(photo, boxes = []) {
-  const frame = made("span", { className: "picture" });
+  const frame = create("span", { className: "picture" });
   if (!photo.jpeg) {
-    frame.append(photo.size ? "no picture here" : "not readable");
+    frame.append(photo.size ? "no picture" : "cannot be read");
     return frame;
   }
-  frame.append(made("img", { src: `data:image/jpeg;base64,${photo.jpeg}`, alt: "", loading: "lazy", decoding: "async" }));
+  frame.append(create("img", { src: `data:image/jpeg;base64,${photo.jpeg}`, alt: "", loading: "lazy", decoding: "async" }));
   if (boxes.length && photo.size) {
-    const over = drawn("svg", { viewBox: `0 0 ${photo.size[0]} ${photo.size[1]}`, "aria-hidden": "true" });
+    const over = createSvg("svg", { viewBox: `0 0 ${photo.size[0]} ${photo.size[1]}`, "aria-hidden": "true" });
     const unit = Math.max(...photo.size) / 12;
     for (const [[x1, y1, x2, y2], kind, text] of boxes) {
-      over.append(drawn("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: kind }));
+      over.append(createSvg("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: kind }));
       const place = { x: x1 + unit / 4, y: y1 + unit, "font-size": unit, "stroke-width": unit / 8 };
-      if (text) over.append(drawn("text", place, text));
+      if (text) over.append(createSvg("text", place, text));
     }
     frame.append(over);
   }
   return frame;
 }
 
-// What was decided, remembered where the browser allows it (a page from a disk may be denied that).
+// The verdicts, stored where the browser allows it (a page opened as a file may not be allowed to).
 
-const memory = `mien check ${data.name} ${data.id}`;
+const storageKey = `mien check ${data.name} ${data.id}`;
 const verdicts = data.findings.map(() => null);
-const past = [];
-let kept = false;
+const undoStack = [];
+let isStored = false;
 let unsaved = false;
 
-function recall() {
+function loadVerdicts() {
   try {
-    const known = JSON.parse(localStorage.getItem(memory) ?? "{}");
+    const known = JSON.parse(localStorage.getItem(storageKey) ?? "{}");
     for (const [i, verdict] of Object.entries(known)) if (i in verdicts) verdicts[i] = verdict;
-    localStorage.setItem(memory, JSON.stringify(known));
-    kept = true;
+    localStorage.setItem(storageKey, JSON.stringify(known));
+    isStored = true;
   } catch {
-    kept = false;
+    isStored = false;
   }
 }
 
-function remember() {
+function storeVerdicts() {
   try {
-    localStorage.setItem(memory, JSON.stringify(Object.fromEntries(verdicts.map((v, i) => [i, v]).filter(([, v]) => v))));
+    localStorage.setItem(storageKey, JSON.stringify(Object.fromEntries(verdicts.map((v, i) => [i, v]).filter(([, v]) => v))));
   } catch {
-    kept = false;
+    isStored = false;
   }
 }
 
-const WORDS = { keep: "kept", drop: "dropped", move: "moved to", face: "the face is chosen" };
-const asked = (finding) => ({ verdict: finding.verdict, to: finding.to, box: finding.box });
+const DONE = { keep: "kept", drop: "dropped", move: "moved to", face: "face chosen" };
+const proposedVerdict = (finding) => ({ verdict: finding.verdict, to: finding.to, box: finding.box });
 
-function worded(verdict) {
-  return verdict.verdict === "move" ? `${WORDS.move} ${plain(verdict.to)}` : WORDS[verdict.verdict];
+function describe(verdict) {
+  return verdict.verdict === "move" ? `${DONE.move} ${printable(verdict.to)}` : DONE[verdict.verdict];
 }
 
 function proposal(finding) {
   if (finding.verdict === "drop") return "Drop, as proposed";
-  if (finding.verdict === "move") return `Move to ${plain(finding.to)}, as proposed`;
-  if (finding.verdict === "face") return `Face ${numberOf(finding)} is meant, as proposed`;
+  if (finding.verdict === "move") return `Move to ${printable(finding.to)}, as proposed`;
+  if (finding.verdict === "face") return `Face ${faceNumber(finding)}, as proposed`;
   return "Keep, as proposed";
 }
 
-const numberOf = (finding) => (finding.faces ?? []).findIndex((box) => String(box) === String(finding.box));
+const faceNumber = (finding) => (finding.faces ?? []).findIndex((box) => String(box) === String(finding.box));
 
-// Which findings are shown, and which of them is looked at.
+// The findings that are listed, and the current one.
 
 let current = -1;
-const FEW = 1000;
-const FEWER = 200;
+const TILES = 1000;
+const TILES_PER_KIND = 200;
 let listed = [];
 const tiles = new Map();
 
-function matches(i) {
-  const kind = at("filter").value;
-  return (!kind || data.findings[i].kind === kind) && !(at("left").checked && verdicts[i]);
+function isListed(i) {
+  const kind = byId("filter").value;
+  return (!kind || data.findings[i].kind === kind) && !(byId("left").checked && verdicts[i]);
 }
 
-function list() {
-  listed = data.findings.map((_, i) => i).filter(matches);
+function showList() {
+  listed = data.findings.map((_, i) => i).filter(isListed);
   build();
   choose(listed.includes(current) ? current : listed[0] ?? -1, false);
 }
 
 function build() {
   tiles.clear();
-  const groups = Map.groupBy ? Map.groupBy(listed, (i) => data.findings[i].kind) : grouped(listed);
-  at("wall").replaceChildren(...[...groups].flatMap(([kind, some]) => [
-    made("h3", {}, data.kinds[kind][0], made("span", { textContent: `${some.length}: ${data.kinds[kind][1]}` })),
-    ...wall(some, at("filter").value ? FEW : FEWER),
+  const groups = Map.groupBy ? Map.groupBy(listed, (i) => data.findings[i].kind) : groupByKind(listed);
+  byId("wall").replaceChildren(...[...groups].flatMap(([kind, some]) => [
+    create("h3", {}, data.kinds[kind][0], create("span", { textContent: `${some.length}: ${data.kinds[kind][1]}` })),
+    ...wall(some, byId("filter").value ? TILES : TILES_PER_KIND),
   ]));
 }
 
-/** The first of some photos, and a button that shows more of them: a browser is slow with ten thousand at once. */
+/** The first of some photos, and a button to show more: a browser is slow with ten thousand at once. */
 function wall(some, most) {
-  const shown = made("div", { className: "wall" }, ...some.slice(0, most).map(tile));
+  const shown = create("div", { className: "wall" }, ...some.slice(0, most).map(tile));
   const rest = some.slice(most);
   if (!rest.length) return [shown];
-  const more = made("button", { type: "button", className: "link more", textContent: `Show more of the other ${rest.length}` });
+  const more = create("button", { type: "button", className: "link more", textContent: `Show more (${rest.length} left)` });
   more.addEventListener("click", () => {
-    more.replaceWith(...wall(rest, FEW));
+    more.replaceWith(...wall(rest, TILES));
     tiles.get(current)?.setAttribute("aria-current", "true");
   });
   return [shown, more];
 }
 
-function grouped(some) {
+function groupByKind(some) {
   const groups = new Map();
   for (const i of some) groups.set(data.findings[i].kind, [...(groups.get(data.findings[i].kind) ?? []), i]);
   return groups;
@@ -138,11 +137,11 @@ function grouped(some) {
 function tile(i) {
   const finding = data.findings[i];
   const photo = data.photos[finding.photo];
-  const button = made("button", { type: "button", className: "tile", tabIndex: -1, title: plain(photo.path) },
-    picture(photo), made("span", { className: "name", textContent: plain(photo.path.split("/").pop()) }));
+  const button = create("button", { type: "button", className: "tile", tabIndex: -1, title: printable(photo.path) },
+    picture(photo), create("span", { className: "name", textContent: printable(photo.path.split("/").pop()) }));
   button.addEventListener("click", () => {
     choose(i, false);
-    inView();
+    scrollToStage();
   });
   tiles.set(i, button);
   mark(i);
@@ -156,12 +155,12 @@ function mark(i) {
   button.classList.toggle("done", Boolean(verdict));
   button.querySelector(".mark")?.remove();
   if (verdict) {
-    const text = { keep: "✓ keep", drop: "✕ drop", face: "◎ face" }[verdict.verdict] ?? `→ ${plain(verdict.to)}`;
-    button.firstChild.append(made("span", { className: `mark ${verdict.verdict}`, textContent: text }));
+    const text = { keep: "✓ keep", drop: "✕ drop", face: "◎ face" }[verdict.verdict] ?? `→ ${printable(verdict.to)}`;
+    button.firstChild.append(create("span", { className: `mark ${verdict.verdict}`, textContent: text }));
   }
   const title = data.kinds[data.findings[i].kind][0];
-  const path = plain(data.photos[data.findings[i].photo].path);
-  button.setAttribute("aria-label", `${title}: ${path}${verdict ? `, ${worded(verdict)}` : ""}`);
+  const path = printable(data.photos[data.findings[i].photo].path);
+  button.setAttribute("aria-label", `${title}: ${path}${verdict ? `, ${describe(verdict)}` : ""}`);
 }
 
 function choose(i, scroll = true) {
@@ -171,8 +170,8 @@ function choose(i, scroll = true) {
     before.tabIndex = -1;
   }
   current = i;
-  at("stage").hidden = i < 0;
-  at("nothing").hidden = i >= 0;
+  byId("stage").hidden = i < 0;
+  byId("nothing").hidden = i >= 0;
   const button = tiles.get(i);
   if (button) {
     button.setAttribute("aria-current", "true");
@@ -180,36 +179,36 @@ function choose(i, scroll = true) {
     if (scroll && document.activeElement?.classList.contains("tile")) button.focus();
   }
   if (i >= 0) show(data.findings[i]);
-  tally();
+  showProgress();
 }
 
-/** Bring the photo that is looked at back into the window. */
-function inView() {
-  const { top, bottom } = at("stage").getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) at("review").scrollIntoView();
+/** Scrolls the current photo back into view. */
+function scrollToStage() {
+  const { top, bottom } = byId("stage").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) byId("review").scrollIntoView();
 }
 
 function show(finding) {
   const photo = data.photos[finding.photo];
   const verdict = verdicts[current];
-  at("kind").textContent = data.kinds[finding.kind][0];
-  const sure = `${Math.round(finding.sure * 100)}\u00a0% sure`;
-  at("place").textContent = `${listed.indexOf(current) + 1} of ${listed.length} shown · ${sure}`;
-  at("path").replaceChildren(made("bdi", { textContent: plain(photo.path) }));
-  at("detail").textContent = plain(finding.detail);
-  at("decided").textContent = verdict ? `Verdict: ${worded(verdict)}` : "";
-  at("decided").className = `decided ${verdict?.verdict ?? ""}`;
-  at("proposal").textContent = proposal(finding);
-  at("pictures").replaceChildren(
-    figure(photo, "This photo", labelled(finding.label), boxes(finding, verdict), "subject"),
-    ...finding.beside.map(([place, caption]) => {
+  byId("kind").textContent = data.kinds[finding.kind][0];
+  const sure = `${Math.round(finding.confidence * 100)}\u00a0% sure`;
+  byId("place").textContent = `${listed.indexOf(current) + 1} of ${listed.length} shown · ${sure}`;
+  byId("path").replaceChildren(create("bdi", { textContent: printable(photo.path) }));
+  byId("detail").textContent = printable(finding.detail);
+  byId("decided").textContent = verdict ? `Verdict: ${describe(verdict)}` : "";
+  byId("decided").className = `decided ${verdict?.verdict ?? ""}`;
+  byId("proposal").textContent = proposal(finding);
+  byId("pictures").replaceChildren(
+    figure(photo, "This photo", labelText(finding.label), boxes(finding, verdict), "subject"),
+    ...finding.examples.map(([place, caption]) => {
       const other = data.photos[place];
-      return figure(other, caption || "Compared with", caption ? "" : labelled(other.label, other.split), [], "");
+      return figure(other, caption || "Compared with", caption ? "" : labelText(other.label, other.split), [], "");
     }),
   );
 }
 
-const labelled = (label, split) => [label ?? "no label", ...(split ? [split] : [])].map(plain).join(" · ");
+const labelText = (label, split) => [label ?? "no label", ...(split ? [split] : [])].map(printable).join(" · ");
 
 function boxes(finding, verdict) {
   const chosen = verdict?.verdict === "face" ? verdict.box : finding.box;
@@ -220,11 +219,11 @@ function boxes(finding, verdict) {
 }
 
 function figure(photo, title, label, over, kind) {
-  const caption = made("figcaption", {}, made("b", { textContent: plain(title) }));
-  for (const text of kind === "subject" ? [label] : [label, plain(photo.path)]) {
-    if (text) caption.append(made("bdi", { textContent: text }));
+  const caption = create("figcaption", {}, create("b", { textContent: printable(title) }));
+  for (const text of kind === "subject" ? [label] : [label, printable(photo.path)]) {
+    if (text) caption.append(create("bdi", { textContent: text }));
   }
-  return made("figure", { className: kind }, picture(photo, over), caption);
+  return create("figure", { className: kind }, picture(photo, over), caption);
 }
 
 function go(step) {
@@ -232,16 +231,16 @@ function go(step) {
   if (place >= 0 && place < listed.length) choose(listed[place]);
 }
 
-// Deciding, and taking it back.
+// Deciding, and undoing.
 
 function decide(some, verdict) {
-  past.push(some.map((i) => [i, verdicts[i]]));
+  undoStack.push(some.map((i) => [i, verdicts[i]]));
   for (const i of some) {
-    verdicts[i] = verdict ?? asked(data.findings[i]);
+    verdicts[i] = verdict ?? proposedVerdict(data.findings[i]);
     mark(i);
   }
   unsaved = true;
-  remember();
+  storeVerdicts();
   const left = (i) => !verdicts[i];
   const from = listed.indexOf(current);
   const next = listed.slice(from + 1).find(left) ?? listed.find(left);
@@ -250,52 +249,52 @@ function decide(some, verdict) {
 }
 
 function undo() {
-  const last = past.pop();
+  const last = undoStack.pop();
   if (!last) return;
   for (const [i, before] of last) {
     verdicts[i] = before;
     mark(i);
   }
   unsaved = true;
-  remember();
-  if (!listed.includes(last[0][0])) list();
+  storeVerdicts();
+  if (!listed.includes(last[0][0])) showList();
   choose(last[0][0]);
 }
 
-function faced(number) {
+function chooseFace(number) {
   const finding = data.findings[current];
   const box = finding?.faces?.[number];
   if (box) decide([current], { verdict: "face", to: null, box });
 }
 
 function move() {
-  at("to").value = "";
-  at("mover").returnValue = "";
-  at("mover").showModal();
+  byId("to").value = "";
+  byId("mover").returnValue = "";
+  byId("mover").showModal();
 }
 
-function moved() {
-  const to = at("to").value.trim().normalize("NFC");
-  if (at("mover").returnValue === "move" && to) decide([current], { verdict: "move", to, box: null });
+function finishMove() {
+  const to = byId("to").value.trim().normalize("NFC");
+  if (byId("mover").returnValue === "move" && to) decide([current], { verdict: "move", to, box: null });
 }
 
 const undecided = () => listed.filter((i) => !verdicts[i]);
 
-function tally() {
+function showProgress() {
   const done = verdicts.filter(Boolean).length;
-  at("share").value = done;
-  at("progress").textContent = `${done} of ${verdicts.length} reviewed`;
-  at("undo").disabled = !past.length;
-  at("before").disabled = listed.indexOf(current) <= 0;
-  at("after").disabled = listed.indexOf(current) >= listed.length - 1;
+  byId("share").value = done;
+  byId("progress").textContent = `${done} of ${verdicts.length} reviewed`;
+  byId("undo").disabled = !undoStack.length;
+  byId("before").disabled = listed.indexOf(current) <= 0;
+  byId("after").disabled = listed.indexOf(current) >= listed.length - 1;
   const left = undecided().length;
-  at("all").hidden = !at("filter").value || !left;
-  at("all").textContent = `Accept all ${left} left of this kind`;
+  byId("all").hidden = !byId("filter").value || !left;
+  byId("all").textContent = `Accept all ${left} left of this kind`;
 }
 
-// The table of verdicts, as `mien clean` reads it.
+// The table of verdicts that `mien clean` reads.
 
-/** A cell that no spreadsheet computes, in quotes where it needs them. */
+/** A cell that no spreadsheet takes for a formula, quoted where needed. */
 function cell(value) {
   const text = /^'*[=+\-@]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
@@ -311,7 +310,7 @@ function table() {
 }
 
 function save() {
-  const link = made("a", { href: URL.createObjectURL(new Blob(["\ufeff", table()], { type: "text/csv" })) });
+  const link = create("a", { href: URL.createObjectURL(new Blob(["\ufeff", table()], { type: "text/csv" })) });
   link.download = "verdicts.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -320,7 +319,7 @@ function save() {
 
 // Keys and buttons.
 
-const ACTS = {
+const ACTIONS = {
   y: () => decide([current]),
   k: () => decide([current], { verdict: "keep", to: null, box: null }),
   d: () => decide([current], { verdict: "drop", to: null, box: null }),
@@ -331,54 +330,54 @@ const ACTS = {
   b: () => go(-1),
   ArrowRight: () => go(1),
   ArrowLeft: () => go(-1),
-  "?": () => at("keys").showModal(),
+  "?": () => byId("keys").showModal(),
 };
-const NEEDS_ONE = new Set(["y", "k", "d", "m"]);
+const NEEDS_FINDING = new Set(["y", "k", "d", "m"]);
 
-function pressed(event) {
+function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target instanceof Element && event.target.closest("input:not([type=checkbox]), select, textarea")) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (/^[0-9]$/.test(key) && current >= 0) faced(Number(key));
-  if (!Object.hasOwn(ACTS, key) || (NEEDS_ONE.has(key) && current < 0)) return;
+  if (/^[0-9]$/.test(key) && current >= 0) chooseFace(Number(key));
+  if (!Object.hasOwn(ACTIONS, key) || (NEEDS_FINDING.has(key) && current < 0)) return;
   event.preventDefault();
-  ACTS[key]();
-  if (current >= 0) inView();
+  ACTIONS[key]();
+  if (current >= 0) scrollToStage();
 }
 
-function options() {
+function fillSelects() {
   const counts = new Map();
   for (const { kind } of data.findings) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  at("filter").append(made("option", { value: "", textContent: `all kinds (${data.findings.length})` }),
-    ...[...counts].map(([kind, n]) => made("option", { value: kind, textContent: `${data.kinds[kind][0]} (${n})` })));
-  at("labels").append(...data.labels.map((label) => made("option", { value: label })));
+  byId("filter").append(create("option", { value: "", textContent: `all kinds (${data.findings.length})` }),
+    ...[...counts].map(([kind, n]) => create("option", { value: kind, textContent: `${data.kinds[kind][0]} (${n})` })));
+  byId("labels").append(...data.labels.map((label) => create("option", { value: label })));
 }
 
-function openKind(kind) {
-  if (![...at("filter").options].some((option) => option.value === kind)) return;
-  at("filter").value = kind;
-  list();
-  at("review").scrollIntoView();
+function showKind(kind) {
+  if (![...byId("filter").options].some((option) => option.value === kind)) return;
+  byId("filter").value = kind;
+  showList();
+  byId("review").scrollIntoView();
 }
 
 function start() {
-  recall();
-  options();
+  loadVerdicts();
+  fillSelects();
   const buttons = { accept: "y", keep: "k", drop: "d", move: "m", undo: "u", before: "b", after: "j", help: "?", save: "s" };
-  for (const [id, key] of Object.entries(buttons)) at(id).addEventListener("click", () => ACTS[key]());
-  at("all").addEventListener("click", () => decide(undecided()));
-  at("filter").addEventListener("change", list);
-  at("left").addEventListener("change", list);
-  at("stay").addEventListener("click", () => at("mover").close());
-  at("mover").addEventListener("close", moved);
-  document.addEventListener("keydown", pressed);
+  for (const [id, key] of Object.entries(buttons)) byId(id).addEventListener("click", () => ACTIONS[key]());
+  byId("all").addEventListener("click", () => decide(undecided()));
+  byId("filter").addEventListener("change", showList);
+  byId("left").addEventListener("change", showList);
+  byId("stay").addEventListener("click", () => byId("mover").close());
+  byId("mover").addEventListener("close", finishMove);
+  document.addEventListener("keydown", onKey);
   for (const button of document.querySelectorAll("[data-kind]")) {
-    button.addEventListener("click", () => openKind(button.dataset.kind));
+    button.addEventListener("click", () => showKind(button.dataset.kind));
   }
   addEventListener("beforeunload", (event) => {
-    if (unsaved && !kept) event.preventDefault();
+    if (unsaved && !isStored) event.preventDefault();
   });
-  list();
+  showList();
 }
 
-if (at("review")) start();
+if (byId("review")) start();
