@@ -52,9 +52,16 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 
         monkeypatch.setattr(module, name, step)
 
-    for name in ("copies", "classes", "people", "suspects", "photo_findings", "mask_findings"):
+    for name in (
+        "duplicate_findings",
+        "class_findings",
+        "identity_findings",
+        "label_error_findings",
+        "photo_findings",
+        "mask_findings",
+    ):
         put(name, [])
-    put("about_people", True)
+    put("labels_are_people", True)
     return asked
 
 
@@ -113,11 +120,11 @@ def test_a_copy_that_is_to_go_says_nothing_about_labels(
         Finding(Kind.COPY, "a/3.jpg", "a", "keep", 1.0, ""),
         Finding(Kind.LEAK, "a/4.jpg", "a", "drop", 1.0, ""),
     ]
-    monkeypatch.setattr(module, "copies", lambda _: twins)
+    monkeypatch.setattr(module, "duplicate_findings", lambda _: twins)
     checked(dirty)
-    ((arguments, _),) = silent["people"]
+    ((arguments, _),) = silent["identity_findings"]
     assert arguments[1] == {"a/1.jpg", "a/2.jpg"}
-    assert "suspects" not in silent
+    assert "label_error_findings" not in silent
 
 
 def test_a_label_called_drop_is_never_taken_for_the_advice_to_drop(
@@ -130,7 +137,7 @@ def test_a_label_called_drop_is_never_taken_for_the_advice_to_drop(
         Finding(Kind.WRONG_PERSON, "grace/02.jpg", "grace", "drop", 1.0, "fits nobody", "grace/03.jpg"),
         Finding(Kind.WRONG_PERSON, "drop/01.jpg", "drop", "drop", 1.0, "fits nobody", "drop/03.jpg"),
     ]
-    monkeypatch.setattr(module, "people", lambda *_: told)
+    monkeypatch.setattr(module, "identity_findings", lambda *_: told)
     found = {finding.path: finding.proposed for finding in checked(tmp_path / "photos").findings}
     assert found == {"grace/01.jpg": "keep", "grace/02.jpg": "drop", "drop/01.jpg": "drop"}
 
@@ -146,19 +153,19 @@ def test_of_one_label_it_is_said_that_nobody_can_be_told_from_others(models_home
 def test_labels_that_are_no_people_are_asked_about_looks(
     models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "about_people", lambda _: False)
+    monkeypatch.setattr(module, "labels_are_people", lambda _: False)
     found = checked(dirty)
-    assert "people" not in silent
-    assert len(silent["suspects"]) == 1
+    assert "identity_findings" not in silent
+    assert len(silent["label_error_findings"]) == 1
     assert found.as_json()["labels_are"] == "looks"
 
 
 def test_labels_of_photos_without_a_face_are_asked_about_by_the_whole_picture(
     models_home: Path, dirty: Path, silent: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "about_people", lambda _: False)
+    monkeypatch.setattr(module, "labels_are_people", lambda _: False)
     found = checked(dirty)
-    ((asked,), _), *_ = silent["suspects"]
+    ((asked,), _), *_ = silent["label_error_findings"]
     whole = {each.key: each for each in asked}["Grace Hopper/coffee.png"]
     assert len(whole) == 1
     assert [len(each) for each in found.shown if each.key == whole.key] == [0]
@@ -177,7 +184,7 @@ def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
         Finding(Kind.SAME_PERSON, None, "a", "keep", 0.7, "", "b"),
         Finding(Kind.SAME_PERSON, None, "a", "keep", 0.8, "", "c"),
     ]
-    monkeypatch.setattr(module, "copies", lambda _: some)
+    monkeypatch.setattr(module, "duplicate_findings", lambda _: some)
     stay = [finding for finding in checked(dirty).findings if finding.path in ("a/1.jpg", None)]
     assert [finding.proposed for finding in stay] == ["c", "keep", "keep", "face 1"]
 
@@ -189,7 +196,7 @@ def test_photos_without_labels_are_looked_at_and_what_is_left_out_is_said(
     found = checked(album / "inbox", RunOptions(2, tell=told.append))
     assert found.photos == 15
     assert found.as_json()["labels_are"] is None
-    assert set(silent) == {"copies", "photo_findings"}
+    assert set(silent) == {"duplicate_findings", "photo_findings"}
     assert any("nothing is labelled" in word for word in told)
 
 

@@ -350,7 +350,7 @@ def test_a_photo_beside_the_splits_gets_no_label_by_a_guess(tmp_path: Path) -> N
     tree = {"train/Ana/1.jpg": picture(1), "test/Ana/1.jpg": picture(2), "test/2.jpg": picture(3), "3.jpg": picture(4)}
     root = plant(tmp_path / "photos", tree)
     done = cleaned(root, "test/2.jpg,,move,Ana,,x\n3.jpg,,move,Ana,,x\n")
-    assert done.failed == [("3.jpg", "it lies beside the splits, in none of them: put it into one")]
+    assert done.failed == [("3.jpg", "it is next to the split folders, not inside one: move it into one")]
     assert sorted(harvest(root)) == ["3.jpg", "test/Ana/1.jpg", "test/Ana/2.jpg", "train/Ana/1.jpg"]
 
 
