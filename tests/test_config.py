@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from mien.config import Settings, settings
+from mien.config import Settings, gallery, service, settings
 from mien.errors import DataError, MienError
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MIEN_HOME", "MIEN_LICENCE", "MIEN_MAX_MEGAPIXELS", "MIEN_TRAITS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "GALLERY", "SERVICE", "LICENCE", "MAX_MEGAPIXELS", "TRAITS"):
+        monkeypatch.delenv(f"MIEN_{name}", raising=False)
 
 
 def test_without_any_setting_the_platform_says_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +64,17 @@ def test_a_largest_photo_that_is_no_number_is_refused(monkeypatch: pytest.Monkey
 
 def test_an_error_of_a_setting_is_one_for_the_user() -> None:
     assert issubclass(DataError, MienError)
+
+
+def test_gallery_and_service_are_below_the_home_unless_they_are_set_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_HOME", "~/mien")
+    assert (gallery(), service()) == (str(Path.home() / "mien/gallery.sqlite"), Path.home() / "mien/service")
+    monkeypatch.setenv("MIEN_GALLERY", "postgresql://ana@host/people")
+    monkeypatch.setenv("MIEN_SERVICE", "~/service")
+    assert (gallery(), service()) == ("postgresql://ana@host/people", Path.home() / "service")
+
+
+def test_without_a_home_gallery_and_service_are_user_data_and_not_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert Path(gallery()).parent == service().parent != settings().home

@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files of lines that are only added to."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 
 from mien import fileio
 from mien.errors import DataError
+from mien.fileio import JsonLines
 
 
 def test_a_file_appears_with_its_folders(tmp_path: Path) -> None:
@@ -189,7 +193,7 @@ def test_a_name_that_is_too_long_is_said_to_be(tmp_path: Path, name: str) -> Non
     def file(path: Path) -> None:
         fileio.write(path, b"1")
 
-    for act in (file, folder, fileio.writable):
+    for act in (file, folder, fileio.check_writable):
         for path in (tmp_path / name, tmp_path / name / "below"):
             with pytest.raises(DataError, match="the name is too long"):
                 act(path)
@@ -199,7 +203,7 @@ def test_a_name_that_is_too_long_is_said_to_be(tmp_path: Path, name: str) -> Non
 def test_asking_whether_a_path_can_be_written_makes_nothing(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"old")
     for path in (tmp_path / "x", tmp_path / "new", tmp_path / "deep" / "down" / "new"):
-        fileio.writable(path)
+        fileio.check_writable(path)
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_bytes() == b"old"
 
@@ -208,7 +212,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "file" / "x", tmp_path / "file" / "deep" / "x"):
         with pytest.raises(DataError, match="Not a directory"):
-            fileio.writable(path)
+            fileio.check_writable(path)
 
 
 def test_the_folder_itself_is_no_name_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +220,7 @@ def test_the_folder_itself_is_no_name_for_a_file(tmp_path: Path, monkeypatch: py
     for path in (Path(), Path("/")):
         with pytest.raises(DataError, match="could not be written"):
             fileio.write(path, b"1")
-    fileio.writable(Path("x"))
+    fileio.check_writable(Path("x"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -225,7 +229,7 @@ def test_a_folder_of_the_system_is_refused_before_the_work() -> None:
         pytest.skip("there is no folder here that nobody may write to")
     for path in (Path("/proc/x.mien"), Path("/proc/deep/x.mien")):
         with pytest.raises(DataError, match="could not be written"):
-            fileio.writable(path)
+            fileio.check_writable(path)
         assert not path.exists()
 
 
@@ -241,4 +245,99 @@ def test_a_folder_without_the_right_to_write_is_refused_before_the_work(
 
     monkeypatch.setattr(os, "open", denied)
     with pytest.raises(DataError, match="Permission denied"):
-        fileio.writable(tmp_path / "x")
+        fileio.check_writable(tmp_path / "x")
+
+
+def test_lines_are_added_and_read_back(tmp_path: Path) -> None:
+    for n in range(2):
+        with JsonLines(tmp_path / "x", os.O_CREAT) as lines:
+            lines.append([{"n": n}, {"이름": "가"}], durable=n == 1)
+    with JsonLines(tmp_path / "x") as lines:
+        assert [json.loads(line) for line in lines.recover().splitlines()] == [
+            {"n": 0},
+            {"이름": "가"},
+            {"n": 1},
+            {"이름": "가"},
+        ]
+
+
+def test_a_torn_last_line_is_cut_off_for_good(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b'{"n": 1}\n{"n": 2')
+    with JsonLines(tmp_path / "x") as lines:
+        assert lines.recover() == b'{"n": 1}\n'
+        lines.append([{"n": 3}])
+    assert (tmp_path / "x").read_bytes() == b'{"n": 1}\n{"n": 3}\n'
+
+
+def test_a_file_that_another_has_open_is_refused(tmp_path: Path) -> None:
+    with JsonLines(tmp_path / "x", os.O_CREAT), pytest.raises(BlockingIOError):
+        JsonLines(tmp_path / "x")
+    JsonLines(tmp_path / "x").close()
+
+
+def test_lines_that_cannot_all_be_written_are_not_written_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def half(descriptor: int, data: bytes) -> int:
+        write(descriptor, bytes(data)[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    with JsonLines(tmp_path / "x", os.O_CREAT) as lines:
+        lines.append([{"n": 1}])
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(OSError, match="No space"):
+            lines.append([{"n": 2}])
+    assert (tmp_path / "x").read_bytes() == b'{"n": 1}\n'
+
+
+def test_a_file_that_is_not_there_is_made_only_where_asked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        JsonLines(tmp_path / "x")
+
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from mien.fileio import JsonLines
+lines = JsonLines(Path(sys.argv[1]), os.O_CREAT)
+lines.append([{"n": 1}])
+print("open", flush=True)
+sys.stdin.read()
+lines.close()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has `x` open, until it is told to end."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "x")]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def test_a_file_that_another_process_has_open_is_refused_until_it_closes_it(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    for name in ("x", "link"):
+        with pytest.raises(BlockingIOError):
+            JsonLines(tmp_path / name)
+    holder.communicate()
+    JsonLines(tmp_path / "link").close()
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "link"}
+
+
+def test_a_killed_process_blocks_nobody_and_its_lock_file_is_removed(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    holder.kill()
+    holder.wait()
+    assert (tmp_path / ".x.lock").exists()
+    with JsonLines(tmp_path / "x") as lines:
+        assert lines.recover() == b'{"n": 1}\n'
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

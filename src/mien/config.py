@@ -1,4 +1,4 @@
-"""What the environment may set, and where mien keeps its own files; knows no room."""
+"""Settings from environment variables, and where mien keeps its own files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mien.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that is set from outside.
+    """What environment variables set.
 
     home: folder of the cache (`MIEN_HOME`, else the platform's cache folder).
-    commercial: weights without a commercial licence are refused (`MIEN_LICENCE=commercial`).
-    max_megapixels: photos above are refused before decoding (`MIEN_MAX_MEGAPIXELS`).
-    traits: the built-in ones that may be used: "all", "none", or names with commas between (`MIEN_TRAITS`).
+    commercial: refuse weights without a commercial licence (`MIEN_LICENCE=commercial`).
+    max_megapixels: larger photos are rejected before decoding (`MIEN_MAX_MEGAPIXELS`).
+    traits: the built-in traits that may be used: "all", "none", or a comma-separated list (`MIEN_TRAITS`).
     """
 
     home: Path
@@ -26,10 +26,10 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Read the environment, afresh at each call.
+    """Read the environment, at each call anew.
 
     Raises:
-        DataError: a variable holds something that it cannot hold.
+        DataError: a variable has an invalid value.
     """
     licence = os.environ.get("MIEN_LICENCE", "any").strip().lower()
     if licence not in ("any", "commercial"):
@@ -38,13 +38,38 @@ def settings() -> Settings:
     return Settings(_home(), commercial=licence == "commercial", max_megapixels=_megapixels(), traits=traits)
 
 
+def gallery() -> str:
+    """The path or database URL of the gallery: `MIEN_GALLERY`, else in `MIEN_HOME`, else in the user's data folder.
+
+    By default it is not in the cache folder, since enrolled people cannot be computed again.
+    """
+    return os.environ.get("MIEN_GALLERY") or str(_data_folder() / "gallery.sqlite")
+
+
+def service() -> Path:
+    """The folder of the service's keys, audit log and corrections: `MIEN_SERVICE`, else beside the default gallery."""
+    return _folder("MIEN_SERVICE") or _data_folder() / "service"
+
+
 def _home() -> Path:
-    named = os.environ.get("MIEN_HOME")
-    if named:
-        return Path(named).expanduser()
+    if home := _folder("MIEN_HOME"):
+        return home
     from platformdirs import user_cache_path  # only here, and not at every start
 
     return user_cache_path("mien", appauthor=False)
+
+
+def _data_folder() -> Path:
+    if home := _folder("MIEN_HOME"):
+        return home
+    from platformdirs import user_data_path  # only here, and not at every start
+
+    return user_data_path("mien", appauthor=False)
+
+
+def _folder(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).expanduser() if value else None
 
 
 def _megapixels() -> float:
@@ -56,26 +81,3 @@ def _megapixels() -> float:
     if not 0 < value < float("inf"):
         raise DataError(f"MIEN_MAX_MEGAPIXELS is {text!r}: use a number above 0")
     return value
-
-
-def service() -> Path:
-    """Where the service keeps its keys, its audit log and corrections (`MIEN_SERVICE`)."""
-    named = os.environ.get("MIEN_SERVICE")
-    if named:
-        return Path(named).expanduser()
-    from platformdirs import user_data_path  # only here, and not at every start
-
-    return user_data_path("mien", appauthor=False) / "service"
-
-
-def gallery() -> str:
-    """Where people are kept who were enrolled: a path, or the URL of a database (`MIEN_GALLERY`).
-
-    Unless set, it is in the user's data folder and not in the cache: what is in it cannot be computed again.
-    """
-    named = os.environ.get("MIEN_GALLERY")
-    if named:
-        return named
-    from platformdirs import user_data_path  # only here, and not at every start
-
-    return str(user_data_path("mien", appauthor=False) / "gallery.sqlite")

@@ -1,50 +1,58 @@
-"""Dataclasses out of JSON that anybody may have written; knows annotations, and no class by name."""
+"""Dataclasses out of JSON that anybody may have written: msgspec checks the types, and this the rest."""
 
 from __future__ import annotations
 
-import sys
+import math
+import re
 from collections.abc import Mapping
-from types import EllipsisType, NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from mien.text import join_names
 
 T = TypeVar("T")
 
 
 def from_dict(kind: type[T], fields: object) -> T:
-    """A JSON object -> the dataclass `kind`, whose annotations say what each field must hold.
-
-    They may be str, bool, int, float (finite), Literal, one of these or None, tuples of these, and dataclasses.
+    """A JSON object -> the dataclass `kind`, with every field present, none unknown, and each of its annotated type.
 
     Raises:
-        ValueError: a field is missing, unknown, or holds something else; the message names it.
+        ValueError: a field is missing, unknown, or of another type, or a number is not finite; the message names it.
     """
-    hints = get_type_hints(kind)
-    if not isinstance(fields, Mapping):
-        raise ValueError(f"its {kind.__name__.lower()} is no object")  # noqa: TRY004  (callers catch one kind of error)
-    if missing := hints.keys() - fields.keys():
-        raise ValueError(f"{min(missing)!r} is missing")
-    if len(fields) > len(hints):
-        raise ValueError(f"its {kind.__name__.lower()} has fields that there are not")
-    return kind(**{name: _value(hint, fields[name], name) for name, hint in hints.items()})
+    _check_fields(kind, fields, kind.__name__)
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_message(str(error), kind.__name__)) from error
 
 
-def _value(hint: Any, value: object, name: str) -> Any:
-    if hasattr(hint, "__dataclass_fields__"):
-        return from_dict(hint, value)
-    if get_origin(hint) is UnionType:
-        one = next(each for each in get_args(hint) if each is not NoneType)
-        return None if value is None else _value(one, value, name)
-    if get_origin(hint) is tuple and isinstance(value, list | tuple):
-        hints = _of_each(get_args(hint), len(value))
-        if len(hints) == len(value):
-            return tuple(_value(each, item, name) for each, item in zip(hints, value, strict=True))
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if abs(value) <= sys.float_info.max:  # false for NaN as well
-            return float(value)
-    elif type(value) is hint or (get_origin(hint) is Literal and value in get_args(hint)):
-        return value
-    raise ValueError(f"{name!r} holds something else than it should")
+def _check_fields(hint: Any, value: object, name: str) -> None:
+    """What msgspec lets pass: fields that are missing but have a default, unknown ones, and NaN and infinity."""
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        hints = get_type_hints(hint)
+        if missing := hints.keys() - value.keys():
+            raise ValueError(f"{min(missing)!r} is missing")
+        if unknown := sorted(map(repr, value.keys() - hints.keys())):
+            raise ValueError(f"unknown field{'s' if len(unknown) > 1 else ''}: {join_names(unknown)}"[:200])
+        for field, inner in hints.items():
+            _check_fields(inner, value[field], field)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_fields(next(iter(get_args(hint)), None), item, name)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{name!r} must be a finite number")
+    elif value is not None:
+        for inner in get_args(hint):  # a dataclass or None
+            if is_dataclass(inner):
+                _check_fields(inner, value, name)
 
 
-def _of_each(hints: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    return hints[:1] * count if isinstance(hints[-1], EllipsisType) else hints
+def _message(text: str, kind: str) -> str:
+    """msgspec's "Expected `int`, got `str` - at `$.size`" -> "'size' must be int, not str"."""
+    problem, _, path = text.partition(" - at `$.")
+    name = repr(path.rstrip("`")) if path else kind
+    if match := re.fullmatch("Expected (.+), got (.+)", problem):
+        return f"{name} must be {match[1]}, not {match[2]}".replace("`", "")
+    return f"{name} must be something else ({problem[0].lower()}{problem[1:]:.100})"

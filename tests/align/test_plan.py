@@ -9,7 +9,7 @@ import pytest
 from mien.align.places import folded
 from mien.align.plan import Plan, Wanted, lying, plan
 from mien.align.record import Entry
-from mien.store.placing import Stamp
+from mien.store.fileops import Stamp
 
 NOW, BEFORE = Stamp(2, 2), Stamp(1, 1)
 DONE = Entry("x.jpg", False, NOW, ("x.jpg", "x-face1.jpg"))

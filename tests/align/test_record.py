@@ -8,7 +8,7 @@ import pytest
 
 from mien.align.record import Entry, Record
 from mien.errors import DataError
-from mien.store.placing import Stamp
+from mien.store.fileops import Stamp
 
 STAMP = Stamp(10, 20)
 ODD = "/photos/\udcff\nx.png"

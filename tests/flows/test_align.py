@@ -250,7 +250,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, hopper: bytes, monkeypatch: p
     def full(path: Path, data: bytes) -> None:
         if path.suffix == ".jpg":
             error = OSError(28, "No space left on device")
-            raise fileio.unwritable(path, error) from error
+            raise fileio.write_error(path, error) from error
         write(path, data)
 
     monkeypatch.setattr(fileio, "write", full)

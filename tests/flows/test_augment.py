@@ -324,7 +324,7 @@ def test_a_full_disk_stops_the_run_and_a_name_that_cannot_be_only_its_photo(
     def full(path: Path, data: bytes) -> None:
         if path.suffix == ".png":
             error = OSError(28, "No space left on device")
-            raise fileio.unwritable(path, error) from error
+            raise fileio.write_error(path, error) from error
         write(path, data)
 
     monkeypatch.setattr(fileio, "write", full)

@@ -17,9 +17,9 @@ from mien.errors import DataError
 from mien.flows.clean import CleanResult, clean
 from mien.images import decode, encode
 from mien.pipeline.execute import RunOptions
-from mien.store import journal, record
-from mien.store.journals import newest_first
-from tests.store.test_journal_disk import as_nobody, fill_up, tiny_disk
+from mien.store import journal, recovery
+from mien.store.journal import newest_first
+from tests.store.test_transfer_disk import as_nobody, fill_up, tiny_disk
 from tests.store.trees import Tree, harvest, in_child, parts, plant
 
 __all__ = ["tiny_disk"]
@@ -63,7 +63,7 @@ def dropped(root: Path) -> dict[str, bytes]:
 
 def undo_all(root: Path) -> None:
     for path in newest_first((root / ".mien").glob("*.jsonl")):
-        assert not journal.undo(path).failed
+        assert not recovery.undo(path).failed
 
 
 def numbers(done: CleanResult) -> tuple[int, int, int]:
@@ -361,6 +361,6 @@ def test_a_damaged_journal_or_another_run_stops_before_anything_is_done(photos: 
     with pytest.raises(DataError, match=r"line 1 of the journal .* is damaged|is not a journal of mien"):
         cleaned(photos)
     path.unlink()
-    with record.create(path, photos), pytest.raises(DataError, match="in use by another run"):
+    with journal.create(path, photos), pytest.raises(DataError, match="in use by another run"):
         cleaned(photos)
     assert harvest(photos) == TREE

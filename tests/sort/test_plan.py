@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from mien.sort import Plan, plan
-from mien.store import journal
-from mien.store.journal import Action
-from mien.store.journals import Earlier, earlier, new_journal
+from mien.store import recovery, transfer
+from mien.store.journal import Action, FilingHistory, filing_history, new_journal
 from mien.types import Detection, Origin, Prediction, Reason, Rejected
 from tests.store.trees import harvest, plant
 
@@ -37,7 +36,7 @@ def planned(
     photos: Path,
     root: Path,
     mode: Action = "copy",
-    known: Earlier | None = None,
+    known: FilingHistory | None = None,
 ) -> Plan:
     return plan(results, lambda uri: photos / uri, root, mode, known)
 
@@ -52,7 +51,7 @@ RESULTS: list[Prediction | Rejected] = [
 
 
 def targets(made: Plan, root: Path) -> list[str]:
-    return [act.target.relative_to(root).as_posix() for act in made.acts]
+    return [item.target.relative_to(root).as_posix() for item in made.transfers]
 
 
 def test_each_photo_goes_into_its_folder(photos: Path, tmp_path: Path) -> None:
@@ -65,7 +64,7 @@ def test_each_photo_goes_into_its_folder(photos: Path, tmp_path: Path) -> None:
         "Ana/a-1.jpg",
     ]
     assert (made.counts, made.unknown, made.rejected, made.kept) == ({"Ana": 2, "김민지": 1}, 1, 1, 0)
-    assert {act.action for act in made.acts} == {"copy"}
+    assert {item.action for item in made.transfers} == {"copy"}
     assert not (tmp_path / "out").exists()
 
 
@@ -123,7 +122,7 @@ def test_a_dry_run_prints_a_line_a_photo(photos: Path, tmp_path: Path) -> None:
 
 def test_a_photo_that_is_not_there_is_counted_and_not_planned(photos: Path, tmp_path: Path) -> None:
     made = planned([missed("gone.jpg", Reason.MISSING)], photos, tmp_path / "out")
-    assert (made.acts, made.rejected, made.kept) == ((), 1, 1)
+    assert (made.transfers, made.rejected, made.kept) == ((), 1, 1)
 
 
 def test_no_photos_make_an_empty_plan(tmp_path: Path) -> None:
@@ -134,37 +133,37 @@ def test_no_photos_make_an_empty_plan(tmp_path: Path) -> None:
 def test_sorting_a_folder_into_itself_twice_changes_nothing_the_second_time(photos: Path, mode: Action) -> None:
     before = harvest(photos)
     path = new_journal(photos, "sort")
-    journal.execute(planned(RESULTS, photos, photos, mode).acts, path, root=photos)
+    transfer.execute(planned(RESULTS, photos, photos, mode).transfers, path, root=photos)
     sorted_once = harvest(photos)
     again = [seen(uri, "Ana") for uri in sorted_once if uri.startswith("Ana/") or uri in before]
-    assert planned(again, photos, photos, mode, earlier(photos, "sort")).acts == ()
-    journal.undo(path)
+    assert planned(again, photos, photos, mode, filing_history(photos, "sort")).transfers == ()
+    recovery.undo(path)
     assert harvest(photos) == before
 
 
 @pytest.mark.parametrize("mode", ["copy", "link"])
 def test_what_was_filed_is_not_filed_again_unless_it_changed(photos: Path, tmp_path: Path, mode: Action) -> None:
     root = tmp_path / "out"
-    journal.execute(planned(RESULTS, photos, root, mode).acts, new_journal(root, "sort"), root=root)
-    second = planned(RESULTS, photos, root, mode, earlier(root, "sort"))
-    assert (second.acts, second.kept, second.counts) == ((), 5, {"Ana": 2, "김민지": 1})
+    transfer.execute(planned(RESULTS, photos, root, mode).transfers, new_journal(root, "sort"), root=root)
+    second = planned(RESULTS, photos, root, mode, filing_history(root, "sort"))
+    assert (second.transfers, second.kept, second.counts) == ((), 5, {"Ana": 2, "김민지": 1})
     (photos / "b.jpg").unlink()
     (photos / "b.jpg").write_bytes(b"another photo of that name")
     (root / "unknown/c.jpg").unlink()
-    third = planned(RESULTS, photos, root, mode, earlier(root, "sort"))
+    third = planned(RESULTS, photos, root, mode, filing_history(root, "sort"))
     assert targets(third, root) == ["김민지/b-1.jpg", "unknown/c.jpg"]
 
 
 def test_a_better_classifier_moves_on_what_was_moved(photos: Path, tmp_path: Path) -> None:
     root = photos
-    journal.execute(planned(RESULTS, photos, root, "move").acts, new_journal(root, "sort"), root=root)
-    made = planned([seen("unknown/c.jpg", "Ana")], photos, root, "move", earlier(root, "sort"))
+    transfer.execute(planned(RESULTS, photos, root, "move").transfers, new_journal(root, "sort"), root=root)
+    made = planned([seen("unknown/c.jpg", "Ana")], photos, root, "move", filing_history(root, "sort"))
     assert targets(made, root) == ["Ana/c.jpg"]
 
 
 def test_relative_folders_become_absolute(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos)
-    (act,) = plan([seen("b.jpg", "Ana")], Path, Path("out"), "copy").acts
+    (act,) = plan([seen("b.jpg", "Ana")], Path, Path("out"), "copy").transfers
     assert (act.source, act.target) == (photos / "b.jpg", photos / "out/Ana/b.jpg")
     assert os.fspath(act.target) == str(act.target)
 
@@ -174,4 +173,4 @@ def test_a_folder_is_named_with_regard_to_people_who_are_not_seen(photos: Path, 
     only = Prediction(Origin("a.jpg"), face, "Ana?", (("Ana?", 0.9),), 1.0)
     alone = plan([only], lambda uri: photos / uri, tmp_path, "copy")
     beside = plan([only], lambda uri: photos / uri, tmp_path, "copy", known=["Ana*", "Ana?"])
-    assert alone.acts[0].target.parent.name != beside.acts[0].target.parent.name
+    assert alone.transfers[0].target.parent.name != beside.transfers[0].target.parent.name

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from mien.align.places import Places, families, folded
 from mien.align.record import Entry
-from mien.fileio import unwritable
-from mien.store.placing import Stamp
+from mien.fileio import write_error
+from mien.store.fileops import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def lying(folder: Path, places: Iterable[str]) -> dict[str, str]:
         try:
             names = os.listdir(folder / inner)  # noqa: PTH208  (no Path for each file)
         except PermissionError as error:
-            raise unwritable(folder / inner, error) from error
+            raise write_error(folder / inner, error) from error
         except OSError:  # not there yet, or no folder: whoever writes will see
             continue
         found.update({folded(name): name for name in (str(inner / name) for name in names)})

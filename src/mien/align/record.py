@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from mien.errors import DataError
-from mien.fileio import unwritable
-from mien.store.lines import Lines
-from mien.store.placing import Stamp, sync_folder
+from mien.fileio import JsonLines, sync_folder, write_error
+from mien.store.fileops import Stamp
 
 _NAME = "align.jsonl"
 
@@ -40,7 +39,7 @@ class Entry:
 class Record:
     """The record of one folder, open for adding to; only one run has it open at a time."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: JsonLines) -> None:
         self._lines = lines
         self.entries: dict[str, Entry] = {}
 
@@ -54,17 +53,17 @@ class Record:
         path = folder / ".mien" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            record = cls(Lines(path, os.O_CREAT))
+            record = cls(JsonLines(path, os.O_CREAT))
         except BlockingIOError as error:
             raise DataError(f"another run of mien is writing faces into {folder}: wait until it is done") from error
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise write_error(path, error) from error
         try:
-            record._load(record._lines.whole())
+            record._load(record._lines.recover())
             sync_folder(path.parent)
         except OSError as error:
             record.close()
-            raise unwritable(path, error) from error
+            raise write_error(path, error) from error
         except DataError:
             record.close()
             raise
@@ -106,7 +105,7 @@ class Record:
         try:
             self._lines.append(lines, durable=durable)
         except OSError as error:
-            raise unwritable(self._lines.path, error) from error
+            raise write_error(self._lines.path, error) from error
 
     def _load(self, data: bytes) -> None:
         for number, text in enumerate(data.splitlines(), 1):

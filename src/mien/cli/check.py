@@ -98,7 +98,7 @@ def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
 
     seen = {path.resolve() for path in read}
     for path in written:
-        fileio.writable(path)
+        fileio.check_writable(path)
         if path.is_dir():
             raise DataError(f"{path} is a folder: give the name of a file to be written")
         if path.resolve() in seen:

@@ -49,7 +49,7 @@ def sort(
         out.warn(f"left alone: {escape(str(act.source))}: {reason}")
     plan = done.plan
     fields = {
-        "planned": len(plan.acts),
+        "planned": len(plan.transfers),
         "done": len(done.outcome.done),
         "unknown": plan.unknown,
         "rejected": plan.rejected,
@@ -66,11 +66,11 @@ def sort(
 
 def _text(done: SortResult, dst: Path, dry_run: bool) -> str:
     plan = done.plan
-    if not plan.acts:
+    if not plan.transfers:
         return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
     filed = len(done.outcome.done)
     what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
-        return f"{pluralize(len(plan.acts), 'photo')} would be filed into {dst} ({what})"
+        return f"{pluralize(len(plan.transfers), 'photo')} would be filed into {dst} ({what})"
     undo = f"; take it back with: mien undo {done.path}" if filed else ""
-    return f"{filed} of {pluralize(len(plan.acts), 'photo')} filed into {dst} ({what}){undo}"
+    return f"{filed} of {pluralize(len(plan.transfers), 'photo')} filed into {dst} ({what}){undo}"

@@ -23,8 +23,8 @@ def undo(
     quiet: options.Quiet = False,
 ) -> None:
     """Put every file back where it was; what was changed since is left alone and named."""
-    from mien.store.journal import undo as step
-    from mien.store.journals import newest_first
+    from mien.store.journal import newest_first
+    from mien.store.recovery import undo as step
 
     out = Output(json, quiet)
     failed = 0

@@ -11,9 +11,9 @@ import numpy as np
 
 from mien.curate.verdicts import Action, Decision, Decisions, Verdict
 from mien.images import ImageError, decode, encode
-from mien.store.journal import Act
-from mien.store.journals import Earlier
-from mien.store.names import Names, safe_name
+from mien.store.fileops import FreeNames
+from mien.store.journal import FilingHistory, Transfer
+from mien.text import safe_name
 from mien.types import Box, PhotoRef, Reason
 
 _NOT_LABELS = ("__macosx", "thumbs.db", "desktop.ini")
@@ -29,7 +29,7 @@ class CleaningSite:
 
     root: Path
     dropped: Path
-    earlier: Earlier
+    earlier: FilingHistory
     cut: Callable[[PhotoRef, Box], Path]
 
 
@@ -42,9 +42,9 @@ class CleaningStep:
 
     key: str
     verdict: Action
-    act: Act
+    act: Transfer
     label: str | None
-    cut: Act | None = None
+    cut: Transfer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class CleaningPlan:
     refused: Sequence[tuple[str, str]]
 
     @property
-    def acts(self) -> tuple[Act, ...]:
+    def acts(self) -> tuple[Transfer, ...]:
         """All file moves, in an order in which a photo is in the data at any time, whole or cut."""
         return tuple(act for step in self.steps for act in (step.cut, step.act) if act is not None)
 
@@ -85,7 +85,7 @@ def plan_cleaning(refs: Sequence[PhotoRef], decisions: Decisions, site: Cleaning
     reserved = [*(site.root / verdict.path for verdict in decisions.missing), *site.earlier.sources]
     reserved += [path for key in decisions.photos if (path := by_key[key].path)]
     depth = int(any(ref.origin.split for ref in refs))
-    planner = _Planner(site, depth, _label_folders(refs, site.root, depth), Names(reserved))
+    planner = _Planner(site, depth, _label_folders(refs, site.root, depth), FreeNames(reserved))
     steps, refused = [], []
     for key in sorted(key for key, decision in decisions.photos.items() if decision.changes):
         try:
@@ -107,25 +107,25 @@ class _Planner:
     site: CleaningSite
     depth: int
     folders: Mapping[tuple[Path, str], Path]
-    names: Names
+    names: FreeNames
     inside: dict[Path, bool] = field(default_factory=dict)
 
     def step(self, ref: PhotoRef, decision: Decision) -> CleaningStep:
         source = self._source(ref)
         if decision.to is not None and decision.box is None:
             folder = self._folder(source, decision.to)
-            act = Act(source, self.names.free(folder / source.name), "move")
+            act = Transfer(source, self.names.claim(folder / source.name), "move")
             return CleaningStep(ref.key, "move", act, decision.to)
-        target = self.names.free(self.site.dropped / source.relative_to(self.site.root))
+        target = self.names.claim(self.site.dropped / source.relative_to(self.site.root))
         if decision.box is None:
-            return CleaningStep(ref.key, "drop", Act(source, target, "move"), None)
+            return CleaningStep(ref.key, "drop", Transfer(source, target, "move"), None)
         label = decision.to or ref.origin.label
         folder = source.parent if decision.to is None else self._folder(source, decision.to)
         cut = self.site.cut(ref, decision.box)
         if cut in self.site.earlier.sources:  # placed by an earlier run, which was then killed
-            return CleaningStep(ref.key, "face", Act(source, target, "move"), label)
-        placed = Act(cut, self.names.free(folder / f"{source.stem}-face0{cut.suffix}"), "move")
-        return CleaningStep(ref.key, "face", Act(source, target, "move", after=cut), label, placed)
+            return CleaningStep(ref.key, "face", Transfer(source, target, "move"), label)
+        placed = Transfer(cut, self.names.claim(folder / f"{source.stem}-face0{cut.suffix}"), "move")
+        return CleaningStep(ref.key, "face", Transfer(source, target, "move", after=cut), label, placed)
 
     def _source(self, ref: PhotoRef) -> Path:
         path, root = ref.path, self.site.root

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from mien.store.names import family, variant_of
+from mien.text import original_stem, parse_variant
 from mien.types import PhotoRef
 
 
@@ -18,7 +18,7 @@ def with_families(refs: Sequence[PhotoRef]) -> list[PhotoRef]:
     its whole name. Groups that the data names stay as they are, and without variants there are none.
     """
     own = [_named(ref) for ref in refs]
-    families = {_family(path) for path in own if variant_of(path.stem)}
+    families = {_family(path) for path in own if parse_variant(path.stem)}
     return [
         ref if ref.origin.group or found is None else replace(ref, origin=replace(ref.origin, group=found))
         for ref, found in zip(refs, (_found(path, families) for path in own), strict=True)
@@ -30,7 +30,7 @@ def _named(ref: PhotoRef) -> PurePosixPath:
 
 
 def _family(path: PurePosixPath) -> str:
-    return str(path.with_name(family(path.stem)))
+    return str(path.with_name(original_stem(path.stem)))
 
 
 def _found(path: PurePosixPath, families: set[str]) -> str | None:

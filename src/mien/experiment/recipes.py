@@ -15,7 +15,7 @@ from mien.errors import DataError
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_crop_spec, build_spec
 from mien.run import cores
-from mien.store.names import safe_name
+from mien.text import safe_name
 from mien.train import BRANCHED, NETWORKS, RECIPES
 from mien.train.architectures import ARCHITECTURES
 from mien.train.head import HeadOptions

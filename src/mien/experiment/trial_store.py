@@ -15,8 +15,7 @@ from mien.errors import DataError
 from mien.evaluate.trials import Trial
 from mien.experiment.study_data import StudyData
 from mien.experiment.variants import Variant
-from mien.fileio import unwritable
-from mien.store.lines import Lines
+from mien.fileio import JsonLines, write_error
 from mien.types import Ints
 
 
@@ -28,19 +27,19 @@ class TrialStore:
 
     def __init__(self, folder: Path | None, subjects: StudyData) -> None:
         self.taken = 0
-        self._lines: Lines | None = None
+        self._lines: JsonLines | None = None
         self._known: dict[str, dict[str, Any]] = {}
         if folder is None:
             return
         path = folder / f"{_address(subjects)}.jsonl"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lines = Lines(path, os.O_CREAT)
-            self._load(self._lines.whole())
+            self._lines = JsonLines(path, os.O_CREAT)
+            self._load(self._lines.recover())
         except BlockingIOError as error:
             raise DataError("another study of these photos is running: wait until it is done") from error
         except OSError as error:
-            raise DataError(f"{unwritable(path, error)} (MIEN_HOME says where it is kept)") from error
+            raise DataError(f"{write_error(path, error)} (MIEN_HOME says where it is kept)") from error
 
     def recall(self, way: Variant, seed: int, fold: int, rows: Ints) -> Trial | None:
         """The trial of a way on a fold of a seed, which holds these rows, if it was finished."""
@@ -76,7 +75,7 @@ class TrialStore:
         try:
             self._lines.append([line], durable=True)
         except OSError as error:
-            raise unwritable(self._lines.path, error) from error
+            raise write_error(self._lines.path, error) from error
 
     def __enter__(self) -> Self:
         return self

@@ -31,7 +31,7 @@ from mien.images import encode
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.stage import Needs
-from mien.store.placing import Stamp
+from mien.store.fileops import Stamp
 from mien.types import Crop, PhotoRef, Reason, Rejected
 
 _MARK = PurePosixPath(".mien/align.json")

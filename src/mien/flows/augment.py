@@ -37,8 +37,7 @@ from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.pipeline.whole_image import WholeImageCrop
 from mien.stage import AnyStage, Needs
-from mien.store.names import variant_name, variant_of
-from mien.text import pluralize
+from mien.text import parse_variant, pluralize, variant_name
 from mien.types import Origin, PhotoRef, Pixels, Reason, Rejected
 
 MARK = PurePosixPath(".mien/augment.json")
@@ -305,7 +304,7 @@ def _lying(out: Out, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, 
     names: dict[str, str] = {}
     for name in lying(out.variants, places).values():
         path = PurePosixPath(name)
-        if variant := variant_of(path.stem):
+        if variant := parse_variant(path.stem):
             place = str(path.with_stem(variant[0]))
             numbers.setdefault(folded(place), set()).add(variant[1])
             names[folded(place)] = place

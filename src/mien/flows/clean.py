@@ -21,9 +21,8 @@ from mien.errors import DataError
 from mien.flows.filing import carry_out
 from mien.images import read
 from mien.pipeline.execute import RunOptions
-from mien.store import journals
-from mien.store.journal import Outcome
-from mien.store.journals import Earlier
+from mien.store.journal import FOLDER, FilingHistory, Outcome, filing_history, new_journal
+from mien.store.recovery import resume_all
 from mien.types import Box, PhotoRef
 
 LABEL_FOLDERS = "label folders"
@@ -99,15 +98,15 @@ def follow(
     root = Path(os.path.realpath(data))
     _refuse_outside(verdicts, root, table)
     aside = _aside(root, dropped)
-    settled = [] if dry_run else [path for path, _ in journals.settle(root)]
+    settled = [] if dry_run else [path for path, _ in resume_all(root)]
     refs = open_data(root, DataOptions(loose=True)).refs
     decided = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
-    earlier = journals.earlier(root, "clean")
-    cut = _Cut(root / journals.FOLDER / "cut", None if dry_run else earlier)
+    earlier = filing_history(root, "clean")
+    cut = _Cut(root / FOLDER / "cut", None if dry_run else earlier)
     plan = planned(refs, decided, CleaningSite(root, aside, earlier, cut))
     if dry_run or not plan.acts:
         return CleanResult(root, plan, Outcome(), None, settled, plan.refused)
-    path = journals.new_journal(root, "clean")
+    path = new_journal(root, "clean")
     outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
     shutil.rmtree(cut.folder, ignore_errors=True)  # what was left, also by a run that was killed
     shown = data / path.relative_to(root)  # as whoever named the folder would name it
@@ -123,7 +122,7 @@ class _Cut:
     """
 
     folder: Path
-    earlier: Earlier | None
+    earlier: FilingHistory | None
 
     def __call__(self, ref: PhotoRef, box: Box) -> Path:
         limit = settings().max_megapixels
@@ -146,7 +145,7 @@ def _refuse_outside(verdicts: Sequence[Verdict], root: Path, table: Path) -> Non
 def _aside(root: Path, dropped: Path | None) -> Path:
     """The folder of what is dropped, which reading the data must not come upon."""
     if dropped is None:
-        return root / journals.FOLDER / "dropped"
+        return root / FOLDER / "dropped"
     path = Path(os.path.realpath(dropped))
     if path.exists() and not path.is_dir():
         raise DataError(f"--dropped {dropped} is a file: choose a folder")

@@ -50,7 +50,7 @@ def embed(
     write = format_of(form)
     if out.suffix in _TABLES or (single is not None and single != form):
         raise DataError(f"{out} is no place for {form}: {_PLACE_OF[form]}")
-    fileio.writable(out if single else out / "rejected.csv")
+    fileio.check_writable(out if single else out / "rejected.csv")
     start = time.perf_counter()
     vectors: list[Embedding] = []
     rejected: list[Rejected] = []

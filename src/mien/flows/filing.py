@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien.pipeline.execute import RunOptions
-from mien.store import journal
-from mien.store.journal import Act, Outcome
+from mien.store.journal import Outcome, Transfer
+from mien.store.transfer import execute
 
 
 def carry_out(
-    acts: Sequence[Act], path: Path, root: Path, drive: RunOptions, *, beside: Sequence[Path] = ()
+    acts: Sequence[Transfer], path: Path, root: Path, drive: RunOptions, *, beside: Sequence[Path] = ()
 ) -> Outcome:
     """Acts, done one after the other under `root` and in folders `beside` it, with a journal at `path`.
 
@@ -22,10 +22,10 @@ def carry_out(
     bar = iter(drive.track(acts, len(acts), "files"))
     next(bar, None)
 
-    def advance(_: Act) -> None:
+    def advance(_: Transfer) -> None:
         next(bar, None)
 
     try:
-        return journal.execute(acts, path, root=root, beside=beside, on_done=advance)
+        return execute(acts, path, root=root, beside=beside, on_done=advance)
     finally:
         deque(bar, maxlen=0)  # what failed did not advance it: run it to its end, so that it is taken down

@@ -11,7 +11,7 @@ from typing import Any
 from mien import fileio
 from mien.align.record import Entry, Record
 from mien.errors import DataError
-from mien.store.placing import Stamp, stamp
+from mien.store.fileops import Stamp, stamp
 from mien.types import PhotoRef, Reason, Rejected
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}

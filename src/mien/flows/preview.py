@@ -35,7 +35,7 @@ def preview(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOption
     suffix = file.suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"--preview {file}: give a file that ends in .png or .jpg")
-    fileio.writable(file)
+    fileio.check_writable(file)
     options.policy.ready()
     if spec.faces == "find":
         spec.ready()

@@ -14,8 +14,8 @@ from mien.flows.filing import carry_out
 from mien.pipeline.classifier import open_classifier
 from mien.pipeline.execute import RunOptions
 from mien.sort import Plan
-from mien.store import journals
-from mien.store.journal import Action, Outcome
+from mien.store.journal import Action, Outcome, filing_history, new_journal
+from mien.store.recovery import resume_all
 from mien.types import PhotoRef, Prediction, Rejected
 
 
@@ -48,16 +48,16 @@ def sort(
         raise DataError(f"--mode {mode}: use {', '.join(get_args(Action))}")
     action: Action = "copy" if mode == "copy" else "link" if mode == "link" else "move"
     recogniser = open_classifier(bundle, faces)
-    settled = [] if dry_run else [path for path, _ in journals.settle(dst)]
+    settled = [] if dry_run else [path for path, _ in resume_all(dst)]
     refs = outside(_photos(src), src, dst)
     paths: Mapping[str, Path] = {ref.key: ref.path for ref in refs if ref.path is not None}
     rejected: list[Rejected] = []
     results = _watched(recogniser.predictions(refs, drive), rejected)
-    plan = filing.plan(results, paths.__getitem__, dst, action, journals.earlier(dst, "sort"), recogniser.head.labels)
-    if dry_run or not plan.acts:
+    plan = filing.plan(results, paths.__getitem__, dst, action, filing_history(dst, "sort"), recogniser.head.labels)
+    if dry_run or not plan.transfers:
         return SortResult(plan, rejected, Outcome(), None, settled)
-    path = journals.new_journal(dst, "sort")
-    outcome = carry_out(plan.acts, path, dst, drive)
+    path = new_journal(dst, "sort")
+    outcome = carry_out(plan.transfers, path, dst, drive)
     return SortResult(plan, rejected, outcome, path, settled)
 
 

@@ -52,7 +52,7 @@ def study(
         WeightsError: weights are missing. MissingExtra: so is a package.
     """
     if to is not None:
-        fileio.writable(to)
+        fileio.check_writable(to)
     start = time.perf_counter()
     varied = build_variants(options, faces, replace(drive, watch=None))  # one bar for all trainings
     for tree in (way.recipe.tree for way in varied if way.recipe.tree is not None):

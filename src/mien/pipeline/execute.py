@@ -15,8 +15,7 @@ from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run import cores, runner
 from mien.run.local import stream
 from mien.stage import AnyStage, Needs
-from mien.store import remembered
-from mien.store.cache import Cache, digest
+from mien.store.cache import Cache, digest, pack, unpack
 from mien.types import Crop, Embedding, Origin, PhotoRef, Rejected
 
 T = TypeVar("T")
@@ -39,7 +38,7 @@ class CacheFormat:
     unpack: Callable[[bytes, Origin], list[Any]]
 
 
-_EMBEDDINGS = CacheFormat(remembered.pack, remembered.unpack)
+_EMBEDDINGS = CacheFormat(pack, unpack)
 
 
 class Progress(Protocol):
@@ -62,7 +61,7 @@ class RunOptions:
     """What a user may say about how the work is done, and nothing that changes its result.
 
     workers: threads, as many as cores where None. keep_going: an accident costs only its photo. cache: whether
-    vectors are looked up and remembered. watch: shows how a training goes on. tell: takes a sentence that the user
+    vectors are looked up and  watch: shows how a training goes on. tell: takes a sentence that the user
     should read.
     """
 
@@ -82,7 +81,7 @@ class RunOptions:
     def inputs(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
         """PhotoRef -> what the head of a chain takes: a vector, or a crop where the chain has no embedder.
 
-        Crops are cheap to cut and large to keep, and are not remembered.
+        Crops are cheap to cut and large to keep, and are not
         """
         if spec.embedder != PIXELS:
             return self.vectors(spec, refs)

@@ -144,7 +144,7 @@ class Keys:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            raise fileio.unwritable(self.path, error) from error
+            raise fileio.write_error(self.path, error) from error
         try:
             _wait(lock)
             keys = dict(self._current())

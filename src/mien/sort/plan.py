@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.store.journal import Act, Action
-from mien.store.journals import Earlier
-from mien.store.names import Names, folder_names
-from mien.store.placing import is_same_file
+from mien.store.fileops import FreeNames, is_same_file
+from mien.store.journal import Action, FilingHistory, Transfer
+from mien.text import folder_names
 from mien.types import UNKNOWN, Prediction, Reason, Rejected
 
 REJECTED = "rejected"
@@ -22,7 +21,7 @@ REJECTED = "rejected"
 class Filing:
     """One photo to be filed: under a label (`UNKNOWN` too), or as rejected for a reason."""
 
-    act: Act
+    transfer: Transfer
     label: str | None
     reason: Reason | None = None
 
@@ -44,14 +43,14 @@ class Plan:
     elsewhere: int
 
     @property
-    def acts(self) -> tuple[Act, ...]:
-        return tuple(filing.act for filing in self.filings)
+    def transfers(self) -> tuple[Transfer, ...]:
+        return tuple(filing.transfer for filing in self.filings)
 
     def as_json_lines(self) -> Iterator[str]:
         """One JSON object a photo: `source`, `target`, `action`, `label` (null if rejected), `reason`."""
         for filing in self.filings:
-            act = filing.act
-            where = {"source": str(act.source), "target": str(act.target), "action": act.action}
+            transfer = filing.transfer
+            where = {"source": str(transfer.source), "target": str(transfer.target), "action": transfer.action}
             yield json.dumps({**where, "label": filing.label, "reason": filing.reason and str(filing.reason)})
 
 
@@ -60,7 +59,7 @@ def plan(
     path_of: Callable[[str], Path],
     root: Path,
     mode: Action,
-    earlier: Earlier | None = None,
+    earlier: FilingHistory | None = None,
     known: Iterable[str] = (),
 ) -> Plan:
     """Results -> the plan that files each photo once: under its main face's label, in `unknown` or in `rejected`.
@@ -69,20 +68,20 @@ def plan(
     names, with regard to all that are `known`, so that a folder's name does not hang on who is seen. Nothing is filed
     twice that `earlier` runs filed, or that lies in its folder already.
     """
-    earlier, root = earlier or Earlier(), _absolute(root)
+    earlier, root = earlier or FilingHistory(), _absolute(root)
     faces, rejected, labels = _verdicts(results)
     folders = folder_names({*labels, *known} - {UNKNOWN}, reserved=(UNKNOWN, REJECTED)) | {UNKNOWN: UNKNOWN}
     found: dict[str, tuple[str | None, Reason | None]] = {uri: (None, reason) for uri, reason in rejected.items()}
     found |= {uri: (label, None) for uri, (_, label) in faces.items()}
-    names, filings, elsewhere = Names(), [], 0
+    names, filings, elsewhere = FreeNames(), [], 0
     for source, uri in sorted((_absolute(path_of(uri)), uri) for uri in found):
         label, reason = found[uri]
         wanted = root / (REJECTED if label is None else folders[label]) / source.name
-        filed = earlier.place(source)
+        filed = earlier.location(source)
         if filed is not None:
             elsewhere += filed.parent != wanted.parent
         elif not _lies(source, wanted, mode, earlier):
-            filings.append(Filing(Act(source, names.free(wanted), mode), label, reason))
+            filings.append(Filing(Transfer(source, names.claim(wanted), mode), label, reason))
     counts = Counter(label for label, _ in found.values() if label is not None)
     unknown = counts.pop(UNKNOWN, 0)
     return Plan(
@@ -108,7 +107,7 @@ def _verdicts(
     return faces, {uri: reason for uri, reason in rejected.items() if uri not in faces}, labels
 
 
-def _lies(source: Path, wanted: Path, mode: Action, earlier: Earlier) -> bool:
+def _lies(source: Path, wanted: Path, mode: Action, earlier: FilingHistory) -> bool:
     """Whether there is nothing to do: it lies there, an earlier run made it, or there is no such file."""
     if not source.exists() or is_same_file(source, wanted):
         return True

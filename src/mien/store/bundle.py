@@ -125,7 +125,7 @@ def writable(path: Path) -> None:
     Raises:
         DataError: something that is not a bundle lies there, or nothing can be written there.
     """
-    fileio.writable(Path(os.path.realpath(path)))
+    fileio.check_writable(Path(os.path.realpath(path)))
     if path.exists() and not (path / _MANIFEST).is_file():
         raise DataError(f"{path} is there already and is not a bundle: choose another --out")
     if foreign := sorted(file.name for file in path.glob("*") if file.name not in _PARTS):

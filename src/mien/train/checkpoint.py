@@ -83,7 +83,7 @@ class Checkpoint:
     _next: float = 0.0
 
     def __post_init__(self) -> None:
-        fileio.writable(self.path)
+        fileio.check_writable(self.path)
         self._next = time.monotonic() + self.seconds
 
     @property

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mien.store import journal
-from mien.store.journal import Act, Action
+from mien.store import journal, recovery, transfer
+from mien.store.journal import Action, Transfer
 from tests.store.trees import contents, folders, harvest, in_child, no_links, parts, plant
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -72,24 +72,24 @@ class World:
 
     def sort(self) -> journal.Outcome:
         """Plan anew and carry it out; the journal's name is the next that is free."""
-        filed = {act.source for path in self.journals() for act, _, _ in journal.filed(path)}
+        filed = {act.source for path in self.journals() for act, _, _ in journal.completed(path)}
         acts = [
-            Act(path, self.root / ("Ana" if path.name < "c" else "더/Bo") / path.name, self.action)
+            Transfer(path, self.root / ("Ana" if path.name < "c" else "더/Bo") / path.name, self.action)
             for path in sorted(self.photos.rglob("*.jpg"))
             if path not in filed
         ]
-        return journal.execute(acts, self.journal.with_suffix(f".{len(self.journals())}"), root=self.root)
+        return transfer.execute(acts, self.journal.with_suffix(f".{len(self.journals())}"), root=self.root)
 
     def journals(self) -> list[Path]:
         return sorted(self.journal.parent.glob(f"{self.journal.name}.*"))
 
     def resume(self) -> None:
         for path in self.journals():
-            journal.resume(path)
+            recovery.resume(path)
 
     def undo(self) -> None:
         for path in reversed(self.journals()):
-            assert journal.undo(path).failed == ()
+            assert recovery.undo(path).failed == ()
 
     def assert_nothing_lost(self) -> None:
         assert set(contents(self.photos, self.root)) >= set(TREE.values())
@@ -148,7 +148,7 @@ def test_an_undoing_killed_anywhere_is_continued_by_another_or_by_the_next_run(w
         killed = in_child(world.undo, kill_at=step)
         world.assert_nothing_lost()
         (world.undo, world.resume)[step % 2]()
-        if step % 2 and any(path for path in world.journals() if list(journal.filed(path))):
+        if step % 2 and any(path for path in world.journals() if list(journal.completed(path))):
             world.undo()  # killed before it had begun
         world.assert_as_before()
         if not killed:
@@ -174,13 +174,13 @@ def test_what_others_put_there_after_a_kill_is_not_taken_for_ours(tmp_path: Path
 
     def killed_before_the_act() -> None:
         os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        journal.execute([Act(photos / "a.jpg", root / "Ana/a.jpg", "move")], path, root=root)
+        transfer.execute([Transfer(photos / "a.jpg", root / "Ana/a.jpg", "move")], path, root=root)
 
     for theirs in (b"", b"b", b"theirs"):
         assert in_child(killed_before_the_act)
         (root / "Ana/a.jpg").write_bytes(theirs)
-        assert [act.source.name for act in journal.resume(path).skipped] == ["a.jpg"]
-        assert journal.undo(path) == journal.Outcome()
+        assert [act.source.name for act in recovery.resume(path).skipped] == ["a.jpg"]
+        assert recovery.undo(path) == journal.Outcome()
         assert harvest(root) == {"Ana/a.jpg": theirs}
         assert harvest(photos) == {"a.jpg": b"a"}
         (root / "Ana/a.jpg").unlink()
@@ -216,12 +216,13 @@ def _settled(world: World, name: str) -> None:
 
 RUN = """
 import sys
+import filelock  # loaded late otherwise, after the first kill
 from pathlib import Path
-from mien.store import journal
+from mien.store import journal, recovery, transfer
 photos, root, action = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-acts = [journal.Act(path, root / path.parent.name / path.name, action) for path in sorted(photos.rglob("*.jpg"))]
+acts = [journal.Transfer(path, root / path.parent.name / path.name, action) for path in sorted(photos.rglob("*.jpg"))]
 print("begun", flush=True)
-journal.execute(acts, root / ".mien" / "j.jsonl", root=root)
+transfer.execute(acts, root / ".mien" / "j.jsonl", root=root)
 """
 
 
@@ -243,7 +244,7 @@ def test_killed_from_outside_at_any_time_undo_puts_all_back(tmp_path: Path, acti
         path = root / ".mien" / "j.jsonl"
         if path.exists():
             interrupted += not journal.is_finished(path)
-            assert journal.undo(path).failed == ()
+            assert recovery.undo(path).failed == ()
         assert harvest(photos) == tree
         assert not harvest(root)
         assert not folders(root)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mien.errors import DataError
-from mien.store import journal, placing
-from mien.store.journal import Act, Action
+from mien.store import fileops, journal, recovery, transfer
+from mien.store.journal import Action, Transfer
 from tests.store.trees import contents, harvest, in_child, no_links, parts, plant
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX file systems")
@@ -52,8 +52,8 @@ def fill_up(disk: Path) -> None:
             file.write(bytes(1024))
 
 
-def acts(photos: Path, root: Path, action: Action) -> list[Act]:
-    return [Act(path, root / "Ana" / path.name, action) for path in sorted(photos.iterdir())]
+def acts(photos: Path, root: Path, action: Action) -> list[Transfer]:
+    return [Transfer(path, root / "Ana" / path.name, action) for path in sorted(photos.iterdir())]
 
 
 @pytest.mark.parametrize("action", ["copy", "move"])
@@ -61,12 +61,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(tmp_path: Path, tiny_d
     tree = {f"{n:02}.jpg": os.urandom(100_000) for n in range(20)}
     photos = plant(tmp_path / "photos", tree)
     path = tiny_disk / ".mien/j.jsonl"
-    with pytest.raises(DataError, match=r"is full: \d+ of 20 files were filed, and stay; .* mien undo .*j\.jsonl"):
-        journal.execute(acts(photos, tiny_disk, action), path, root=tiny_disk)
+    with pytest.raises(DataError, match=r"is full, after \d+ of 20 files were filed: .* mien undo .*j\.jsonl"):
+        transfer.execute(acts(photos, tiny_disk, action), path, root=tiny_disk)
     assert 5 < len(harvest(tiny_disk)) < 11
     assert not parts(tiny_disk)
     assert set(contents(photos, tiny_disk)) == set(tree.values())
-    assert journal.undo(path).failed == ()
+    assert recovery.undo(path).failed == ()
     assert harvest(photos) == tree
     assert not harvest(tiny_disk)
 
@@ -75,7 +75,7 @@ def test_a_disk_too_full_for_the_journal_is_left_as_it_is(tmp_path: Path, tiny_d
     photos = plant(tmp_path / "photos", {"a.jpg": b"a"})
     fill_up(tiny_disk)
     with pytest.raises(DataError, match="No space left on device; nothing was done"):
-        journal.execute(acts(photos, tiny_disk, "move"), tiny_disk / "j.jsonl", root=tiny_disk)
+        transfer.execute(acts(photos, tiny_disk, "move"), tiny_disk / "j.jsonl", root=tiny_disk)
     assert [path.name for path in tiny_disk.iterdir()] == ["fill"]
     assert harvest(photos) == {"a.jpg": b"a"}
 
@@ -83,9 +83,9 @@ def test_a_disk_too_full_for_the_journal_is_left_as_it_is(tmp_path: Path, tiny_d
 def test_a_disk_that_fills_up_does_not_keep_anything_from_being_undone(tmp_path: Path, tiny_disk: Path) -> None:
     tree = {f"{n:03}.jpg": bytes([n]) for n in range(200)}
     photos = plant(tiny_disk / "photos", tree)
-    journal.execute(acts(photos, tiny_disk, "move"), tiny_disk / "j.jsonl", root=tiny_disk)
+    transfer.execute(acts(photos, tiny_disk, "move"), tiny_disk / "j.jsonl", root=tiny_disk)
     fill_up(tiny_disk)
-    assert journal.undo(tiny_disk / "j.jsonl").failed == ()
+    assert recovery.undo(tiny_disk / "j.jsonl").failed == ()
     assert harvest(photos) == tree
 
 
@@ -93,7 +93,7 @@ def _limited(photos: Path, root: Path, path: Path) -> None:
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-    outcome = journal.execute(acts(photos, root, "copy"), path, root=root)
+    outcome = transfer.execute(acts(photos, root, "copy"), path, root=root)
     assert [(act.source.name, why.startswith("File too large")) for act, why in outcome.failed] == [("big.jpg", True)]
 
 
@@ -107,26 +107,26 @@ def test_a_file_that_is_too_large_for_the_disk_costs_only_itself(tmp_path: Path)
 def test_a_move_to_another_disk_keeps_bytes_and_times(tmp_path: Path, other_disk: Path, back: bool) -> None:
     tree = {"a.jpg": os.urandom(3_000_000), "b.jpg": b""}
     photos = plant(tmp_path / "photos", tree)
-    outcome = journal.execute(acts(photos, other_disk, "move"), tmp_path / "j", root=other_disk)
+    outcome = transfer.execute(acts(photos, other_disk, "move"), tmp_path / "j", root=other_disk)
     assert len(outcome.done) == 2
     assert not harvest(photos)
     assert (other_disk / "Ana/a.jpg").stat().st_mtime_ns == 10**18 + 3_000_000
     if back:
-        assert not journal.undo(tmp_path / "j").failed
+        assert not recovery.undo(tmp_path / "j").failed
         assert harvest(photos) == tree
         assert (photos / "a.jpg").stat().st_mtime_ns == 10**18 + 3_000_000
     else:  # changed, but with its size and time as before
         (other_disk / "Ana/a.jpg").write_bytes(bytes(3_000_000))
         os.utime(other_disk / "Ana/a.jpg", ns=(10**18, 10**18 + 3_000_000))
-        assert [why for _, why in journal.undo(tmp_path / "j").failed] == ["it was changed since, and stays"]
+        assert [why for _, why in recovery.undo(tmp_path / "j").failed] == ["it has changed since, so it stays"]
 
 
 def test_a_copy_that_does_not_equal_its_original_is_not_trusted(
     tmp_path: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = plant(tmp_path / "photos", {"a.jpg": b"good"})
-    monkeypatch.setattr(placing, "digest", lambda _: "0" * 64)
-    outcome = journal.execute(acts(photos, other_disk, "move"), tmp_path / "j", root=other_disk)
+    monkeypatch.setattr(fileops, "hash_file", lambda _: "0" * 64)
+    outcome = transfer.execute(acts(photos, other_disk, "move"), tmp_path / "j", root=other_disk)
     assert "differs from the original" in outcome.failed[0][1]
     assert harvest(photos) == {"a.jpg": b"good"}
     assert not harvest(other_disk)
@@ -145,7 +145,7 @@ def test_a_photo_that_is_written_to_meanwhile_is_left(
 
     monkeypatch.setattr(os, "fsync", meddle)
     root = other_disk if across else tmp_path / "out"
-    outcome = journal.execute(acts(photos, root, "move" if across else "copy")[:1], tmp_path / "j", root=root)
+    outcome = transfer.execute(acts(photos, root, "move" if across else "copy")[:1], tmp_path / "j", root=root)
     assert outcome.failed[0][1] == "it changed while it was being copied"
     assert not harvest(root)
     assert not parts(root)
@@ -154,10 +154,10 @@ def test_a_photo_that_is_written_to_meanwhile_is_left(
 
 def test_hard_links_across_disks_are_refused_in_one_sentence(tmp_path: Path, other_disk: Path) -> None:
     photos = plant(tmp_path / "photos", {"a.jpg": b"a", "b.jpg": b"b"})
-    with pytest.raises(DataError, match=r"hard links cannot reach from one disk to another, .* use --mode copy"):
-        journal.execute(acts(photos, other_disk, "link"), tmp_path / "j", root=other_disk)
+    with pytest.raises(DataError, match=r"hard links cannot span two disks, .* use --mode copy"):
+        transfer.execute(acts(photos, other_disk, "link"), tmp_path / "j", root=other_disk)
     assert not harvest(other_disk)
-    assert journal.undo(tmp_path / "j") == journal.Outcome()
+    assert recovery.undo(tmp_path / "j") == journal.Outcome()
     assert not (other_disk / "Ana").exists()
 
 
@@ -168,9 +168,9 @@ def test_without_links_nothing_is_written_over_either(
     monkeypatch.setattr(os, "link", no_links)
     photos = plant(tmp_path / "photos", {"a.jpg": b"a", "in.jpg": b"b"})
     root = plant(tmp_path / "out", {"Ana/a.jpg": b"mine"})
-    assert len(journal.execute(acts(photos, root, action), tmp_path / "j", root=root).done) == 2
+    assert len(transfer.execute(acts(photos, root, action), tmp_path / "j", root=root).done) == 2
     assert harvest(root) == {"Ana/a.jpg": b"mine", "Ana/a-1.jpg": b"a", "Ana/in.jpg": b"b"}
-    assert not journal.undo(tmp_path / "j").failed
+    assert not recovery.undo(tmp_path / "j").failed
     assert harvest(photos) == {"a.jpg": b"a", "in.jpg": b"b"}
     assert harvest(root) == {"Ana/a.jpg": b"mine"}
 
@@ -178,7 +178,7 @@ def test_without_links_nothing_is_written_over_either(
 def test_links_where_there_are_none_fail_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", no_links)
     photos = plant(tmp_path / "photos", {"a.jpg": b"a"})
-    outcome = journal.execute(acts(photos, tmp_path / "out", "link"), tmp_path / "j", root=tmp_path / "out")
+    outcome = transfer.execute(acts(photos, tmp_path / "out", "link"), tmp_path / "j", root=tmp_path / "out")
     assert "Operation not permitted" in outcome.failed[0][1]
 
 
@@ -217,7 +217,7 @@ def test_a_read_only_folder_costs_only_its_files_and_leaves_them_whole(
     (shared_folder / locked).chmod(0o555)
 
     def move() -> None:
-        outcome = journal.execute(acts(photos, shared_folder / "out", "move"), shared_folder / "j", root=shared_folder)
+        outcome = transfer.execute(acts(photos, shared_folder / "out", "move"), shared_folder / "j", root=shared_folder)
         assert [why.startswith("Permission denied") for _, why in outcome.failed] == [True, True]
 
     as_nobody(move)
@@ -232,7 +232,7 @@ def test_a_journal_that_cannot_be_written_stops_before_anything_is_done(shared_f
 
     def move() -> None:
         with pytest.raises(DataError, match="cannot be written: Permission denied; nothing was done"):
-            journal.execute(acts(photos, shared_folder / "out", "move"), path, root=shared_folder / "out")
+            transfer.execute(acts(photos, shared_folder / "out", "move"), path, root=shared_folder / "out")
 
     as_nobody(move)
     assert harvest(photos) == {"a.jpg": b"a"}
@@ -247,8 +247,8 @@ def test_a_failing_disk_is_named_and_stops_at_the_journal(tmp_path: Path, monkey
         return real(descriptor, data)
 
     monkeypatch.setattr(os, "write", failing)
-    with pytest.raises(DataError, match="refuses \\(Input/output error\\)"):
-        journal.execute(acts(photos, tmp_path / "out", "move"), tmp_path / "j", root=tmp_path / "out")
+    with pytest.raises(DataError, match="cannot be written \\(Input/output error\\)"):
+        transfer.execute(acts(photos, tmp_path / "out", "move"), tmp_path / "j", root=tmp_path / "out")
     monkeypatch.undo()
-    assert not journal.undo(tmp_path / "j").failed
+    assert not recovery.undo(tmp_path / "j").failed
     assert harvest(photos) == {"a.jpg": b"a", "b.jpg": b"b"}
