@@ -10,8 +10,6 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from mien.text import join_names
-
 T = TypeVar("T")
 
 
@@ -35,7 +33,7 @@ def _check_fields(hint: Any, value: object, name: str) -> None:
         if missing := hints.keys() - value.keys():
             raise ValueError(f"{min(missing)!r} is missing")
         if unknown := sorted(map(repr, value.keys() - hints.keys())):
-            raise ValueError(f"unknown field{'s' if len(unknown) > 1 else ''}: {join_names(unknown)}"[:200])
+            raise ValueError(f"unknown field{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}"[:200])
         for field, inner in hints.items():
             _check_fields(inner, value[field], field)
     elif isinstance(value, list | tuple):
@@ -50,7 +48,7 @@ def _check_fields(hint: Any, value: object, name: str) -> None:
 
 
 def _message(text: str, kind: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.size`" -> "'size' must be int, not str"."""
+    """Msgspec's "Expected `int`, got `str` - at `$.size`" -> "'size' must be int, not str"."""
     problem, _, path = text.partition(" - at `$.")
     name = repr(path.rstrip("`")) if path else kind
     if match := re.fullmatch("Expected (.+), got (.+)", problem):

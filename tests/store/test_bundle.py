@@ -243,8 +243,8 @@ def test_where_no_bundle_can_be_written_is_said_before_the_work(tmp_path: Path) 
     (tmp_path / "file").write_bytes(b"")
     for odd in (tmp_path / "file" / "x.mien", tmp_path / ("x" * 300), tmp_path / "file"):
         with pytest.raises(DataError):
-            bundles.writable(odd)
-    bundles.writable(tmp_path / "deep" / "x.mien")
+            bundles.check_writable(odd)
+    bundles.check_writable(tmp_path / "deep" / "x.mien")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 

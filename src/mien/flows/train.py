@@ -65,7 +65,7 @@ def train(
         UnknownName: no such recipe. DataError: too little to learn from, an option that does not go with the recipe, or
         `out` cannot be written. WeightsError: weights are missing. MissingExtra: so is a package.
     """
-    bundles.writable(out)
+    bundles.check_writable(out)
     start = time.perf_counter()
     tried: Sequence[RecipeScore] = ()
     picked = _picked(data, options, faces, drive)

@@ -103,7 +103,7 @@ def save(
     """
     if unknown := parts.keys() - {NETWORK, ARCHITECTURE, WEIGHTS}:
         raise ValueError(f"a bundle has no part {min(unknown)!r}")
-    writable(path)
+    check_writable(path)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     data = {_ARRAYS: buffer.getvalue(), **parts}
@@ -119,7 +119,7 @@ def save(
     fileio.write_folder(path, {**data, **pages, _MANIFEST: text})
 
 
-def writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Refuse early, before hours of training, a path at which no bundle can be written; nothing is made there.
 
     Raises:
