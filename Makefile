@@ -1,18 +1,20 @@
-# What a person types, and what CI runs. Needs python3 with venv; everything else is installed into .venv.
+# The commands of a developer; CI uses them too. Needs python3 with venv; everything else is installed into .venv.
 # PYTHON chooses another interpreter: make test PYTHON=python3.12
+# TESTS chooses which tests to run, with any other option of pytest: make test TESTS='tests/align -x'
 
 PYTHON ?= python3
 BIN := .venv/bin
+TESTS ?= tests
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test check bench bench-serve
 
 help:
-	@echo "make demo    install what the demo needs, and show the main job on real photographs"
-	@echo "make test    run all tests (real data and weights: MIEN_DATA, MIEN_TEST_MODELS)"
-	@echo "make check   format, lint, layers, types and shape: all that CI checks besides the tests"
-	@echo "make bench   measure how many photos a second go through (needs MIEN_DATA)"
-	@echo "make bench-serve   measure how fast the service answers, beside a model behind Flask"
+	@echo "make demo         install what the demo needs and run it on real photographs"
+	@echo "make test         run the tests, without the slow ones (real data and weights: MIEN_DATA, MIEN_TEST_MODELS)"
+	@echo "make check        check format, lint, layers, types and shape: everything that CI checks besides the tests"
+	@echo "make bench        measure how many photos a second are processed (needs MIEN_DATA)"
+	@echo "make bench-serve  measure how fast the service answers, next to a model behind Flask"
 
 venv: .venv/.installed-dev
 
@@ -20,8 +22,9 @@ demo: .venv/.installed-demo
 	rm -rf demo-output
 	$(BIN)/mien demo demo-output
 
+# One process a core, four at most: each of them loads models of its own.
 test: venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal -m "not slow" $(TESTS)
 
 check: venv
 	$(BIN)/ruff format --check .
@@ -45,7 +48,7 @@ bench-serve: venv .bench-venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
-# The programs that the benchmarks compare with; face_recognition imports pkg_resources, which setuptools 81 dropped.
+# The programs that the benchmarks compare against; face_recognition imports pkg_resources, which setuptools 81 dropped.
 .bench-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .bench-venv
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -e . cleanlab flask 'setuptools<81'

@@ -1,19 +1,25 @@
-"""What all tests share: where real data lies, a private home, and two public-domain photographs."""
+"""Fixtures for all tests: real data, cache folders, two public-domain photographs, and the program itself."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
-# Where a red run stops others, the same examples are tried every time; at home new ones are sought.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Read when numpy and PyTorch are first imported: the workers fill the cores, so each one computes in one thread.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# CI tries the same examples every time, so that a failure is never bad luck; elsewhere new ones are drawn.
 settings.register_profile("mien", derandomize=bool(os.environ.get("CI")), deadline=None)
 settings.load_profile("mien")
 
@@ -23,6 +29,29 @@ def _folder(variable: str) -> Path:
     if not value:
         pytest.skip(f"{variable} is not set: it names a folder of real data that is not part of the project")
     return Path(value)
+
+
+BuildOnce = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> BuildOnce:
+    """Builds a folder once a run, whichever worker asks first; the others wait for it and share it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def build(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                unfinished = shared / f"{name}.unfinished"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +75,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_home(build_once: BuildOnce) -> Path:
     """One cache folder for the whole run, so that weights are converted once."""
-    return tmp_path_factory.mktemp("mien-shared-home")
+    return build_once("mien-home", Path.is_dir)
 
 
 @pytest.fixture
@@ -78,13 +107,11 @@ def hopper() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def album(build_once: BuildOnce) -> Path:
     """The demo's photos: originals/, photos/NAME/, held-out/NAME/ and inbox/, of two people. Not to be changed."""
     from mien.flows.demo import album
 
-    folder = tmp_path_factory.mktemp("album")
-    album(folder)
-    return folder
+    return build_once("album", album)
 
 
 @pytest.fixture
@@ -100,8 +127,8 @@ def dirty(album: Path, tmp_path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command left: exit code, stdout and stderr."""
+class Completed:
+    """How a command ended: exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -122,7 +149,7 @@ class Ran:
 class Mien(Protocol):
     """Runs the program in this process with these arguments."""
 
-    def __call__(self, *arguments: object) -> Ran: ...
+    def __call__(self, *arguments: object) -> Completed: ...
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +166,7 @@ def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     """The program `mien`, without the second that a new process takes."""
     from mien.cli import main
 
-    def run(*arguments: object) -> Ran:
+    def run(*arguments: object) -> Completed:
         monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
         capsys.readouterr()
         code = 0
@@ -148,21 +175,23 @@ def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
         captured = capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
+        return Completed(code, captured.out, captured.err)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def people(album: Path, shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def people(album: Path, shared_home: Path, build_once: BuildOnce) -> Path:
     """A bundle that knows the album's two people. Not to be changed."""
     from mien.data import open_data
     from mien.experiment.recipes import FaceOptions, TrainOptions
     from mien.flows.train import train
     from mien.pipeline.execute import RunOptions
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIEN_HOME", str(shared_home))
-        bundle = tmp_path_factory.mktemp("bundles") / "people.mien"
-        train(open_data(album / "photos"), "photos", bundle, TrainOptions(), FaceOptions("mtcnn"), RunOptions(1))
-    return bundle
+    def fill(folder: Path) -> None:
+        bundle = folder / "people.mien"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MIEN_HOME", str(shared_home))
+            train(open_data(album / "photos"), "photos", bundle, TrainOptions(), FaceOptions("mtcnn"), RunOptions(1))
+
+    return build_once("bundles", fill) / "people.mien"

@@ -1,4 +1,4 @@
-"""The project's own files, as the tests of the house look at them."""
+"""The project's own files, as the tests of the house read them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import mien
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "mien"
@@ -24,29 +26,45 @@ def trees() -> dict[str, ast.Module]:
 
 
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Every function and method, with where it stands: `collect/walk.py:walk`."""
+    """Every function and method with its place: `data/walk.py:walk`."""
     for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{name}:{node.name}", node
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """The modules that are imported anywhere in a file, save for type checking only."""
+def public_functions() -> set[str]:
+    """The places of the functions that `mien` itself exports: `flows/train.py:train`."""
+    names = {name for name in dir(mien) if not name.startswith("_")}
+    return {where for where, _ in functions() if room(where) == "flows" and where.rpartition(":")[2] in names}
+
+
+def imports(tree: ast.Module, *, types: bool = False, members: bool = False) -> Iterator[str]:
+    """The modules that a file imports anywhere.
+
+    With `types` also those under TYPE_CHECKING; with `members` also `a.b` for `from a import b`: b may be a module.
+    """
     skipped = {id(child) for node in ast.walk(tree) if _for_types(node) for child in ast.walk(node)}
     for node in ast.walk(tree):
-        if id(node) in skipped:
+        if not types and id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+            if members:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
+def module_name(file: str) -> str:
+    """`data/walk.py` -> `mien.data.walk`, `data/__init__.py` -> `mien.data`."""
+    return "mien." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def room(name: str) -> str:
-    """The room that a module belongs to: `collect/walk.py` -> `collect`, `types.py` -> `types`."""
+    """The room that a module belongs to: `data/walk.py` -> `data`, `types.py` -> `types`."""
     return name.split("/", maxsplit=1)[0].removesuffix(".py")

@@ -30,7 +30,7 @@ HEAVY = {
 }
 
 ROOMS = {
-    "cv2": {"align", "curate", "detect", "flows", "images", "serve"},
+    "cv2": {"align", "curate", "detect", "flows", "images", "pipeline", "serve"},
     "dlib": {"align", "detect"},
     "fastapi": {"serve"},
     "filelock": {"fileio"},
