@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mien.data import DataOptions, open_data
-from mien.evaluate.intervals import Share
+from mien.evaluate import Share
 from mien.pipeline.classifier import open_classifier
 from mien.pipeline.classify import Classify
 from mien.pipeline.execute import RunOptions
@@ -74,7 +74,7 @@ def labelled(folder: Path, rows: Rows) -> Path:
 
 def share(right: Sequence[bool]) -> dict[str, Any]:
     """How many of them, with the interval of 95 %."""
-    found = Share(sum(right), len(right))
+    found = Share.count(sum(right), len(right))
     if found.value is None or found.interval is None:
         return {"n": 0, "value": None, "interval": None, "text": "none"}
     low, high = found.interval

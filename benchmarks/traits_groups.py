@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.evaluate.intervals import Share
+from mien.evaluate import Share
 from mien.types import Ints
 from traits_asking import Answer
 
@@ -22,7 +22,9 @@ def by_group(told: Sequence[Answer], groups: Sequence[str]) -> dict[str, Any]:
     """Answers, and the group of each -> accuracy in each group, and the largest gap between two."""
     right = np.array([answer.right for answer in told])
     names, number = np.unique(groups, return_inverse=True)
-    shares = {str(name): Share(int(right[number == i].sum()), int((number == i).sum())) for i, name in enumerate(names)}
+    shares = {
+        str(name): Share.count(int(right[number == i].sum()), int((number == i).sum())) for i, name in enumerate(names)
+    }
     return {
         "groups": {
             name: {"n": found.of, "accuracy": found.value, "interval": found.interval} for name, found in shares.items()

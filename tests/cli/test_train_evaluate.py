@@ -124,7 +124,7 @@ def test_photos_that_were_trained_on_are_noticed(mien: Mien, people: Path, album
         )
     ran = mien("evaluate", people, tmp_path / "data", "--json", "--report", tmp_path / "report.html")
     assert ran.last["trained_on"] == 5
-    sentence = "5 of 17 photos were trained on, so that the figures flatter"
+    sentence = "5 of 17 photos were in the training set; results are optimistic"
     assert f"note: {sentence}\n" in ran.err
     assert f"{sentence}." in (tmp_path / "report.html").read_text()
 
@@ -135,7 +135,7 @@ def test_bundles_from_before_digests_were_kept_still_load(
     old = _with_arrays(people, tmp_path / "old.mien", trained_on=None)
     ran = mien("evaluate", old, album / "photos", "--json")
     assert (ran.last["trained_on"], ran.last["accuracy"]) == (None, 1.0)
-    assert "trained on" not in ran.err
+    assert "training set" not in ran.err
 
 
 def test_digests_that_are_none_are_a_damage(mien: Mien, people: Path, album: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mien.data import DataSet
 from mien.errors import DataError
-from mien.evaluate.trials import Trial
+from mien.evaluate.comparison import Trial
 from mien.experiment import select
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions
 from mien.experiment.select import RecipeChoice, choose_recipe

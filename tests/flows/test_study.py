@@ -12,7 +12,7 @@ import pytest
 
 from mien.data import DataSet
 from mien.errors import DataError, UnknownName
-from mien.evaluate.trials import Trial
+from mien.evaluate.comparison import Trial
 from mien.experiment.recipes import FaceOptions, Recipe
 from mien.experiment.study_data import StudyData, prepare_study
 from mien.experiment.trial import run_trial
@@ -124,7 +124,7 @@ def test_every_variant_is_tested_on_the_same_photos_with_each_seed(trials: list[
     options = StudyOptions("recipe", variants=("head", "embedding-cnn"), epochs=2)
     done = studied(options)
     assert sorted(trials) == sorted((name, seed, 0) for name in ("head", "embedding-cnn") for seed in range(3))
-    head, network = done.measured
+    head, network = done.scores
     assert (head.variant, head.trials, head.n) == ("head", 3, network.n)
     assert head.accuracy_mean > 0.9
     assert (head.epochs, network.epochs) == (None, 2.0)
@@ -135,7 +135,7 @@ def test_every_variant_is_tested_on_the_same_photos_with_each_seed(trials: list[
 @pytest.mark.usefixtures("quick")
 def test_with_all_folds_every_photo_is_tested_with_every_seed(trials: list[tuple[str, int, int]]) -> None:
     done = studied(replace(HEAD, folds=5))
-    assert done.measured[0].n == 30
+    assert done.scores[0].n == 30
     assert len(trials) == 15
 
 
@@ -160,7 +160,7 @@ def test_a_study_that_was_broken_off_goes_on_where_it_stopped(
     assert any(note.startswith("2 trainings finished by an earlier run") for note in done.notes)
     again = studied()
     assert len(trials) == 3
-    assert again.measured == done.measured
+    assert again.scores == done.scores
 
 
 @pytest.mark.usefixtures("quick")

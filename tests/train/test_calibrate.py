@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.evaluate import calibration
+from mien.evaluate import metrics
 from mien.models.head import Doubles, softmax
 from mien.train.calibrate import cross_fitted, fit_temperature
 from mien.types import Ints
@@ -18,8 +18,8 @@ def drawn_from(logits: Doubles, seed: int = 0) -> Ints:
 
 
 def calibration_error(probabilities: Doubles, y: Ints) -> float:
-    bins = calibration.reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == y)
-    return calibration.calibration_error(bins) or 0.0
+    bins = metrics.reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == y)
+    return metrics.calibration_error(bins) or 0.0
 
 
 @pytest.mark.parametrize("factor", [0.02, 0.3, 1.0, 4.0, 50.0])

@@ -11,7 +11,7 @@ from mien.cli import options
 from mien.cli.output import Output
 
 if TYPE_CHECKING:
-    from mien.evaluate import Evaluation
+    from mien.evaluate import Report
 
 
 def evaluate(
@@ -52,11 +52,10 @@ def evaluate(
         show.note("note: the bundle knows none of these labels, so that every photo counts as a stranger's")
     show.notes([done.note] if done.note else [])
     where = f"\nreport: {done.report}" if done.report else ""
-    fields = {**done.evaluation.as_json(), "detector": done.detector, "trained_on": done.trained_on}
-    show.record(fields, _text(done.evaluation) + where)
+    show.record(done.evaluation.as_json(), _text(done.evaluation) + where)
 
 
-def _text(found: Evaluation) -> str:
+def _text(found: Report) -> str:
     def share(value: float | None) -> str:
         return "-" if value is None else f"{value:.1%}"
 

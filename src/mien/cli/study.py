@@ -58,7 +58,7 @@ def study(
     done = flow(given, data.resolve().name, asked, prepared, drive, report)
     show.rejections(done.rejected)
     show.notes(done.notes)
-    for row in done.measured:
+    for row in done.scores:
         show.record(row.as_json())
     fields = {
         "over": over,
@@ -73,9 +73,9 @@ def study(
 
 
 def _text(done: StudyResult) -> str:
-    width = max(len(row.variant) for row in done.measured) + 2
+    width = max(len(row.variant) for row in done.scores) + 2
     lines = [f"{'':{width}}{'accuracy':>14}{'gap':>8}{'macro-F1':>10}{'epochs':>8}{'seconds':>10}"]
-    for row in done.measured:
+    for row in done.scores:
         spread = f"{100 * row.accuracy_mean:.1f} ± {100 * row.accuracy_std:.1f} %"
         epochs = "-" if row.epochs is None else f"{row.epochs:.0f}"
         lines.append(

@@ -1,30 +1,23 @@
-"""Evaluate: predictions in, measured figures out; what it measured is shown by a report and told by a card.
+"""Predictions in, measured figures out, and the pages and cards that show them."""
 
-Knows nothing of photos, detectors and models: it sees labels, probabilities and distances only.
-"""
-
-from mien.evaluate.card import render_card
-from mien.evaluate.evaluation import ClassScore, Confusion, Evaluation, Mistake, Sampled
-from mien.evaluate.intervals import Share
-from mien.evaluate.metrics import evaluate, grouped_by_label
-from mien.evaluate.pairs import PairsResult, pairs_score
-from mien.evaluate.pairs_file import Pair, read_pairs
-from mien.evaluate.report import About, render_report
+from mien.evaluate.confidence import Share
+from mien.evaluate.pages import About, render_card, render_report
+from mien.evaluate.pairs import Pair, PairsResult, read_pairs, score_pairs
+from mien.evaluate.report import ClassScore, Confusion, Mistake, Report, grouped_by_label, measure
 
 __all__ = [
     "About",
     "ClassScore",
     "Confusion",
-    "Evaluation",
     "Mistake",
     "Pair",
     "PairsResult",
-    "Sampled",
+    "Report",
     "Share",
-    "evaluate",
     "grouped_by_label",
-    "pairs_score",
+    "measure",
     "read_pairs",
     "render_card",
     "render_report",
+    "score_pairs",
 ]

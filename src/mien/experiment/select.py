@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.data import DataSet
 from mien.errors import DataError, MienError
-from mien.evaluate.trials import Trial, measure
+from mien.evaluate.comparison import Trial, score_variant
 from mien.experiment.features import gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.study_data import StudyData, prepare_study
@@ -136,7 +136,7 @@ def _tried(recipe: Recipe, photos: StudyData, end: float | None) -> RecipeScore:
         if left is not None and took > left:
             why = f"one of {_FOLDS} folds takes more than {left:.0f} s, its share of the time (--minutes)"
             return RecipeScore(recipe.name, None, None, time.monotonic() - start, why)
-    found = measure(recipe.name, trials, photos.y, photos.units)
+    found = score_variant(recipe.name, trials, photos.y, photos.units)
     return RecipeScore(recipe.name, found.accuracy_mean, found.macro_f1_mean, time.monotonic() - start)
 
 

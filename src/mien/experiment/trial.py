@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from mien.errors import MienError
-from mien.evaluate.trials import Trial
+from mien.evaluate.comparison import Trial
 from mien.experiment.recipes import Recipe
 from mien.experiment.study_data import StudyData
 from mien.types import Ints

@@ -12,7 +12,7 @@ import numpy as np
 
 from mien import __version__
 from mien.errors import DataError
-from mien.evaluate.trials import Trial
+from mien.evaluate.comparison import Trial
 from mien.experiment.study_data import StudyData
 from mien.experiment.variants import Variant
 from mien.fileio import JsonLines, write_error

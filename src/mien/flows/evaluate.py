@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,7 @@ import numpy as np
 from mien import fileio
 from mien.data import DataSet
 from mien.errors import BundleError
-from mien.evaluate import Evaluation, grouped_by_label
-from mien.evaluate import evaluate as measure
+from mien.evaluate import Report, grouped_by_label, measure
 from mien.flows.report import report
 from mien.pipeline.classifier import open_classifier
 from mien.pipeline.classify import Classify, stack_inputs
@@ -30,7 +29,7 @@ class EvaluateResult:
     `trained_on` tells how many of the photos the bundle was trained on; None where it does not say.
     """
 
-    evaluation: Evaluation
+    evaluation: Report
     detector: str
     report: Path | None
     trained_on: int | None
@@ -38,9 +37,7 @@ class EvaluateResult:
     @property
     def note(self) -> str:
         """What a person should know before believing the figures; "" where there is nothing."""
-        if not self.trained_on:
-            return ""
-        return f"{self.trained_on} of {self.evaluation.photos} photos were trained on, so that the figures flatter"
+        return self.evaluation.note
 
 
 def evaluate(
@@ -60,8 +57,9 @@ def evaluate(
     naming = Classify(head, silence=recogniser.silence, measures=True)
     seen = _Seen(_digests(recogniser.bundle))
     results = stream([naming], seen.watch(drive.inputs(spec, data.refs)), drive.keep_going)
-    evaluation = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
+    figures = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
+    evaluation = replace(figures, detector=spec.detector, trained_on=trained_on)
     done = EvaluateResult(evaluation, spec.detector, to, trained_on)
     if to is not None:
         note = f"{done.note}." if done.note else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import DataError
-from mien.evaluate import PairsResult, pairs_score, read_pairs
+from mien.evaluate import PairsResult, read_pairs, score_pairs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.types import Embedding, Origin, PhotoRef
@@ -31,4 +31,4 @@ def benchmark_pairs(table: Path, images: Path, spec: PipelineSpec, drive: RunOpt
         else float("nan")
         for pair in pairs
     ]
-    return pairs_score(distances, [pair.same for pair in pairs], [pair.fold for pair in pairs])
+    return score_pairs(distances, [pair.same for pair in pairs], [pair.fold for pair in pairs])

@@ -9,7 +9,7 @@ from typing import Any
 from mien import models
 from mien.config import settings
 from mien.data import DataSet
-from mien.evaluate import About, Evaluation, render_report
+from mien.evaluate import About, Report, render_report
 from mien.images import Decode, thumbnail
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.types import Photo, PhotoRef
@@ -23,7 +23,7 @@ def today() -> str:
 
 
 def report(
-    evaluation: Evaluation,
+    figures: Report,
     name: str,
     data: DataSet,
     source: str,
@@ -31,14 +31,14 @@ def report(
     note: str = "",
     curves: Mapping[str, Sequence[float | None]] | None = None,
 ) -> str:
-    """An evaluation of `data` (called `source`) -> report.html, with thumbnails of the worst mistakes.
+    """The figures of `data` (called `source`) -> report.html, with thumbnails of the worst mistakes.
 
     curves: the course of a training, by what was measured after each epoch.
     """
     places = {origin.uri: i for i, origin in enumerate(data.origins)}
     detector = spec.detector if spec.faces == "find" else "none: pictures are faces already cut"
     about = About(name, source, today(), detector, looked_at_by(spec), note, curves or {})
-    return render_report(evaluation, about, lambda uri: _thumbnail(data.refs[places[uri]]))
+    return render_report(figures, about, lambda uri: _thumbnail(data.refs[places[uri]]))
 
 
 def _thumbnail(ref: PhotoRef) -> bytes | None:

@@ -11,10 +11,8 @@ from mien import fileio
 from mien.config import settings
 from mien.data import DataSet
 from mien.errors import MienError
-from mien.evaluate.compare import Comparison, compare
-from mien.evaluate.study_page import StudyPage, render_study
-from mien.evaluate.trials import Measured, Trial, measure
-from mien.evaluate.verdict import verdict, worded
+from mien.evaluate.comparison import Comparison, Trial, VariantScore, compare, score_variant, verdict, with_units
+from mien.evaluate.pages import StudyPage, render_study
 from mien.experiment.recipes import FaceOptions
 from mien.experiment.study_data import StudyData, prepare_study
 from mien.experiment.trial import run_trial
@@ -30,7 +28,7 @@ from mien.types import Rejected
 class StudyResult:
     """What came of it; `remembered` trials were finished by an earlier run. `verdict` is a sentence about it."""
 
-    measured: Sequence[Measured]
+    scores: Sequence[VariantScore]
     comparisons: Sequence[Comparison]
     verdict: str
     photos: int
@@ -61,7 +59,7 @@ def study(
     with TrialStore(settings().home / "studies" if drive.cache else None, photos) as memory:
         trials = _run(varied, photos, options, memory, drive)
         remembered = memory.taken
-    measured = [measure(way.name, trials[way.name], photos.y, photos.units) for way in varied]
+    scores = [score_variant(way.name, trials[way.name], photos.y, photos.units) for way in varied]
     comparisons = compare(trials, photos.y, photos.units)
     notes = [*photos.notes, *_untested(photos, options)]
     if remembered:
@@ -70,12 +68,12 @@ def study(
         )
     if to is not None:
         rejected = len(photos.rejected)
-        page = StudyPage(name, today(), options.over, measured, comparisons, len(photos.y), rejected, notes)
+        page = StudyPage(name, today(), options.over, scores, comparisons, len(photos.y), rejected, notes)
         fileio.write(to, render_study(page).encode())
     return StudyResult(
-        measured=measured,
+        scores=scores,
         comparisons=comparisons,
-        verdict=verdict(*worded(options.over, measured, comparisons)),
+        verdict=verdict(*with_units(options.over, scores, comparisons)),
         photos=len(photos.y),
         rejected=photos.rejected,
         remembered=remembered,

@@ -13,7 +13,7 @@ import numpy as np
 from mien import __version__
 from mien.data import DataSet
 from mien.errors import DataError
-from mien.evaluate import Evaluation, evaluate, grouped_by_label, render_card
+from mien.evaluate import Report, grouped_by_label, measure, render_card
 from mien.experiment.embedders import EmbedderChoice, choose_embedder
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
@@ -43,7 +43,7 @@ class TrainResult:
     recipe: Recipe
     rejected: Sequence[Rejected]
     fit: Fit
-    evaluation: Evaluation
+    evaluation: Report
     seconds: float
     tried: Sequence[RecipeScore] = ()
     rivals: Sequence[Rival] = ()
@@ -87,7 +87,7 @@ def train(
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     grouped = not grouped_by_label(data.origins)
-    evaluation = evaluate(results, fit.head.labels, fit.head.threshold, grouped=grouped)
+    evaluation = measure(results, fit.head.labels, fit.head.threshold, grouped=grouped)
     rivals = () if picked is None else picked.rivals
     note = _measured(fit, chosen=bool(tried or rivals))
     pages = {
@@ -168,7 +168,7 @@ def _manifest(
     spec: PipelineSpec,
     options: TrainOptions,
     fit: Fit,
-    evaluation: Evaluation,
+    evaluation: Report,
     rejected: int,
 ) -> dict[str, Any]:
     return {
@@ -193,7 +193,7 @@ def _manifest(
     }
 
 
-def _facts(out: Path, spec: PipelineSpec, options: TrainOptions, fit: Fit, evaluation: Evaluation) -> dict[str, Any]:
+def _facts(out: Path, spec: PipelineSpec, options: TrainOptions, fit: Fit, evaluation: Report) -> dict[str, Any]:
     unknown = None
     if fit.unknown.threshold is not None:
         unknown = {

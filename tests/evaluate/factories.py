@@ -1,4 +1,4 @@
-"""Predictions, rejections and figures for the tests of this room."""
+"""Predictions, rejections and trials for the tests of this room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mien.types import UNKNOWN, Detection, Origin, Prediction, Reason, Rejected
+from mien.evaluate.comparison import Comparison, Trial, VariantScore
+from mien.types import UNKNOWN, Detection, Ints, Origin, Prediction, Reason, Rejected
 
 LABELS = ("ann", "bob", "eve")
 FACE = Detection(0, (0.0, 0.0, 1.0, 1.0), 1.0)
@@ -50,3 +51,36 @@ def crowd(
         probability = float(rng.uniform(0.5, 1.0))
         results.append(predicted(uri, name, answer, probability=probability, familiarity=familiarity, labels=labels))
     return results, labels
+
+
+def alone(y: Ints) -> Ints:
+    """Every photo a unit of its own."""
+    return np.arange(len(y), dtype=np.int64)
+
+
+def trials_of(y: Ints, answers: Ints, *, seeds: int = 3, folds: int = 5, seconds: float = 1.0) -> list[Trial]:
+    """The same answers with every seed, a fifth of the photos a seed, another one each time."""
+    return [_trial(y, answers, seed, folds, seconds) for seed in range(seeds)]
+
+
+def answered(y: Ints, share: float, *, seed: int = 0, folds: int = 5, seconds: float = 1.0) -> list[Trial]:
+    """Answers that are right with this probability, each by itself: three seeds, a fifth of the photos a seed."""
+    made = []
+    for s in range(3):
+        right = np.random.default_rng([seed, s]).random(len(y)) < share
+        made.append(_trial(y, np.where(right, y, y + 1), s, folds, seconds))
+    return made
+
+
+def _trial(y: Ints, answers: Ints, seed: int, folds: int, seconds: float) -> Trial:
+    rows = np.sort(np.random.default_rng(seed).permutation(len(y))[: len(y) // folds])
+    return Trial(seed, 0, rows, answers[rows], learnt=1.0, seconds=seconds, epochs=10 + seed, best_epoch=8)
+
+
+def score(variant: str, accuracy: float, seconds: float = 10.0) -> VariantScore:
+    interval = (accuracy - 0.02, accuracy + 0.02)
+    return VariantScore(variant, accuracy, 0.01, interval, accuracy, 100, 3, seconds, 20.0, 12.0, 0.99, 0.99 - accuracy)
+
+
+def pair(a: str, b: str, points: float, p: float) -> Comparison:
+    return Comparison(a, b, points / 100, (0.0, points / 50), p, p < 0.05)

@@ -1,14 +1,31 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
-from mien.evaluate.compare import ALPHA, Comparison, compare, holm, luck_of_runs, sign_flip, student
-from mien.evaluate.trials import Trial, by_unit, hits
+from mien.evaluate.comparison import (
+    ALPHA,
+    Comparison,
+    Trial,
+    best_of,
+    by_unit,
+    compare,
+    equals_of,
+    format_p,
+    hits,
+    holm,
+    luck_of_runs,
+    score_variant,
+    sign_flip,
+    student,
+    verdict,
+    with_units,
+)
 from mien.types import Ints
-from tests.evaluate.trialled import alone, answered, trials_of
+from tests.evaluate.factories import alone, answered, pair, score, trials_of
 
 STUDIES = 300
 """Enough that a rate of 5 % is seen as 1.8 to 8.2 % with 99 % confidence."""
@@ -174,3 +191,131 @@ def test_photos_that_are_never_tested_change_nothing() -> None:
     (few,) = compare(made, y[:30], alone(y[:30]))
     (many,) = compare(made, y, alone(y))
     assert many == few
+
+
+Y: Ints = np.array([0, 0, 1, 1, 2, 2])
+
+
+def trial(seed: int, rows: list[int], answers: list[int], learnt: float = 1.0, fold: int = 0) -> Trial:
+    return Trial(seed, fold, np.array(rows), np.array(answers), learnt, 2.0 + seed, 10, 4 + seed)
+
+
+def test_the_mean_is_over_seeds_and_the_spread_beside_it() -> None:
+    found = score_variant(
+        "x", [trial(0, [0, 2], [0, 1]), trial(1, [1, 3], [0, 2]), trial(2, [4, 5], [0, 0])], Y, alone(Y)
+    )
+    assert found.accuracy_mean == pytest.approx(0.5)
+    assert found.accuracy_std == pytest.approx(0.5)
+    assert (found.n, found.trials) == (6, 3)
+    assert (found.train_seconds, found.epochs, found.best_epoch) == (3.0, 10.0, 5.0)
+
+
+def test_a_seed_with_all_folds_weighs_as_much_as_one_with_a_single_fold() -> None:
+    folds = [trial(0, [0, 1], [0, 0]), trial(0, [2, 3, 4, 5], [0, 0, 0, 0], fold=1)]
+    found = score_variant("x", [*folds, trial(1, [2], [0])], Y, alone(Y))
+    assert found.accuracy_mean == pytest.approx((2 / 6 + 0) / 2)
+
+
+def test_the_gap_is_what_it_does_better_on_photos_it_was_trained_on() -> None:
+    found = score_variant(
+        "x", [trial(0, [0, 2], [0, 0], learnt=0.9), trial(1, [1, 3], [0, 1], learnt=1.0)], Y, alone(Y)
+    )
+    assert (found.train_accuracy, found.gap) == pytest.approx((0.95, 0.2))
+
+
+def test_macro_f1_weighs_classes_alike_and_an_answer_of_no_class_is_an_error() -> None:
+    found = score_variant("x", [trial(0, [0, 1, 2, 4], [0, 0, 0, -1])], Y, alone(Y))
+    assert found.macro_f1_mean == pytest.approx((2 * 2 / (2 + 3) + 0 + 0) / 3)
+
+
+def test_a_way_without_epochs_has_none() -> None:
+    found = score_variant("head", [Trial(0, 0, np.array([0]), np.array([0]), 1.0, 0.1)], Y, alone(Y))
+    assert (found.epochs, found.best_epoch, found.accuracy_std) == (None, None, 0.0)
+    assert found.as_json()["epochs"] is None
+
+
+def test_where_all_are_right_the_interval_still_leaves_room_for_doubt() -> None:
+    y: Ints = np.zeros(50, dtype=np.int64)
+    low, high = score_variant("x", answered(y, 1.0), y, alone(y)).interval
+    assert 0.8 < low < 0.95
+    assert high == 1.0
+
+
+def test_copies_make_an_interval_no_narrower() -> None:
+    y: Ints = np.zeros(300, dtype=np.int64)
+    answers = np.repeat(np.random.default_rng(0).integers(0, 2, size=30), 10)
+    trials = [Trial(0, 0, np.arange(300), answers, 1.0, 1.0)]
+    singly = score_variant("x", trials, y, alone(y)).interval
+    together = score_variant("x", trials, y, np.repeat(np.arange(30), 10)).interval
+    assert together[1] - together[0] > 2 * (singly[1] - singly[0])
+
+
+def test_a_photo_tested_twice_with_one_seed_is_refused() -> None:
+    with pytest.raises(ValueError, match="tested twice"):
+        hits([trial(0, [0], [0]), trial(0, [0], [0], fold=1)], Y)
+    with pytest.raises(ValueError, match="no trials"):
+        hits([], Y)
+
+
+def test_three_variants_are_told_pair_by_pair() -> None:
+    three = [score("none", 0.80, 5.0), score("gentle", 0.821), score("extreme", 0.803)]
+    found = [
+        pair("gentle", "none", 2.1, 0.01),
+        pair("gentle", "extreme", 1.8, 0.03),
+        pair("extreme", "none", 0.3, 1.0),
+    ]
+    assert verdict(three, found) == (
+        "gentle beats extreme by 1.8 points (p 0.03) and none by 2.1 points (p 0.01);"
+        " extreme and none cannot be told apart"
+    )
+
+
+def test_of_equals_the_cheapest_is_named() -> None:
+    two = [score("96", 0.81, 40.0), score("48", 0.80, 9.0)]
+    assert verdict(two, [pair("96", "48", 1.0, 0.4)]) == "96 and 48 cannot be told apart; the quickest to train is 48"
+
+
+def test_of_many_variants_only_the_best_one_is_spoken_of() -> None:
+    many = [score(name, 0.7 + 0.01 * i, 10.0 - i) for i, name in enumerate("abcd")]
+    pairs = [
+        pair("d", "a", 3.0, 0.0001),
+        pair("d", "b", 2.0, 0.2),
+        pair("d", "c", 1.0, 0.6),
+        pair("c", "a", 2.0, 0.01),
+    ]
+    said = verdict(many, [*pairs, pair("b", "a", 1.0, 0.3), pair("c", "b", 1.0, 0.3)])
+    assert said == (
+        "d beats a by 3.0 points (p < 0.001); d cannot be told apart from b and c; of these, the quickest to train is d"
+    )
+
+
+def test_three_equals_are_one_sentence() -> None:
+    three = [score("a", 0.7, 1.0), score("b", 0.7, 2.0), score("c", 0.7, 3.0)]
+    said = verdict(three, [pair("a", "b", 0.0, 1.0), pair("a", "c", 0.0, 1.0), pair("b", "c", 0.0, 1.0)])
+    assert said == "a, b and c cannot be told apart from each other; the quickest to train is a"
+
+
+def test_one_variant_is_no_verdict() -> None:
+    assert verdict([score("head", 0.9)], []) == ""
+
+
+def test_the_best_of_equal_accuracy_is_the_faster_and_what_is_not_worse_is_its_equal() -> None:
+    slow, fast = score("slow", 0.9, 20.0), score("fast", 0.9, 2.0)
+    assert best_of([slow, fast]) is fast
+    pairs = [pair("slow", "fast", 0.0, 1.0), pair("fast", "poor", 9.0, 0.001)]
+    assert equals_of(fast, pairs) == {"slow", "fast"}
+    assert equals_of(replace(fast, variant="alone"), pairs) == {"alone"}
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.004, "0.004"), (0.0312, "0.03"), (1.0, "1.00")])
+def test_p_is_told_as_exactly_as_it_is_of_use(p: float, text: str) -> None:
+    assert format_p(p) == text
+
+
+def test_numbers_are_called_what_they_count() -> None:
+    both = [score("1", 0.7), score("16", 0.8), score("none", 0.6)]
+    said, pairs = with_units("augment", both, [pair("16", "1", 10.0, 0.001)])
+    assert [m.variant for m in said] == ["1 variant", "16 variants", "none"]
+    assert (pairs[0].a, pairs[0].b) == ("16 variants", "1 variant")
+    assert with_units("size", both[:1], [])[0][0].variant == "1 px"
+    assert with_units("recipe", both, [])[0] == both
