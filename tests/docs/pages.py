@@ -1,4 +1,4 @@
-"""The pages of the documentation, taken apart into what can be run and checked."""
+"""The pages of the documentation, split into blocks that can be run and checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*?) -->\n+)?^```(?P<language>\w*)\n
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, and the HTML comment on the line before it ("" where there is none)."""
+    """A fenced block: its language, its text, and the HTML comment on the line before it ("" if there is none)."""
 
     language: str
     text: str
@@ -33,8 +33,8 @@ class Block:
 
 def blocks(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
-    for found in _BLOCK.finditer(page.read_text("utf-8")):
-        yield Block(found["language"], found["text"], found["mark"] or "")
+    for match in _BLOCK.finditer(page.read_text("utf-8")):
+        yield Block(match["language"], match["text"], match["mark"] or "")
 
 
 def name(page: Path) -> str:

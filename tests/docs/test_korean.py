@@ -13,13 +13,13 @@ def test_the_code_blocks_are_the_same() -> None:
     assert list(blocks(KOREAN)) == list(blocks(ENGLISH))
 
 
-def test_headings_pictures_and_table_rows_are_as_many() -> None:
+def test_headings_pictures_rows_and_list_items_are_equally_many() -> None:
     for part in (r"^#+ ", r"^!\[", r"^\|", r"^- "):
         counts = [len(re.findall(part, page.read_text("utf-8"), flags=re.M)) for page in (ENGLISH, KOREAN)]
         assert counts[0] == counts[1], part
 
 
-def test_every_figure_of_one_is_in_the_other() -> None:
+def test_both_state_the_same_figures() -> None:
     texts = [re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S) for page in (ENGLISH, KOREAN)]
     figures = [set(re.findall(r"\d+(?:\.\d+)+|\d{3,}", text)) for text in texts]
     assert figures[0] == figures[1]

@@ -1,4 +1,4 @@
-"""Pages that lead where they say they lead, and a house that says the same in all places."""
+"""Links work, and documents, contracts and commands agree with each other."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def text_of(page: Path) -> str:
-    """A page without its blocks of code."""
+    """A page without its code blocks."""
     return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives to a page's headings."""
+    """The anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", text_of(page), flags=re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in plain}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+def test_links_within_the_project_work(page: Path) -> None:
     broken = []
     for link in LINK.findall(text_of(page)):
         if re.match(r"[a-z]+:", link):
@@ -46,7 +46,7 @@ def test_the_architecture_page_names_every_room() -> None:
     assert sorted(name for name in rooms if f"`{name}`" not in page) == []
 
 
-def test_every_room_stands_in_one_row_of_the_import_contract() -> None:
+def test_every_room_is_in_one_row_of_the_import_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     (rows,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
     named = [name.strip() for row in rows for name in row.split("|")]
@@ -54,13 +54,13 @@ def test_every_room_stands_in_one_row_of_the_import_contract() -> None:
     assert PACKAGE.joinpath("py.typed").exists()
 
 
-def test_the_changelog_opens_with_what_is_unreleased_and_knows_this_version() -> None:
+def test_the_changelog_starts_with_unreleased_and_has_this_version() -> None:
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
     assert versions[0] == "Unreleased"
     assert mien.__version__ in versions or versions == ["Unreleased"]
 
 
-def test_check_and_ci_use_the_same_words() -> None:
+def test_ci_runs_the_commands_of_the_makefile() -> None:
     ci = (ROOT / ".ci" / "run").read_text("utf-8")
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert "make check" in ci

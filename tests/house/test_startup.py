@@ -1,4 +1,4 @@
-"""What starts light stays light, and heavy packages are imported where they belong and nowhere else."""
+"""Imports stay light, and heavy packages are imported only where they belong."""
 
 from __future__ import annotations
 
@@ -70,24 +70,24 @@ ROOMS = {
     "typer": {"cli"},
     "uvicorn": {"serve"},
 }
-"""Which rooms may import which package; one that is not in this table may not be imported at all."""
+"""The rooms that may import a package; packages that are not in this table may not be imported at all."""
 
 
 def loaded(code: str) -> set[str]:
-    """The packages that a fresh interpreter has loaded after running `code`."""
+    """The packages that a new interpreter has loaded after running `code`."""
     report = "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
-    whole = f"import sys\n{code}\n{report}"
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, check=True, timeout=60)
+    script = f"import sys\n{code}\n{report}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stderr.split())
 
 
-def test_importing_mien_loads_numpy_at_most() -> None:
+def test_importing_mien_loads_nothing_but_numpy() -> None:
     foreign = {name for name in loaded("import mien") - loaded("") if name.lstrip("_") not in sys.stdlib_module_names}
     assert foreign <= {"mien", "numpy"}
 
 
 @pytest.mark.parametrize("module", ["types", "stage", "registry", "config", "errors", "data", "cli"])
-def test_the_foundation_loads_nothing_heavy(module: str) -> None:
+def test_basic_modules_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import mien.{module}") & HEAVY == set()
 
 
@@ -105,7 +105,7 @@ except SystemExit as stop:
 
 
 @pytest.mark.parametrize("package", sorted(ROOMS))
-def test_a_heavy_package_is_imported_only_by_the_rooms_that_may(package: str) -> None:
+def test_a_package_is_imported_only_by_the_rooms_that_may(package: str) -> None:
     importing = {
         room(name) for name, tree in trees().items() if any(module.split(".")[0] == package for module in imports(tree))
     }
