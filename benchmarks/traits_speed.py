@@ -15,7 +15,7 @@ import numpy as np
 
 from mien import models
 from mien.align import LANDMARKS
-from mien.align.stage import cuts
+from mien.align.stage import cut_faces
 from mien.data import photos
 from mien.embed import EMBEDDERS
 from mien.models import builtin_traits
@@ -93,7 +93,7 @@ def _whole(faces: Sequence[Faces]) -> dict[str, dict[str, float]]:
     wanted = {view.points for view in views if view.points in LANDMARKS}
     points = [(LANDMARKS.load(model)(model), each) for model in sorted(wanted) for each in faces]
     found = {"landmarks": _timed(lambda: [model(f.photo.pixels, f.face(0).box) for model, f in points], len(faces))}
-    found |= {"landmarks and cutting": _timed(lambda: [cuts(each, views) for each in faces], len(faces))}
+    found |= {"landmarks and cutting": _timed(lambda: [cut_faces(each, views) for each in faces], len(faces))}
     told = open_traits("all").traits
     for many in (1, len(faces)):
         found[f"all traits, batches of {many}"] = _timed(partial(told, faces[:many]), many)
@@ -136,7 +136,7 @@ def _crops(name: str, faces: Sequence[Faces]) -> Crops:
     view = next(
         open_trait(t).spec.view for t in builtin_traits.TRAITS if builtin_traits.get_trait(t).backbone.name == name
     )
-    return np.stack([crop.pixels for each in faces for crop in cuts(each, [view])[0]])
+    return np.stack([crop.pixels for each in faces for crop in cut_faces(each, [view])[0]])
 
 
 def _wide(file: Path, crops: Crops) -> Floats:

@@ -12,7 +12,7 @@ import pytest
 
 from mien import models
 from mien.align.landmarks import DlibLandmarks
-from mien.align.stage import Align, cuts
+from mien.align.stage import Align, cut_faces
 from mien.align.views import OPENFACE_LANDMARKS, ViewOptions, view
 from mien.images import decode, reading
 from mien.images import stage as images_stage
@@ -65,7 +65,7 @@ def test_several_views_of_a_face_are_the_crops_of_each_for_one_look_at_its_landm
         return find(self, pixels, box)
 
     monkeypatch.setattr(DlibLandmarks, "__call__", counted)
-    together = cuts(_faces(collins), views)
+    together = cut_faces(_faces(collins), views)
     assert looked == ["dlib-5"]
     for (crop,), same in zip(together, alone, strict=True):
         assert np.array_equal(crop.pixels, same.pixels)
@@ -73,8 +73,8 @@ def test_several_views_of_a_face_are_the_crops_of_each_for_one_look_at_its_landm
 
 def test_a_face_that_one_of_the_views_cannot_cut_is_left_out_of_all(collins: Pixels) -> None:
     one_spot = [[100, 100]] * 5
-    assert cuts(_faces(collins, landmarks=one_spot), [view("dlib"), view("arcface")]) == [[], []]
-    assert [len(column) for column in cuts(_faces(collins, landmarks=one_spot), [view("dlib")])] == [1]
+    assert cut_faces(_faces(collins, landmarks=one_spot), [view("dlib"), view("arcface")]) == [[], []]
+    assert [len(column) for column in cut_faces(_faces(collins, landmarks=one_spot), [view("dlib")])] == [1]
 
 
 @pytest.mark.parametrize("landmarks", list(OPENFACE_LANDMARKS))

@@ -12,20 +12,20 @@ from mien.detect import DETECTORS, Detections, Detector
 from mien.detect.stage import Detect
 from mien.stage import apply
 from mien.types import Faces, Pixels, Reason, Rejected
-from tests.detect.pictures import bring, photo, pixels
+from tests.detect.pictures import add_weights, photo, pixels
 
 SHAPES = [(0, 0), (0, 40), (1, 1), (2, 3), (5, 500), (500, 5), (12, 12), (13, 40), (31, 33)]
 
 
 @pytest.fixture(params=DETECTORS.names())
 def detector(request: pytest.FixtureRequest) -> Detector:
-    bring(request.param, request)
+    add_weights(request.param, request)
     return DETECTORS.load(request.param)(min_face=20)
 
 
 @pytest.fixture(params=DETECTORS.names())
 def name(request: pytest.FixtureRequest) -> str:
-    bring(request.param, request)
+    add_weights(request.param, request)
     return str(request.param)
 
 

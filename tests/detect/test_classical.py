@@ -7,9 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from mien.detect import haar, hog
-from mien.detect.haar import Haar
-from mien.detect.hog import HOG
+from mien.detect import classical
+from mien.detect.classical import HOG, Haar
 from mien.types import Pixels
 from tests.detect.pictures import iou, pixels
 
@@ -39,7 +38,7 @@ def test_scores_of_a_clear_face_lie_above_the_boundary(collins: Pixels) -> None:
     assert Haar()(collins, largest=True).scores[0] > 1
 
 
-@pytest.mark.parametrize("make", [hog._detector, haar._cascade])
+@pytest.mark.parametrize("make", [classical._hog, classical._cascade])
 def test_each_thread_has_its_own(make: object) -> None:
     assert callable(make)
     here, there = make(), []

@@ -83,7 +83,7 @@ def test_small_faces_are_found_where_they_are_asked_for(collins: Pixels) -> None
 
 def test_a_face_that_fills_the_picture_is_found_on_a_second_look(collins: Pixels) -> None:
     face = np.ascontiguousarray(collins[75:165, 185:260])
-    assert len(mtcnn._search(face, 20, mtcnn._USUAL, largest=True)) == 0
+    assert len(mtcnn._search(face, 20, mtcnn._DEFAULT, largest=True)) == 0
     found = MTCNN()(face, largest=True)
     assert len(found) == 1
     assert sides(found.boxes)[0] > 60
@@ -95,14 +95,14 @@ def test_what_was_nearly_a_face_is_told(collins: Pixels) -> None:
     blurred = np.asarray(cv2.GaussianBlur(resized(collins, 0.2), (0, 0), 1.6), np.uint8)
     found = MTCNN()(blurred)
     assert len(found) == 0
-    assert 0 < found.missed < 0.8
+    assert 0 < found.near_miss < 0.8
 
 
 def test_looking_in_strips_finds_what_looking_at_once_finds(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = MTCNN()(collins)
     for pixels_at_once, squares_at_once in ((1 << 12, 4), (1 << 14, 16), (1 << 30, 1 << 20)):
-        monkeypatch.setattr(mtcnn, "_PIXELS_AT_ONCE", pixels_at_once)
-        monkeypatch.setattr(mtcnn, "_SQUARES_AT_ONCE", squares_at_once)
+        monkeypatch.setattr(mtcnn, "MAX_PIXELS", pixels_at_once)
+        monkeypatch.setattr(mtcnn, "MAX_SQUARES", squares_at_once)
         found = MTCNN()(collins)
         np.testing.assert_allclose(found.boxes, whole.boxes, atol=0.01)
         np.testing.assert_allclose(found.scores, whole.scores, atol=1e-4)
@@ -110,7 +110,7 @@ def test_looking_in_strips_finds_what_looking_at_once_finds(collins: Pixels, mon
 
 @pytest.mark.parametrize("height", [12, 13, 47, 48, 49, 57, 58, 59, 60, 95, 96, 97, 300])
 def test_strips_cover_every_window_once(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mtcnn, "_PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr(mtcnn, "MAX_PIXELS", 1)
     windows: list[int] = []
     for rows in mtcnn._strips(height, 30):
         inside = min(rows.stop, height) - rows.start

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.detect.pyramid import Level, patches, planes, pyramid
+from mien.detect.pyramid import Level, patches, pyramid, to_planes
 from mien.types import Floats, Pixels
 from tests.detect.pictures import pixels
 
@@ -104,7 +104,7 @@ def test_no_squares_give_no_patches(slope: Pixels) -> None:
 @pytest.mark.parametrize("shape", [(7, 9, 3), (4, 7, 9, 3)])
 def test_planes_put_colours_first_and_scale_the_values(shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
-    made: Floats = planes(image, 127.5, 1 / 128)
+    made: Floats = to_planes(image, 127.5, 1 / 128)
     assert made.dtype == np.float32
     assert made.flags.c_contiguous
     np.testing.assert_allclose(np.moveaxis(made, -3, -1), (image.astype(float) - 127.5) / 128, atol=1e-6)

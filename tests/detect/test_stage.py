@@ -9,11 +9,11 @@ import pytest
 
 from mien.detect import DETECTORS, Detections, resolve
 from mien.detect import stage as stages
-from mien.detect.stage import Detect, Whole
+from mien.detect.stage import Detect, WholeImage
 from mien.errors import UnknownName
 from mien.stage import apply
 from mien.types import Faces, Floats, Origin, Photo, Pixels, Reason, Rejected
-from tests.detect.pictures import bring, iou, photo
+from tests.detect.pictures import add_weights, iou, photo
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def hopper_photo(hopper: bytes) -> Photo:
     return photo(hopper, "hopper")
 
 
-def detected(stage: Detect | Whole, item: Photo) -> Faces:
+def detected(stage: Detect | WholeImage, item: Photo) -> Faces:
     [faces] = apply(stage, [item])
     assert isinstance(faces, Faces)
     return faces
@@ -48,7 +48,7 @@ class Recorded:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     made = Recorded(np.array([[10, 20, 30, 50]], np.float32))
-    monkeypatch.setattr(stages, "_engine", made.named)
+    monkeypatch.setattr(stages, "_detector", made.named)
     return made
 
 
@@ -106,7 +106,7 @@ def test_boxes_never_pass_the_edge_of_the_full_size(recorded: Recorded) -> None:
 def test_a_rejection_names_the_stage_the_reason_and_the_nearest_miss(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), missed=0.62)
+    none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), near_miss=0.62)
     monkeypatch.setattr(Recorded, "__call__", lambda *_, **__: none)
     [rejected] = apply(Detect("hog", min_face=30), [photo(np.zeros((60, 80, 3), np.uint8), "x")])
     assert isinstance(rejected, Rejected)
@@ -128,13 +128,13 @@ def test_an_unknown_detector_is_answered_with_those_there_are(hopper_photo: Phot
 
 
 def test_stages_pickle_as_configuration() -> None:
-    for stage in (Detect("yunet", "all", 40), Whole()):
+    for stage in (Detect("yunet", "all", 40), WholeImage()):
         assert pickle.loads(pickle.dumps(stage)) == stage
 
 
 def test_the_whole_picture_is_one_sure_face() -> None:
     reduced = Photo(Origin("cut"), np.zeros((24, 48, 3), np.uint8), 96, 48, 0.5)
-    faces = detected(Whole(), reduced)
+    faces = detected(WholeImage(), reduced)
     assert faces.boxes.tolist() == [[0, 0, 96, 48]]
     assert faces.scores.tolist() == [1]
     assert faces.boxes.dtype == faces.scores.dtype == np.float32
@@ -146,14 +146,14 @@ def test_auto_is_mtcnn_where_nothing_was_brought(home: Path) -> None:
 
 
 def test_auto_is_yunet_once_its_weights_are_here(request: pytest.FixtureRequest) -> None:
-    bring("yunet", request)
+    add_weights("yunet", request)
     assert resolve("auto") == "yunet"
 
 
 def test_auto_does_not_choose_weights_that_may_not_be_used(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bring("yunet", request)
+    add_weights("yunet", request)
     monkeypatch.setattr("mien.models.is_available", lambda _: False)
     assert resolve("auto") == "mtcnn"
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mien.images import decode, read_header
-from mien.images.orientation import from_exif
+from mien.images.orientation import orientation_in_exif
 from tests.images.pictures import distance, encoded, opened
 
 ALL = range(1, 9)
@@ -67,7 +67,7 @@ def test_a_photo_decoded_small_is_turned_too(hopper: bytes, turn: int) -> None:
 def test_the_tag_is_found_in_both_byte_orders_and_with_or_without_its_prefix(turn: int) -> None:
     for order in "<>":
         for prefix in (b"Exif\0\0", b""):
-            assert from_exif(block(turn, order, prefix=prefix)) == turn
+            assert orientation_in_exif(block(turn, order, prefix=prefix)) == turn
 
 
 def test_a_png_that_names_its_orientation_after_the_pixels_is_upright(hopper: bytes) -> None:
@@ -99,7 +99,7 @@ def test_a_png_that_names_its_orientation_after_the_pixels_is_upright(hopper: by
     ],
 )
 def test_a_broken_exif_block_means_upright(hopper: bytes, broken: bytes) -> None:
-    assert from_exif(broken) == 1
+    assert orientation_in_exif(broken) == 1
     photo = opened(hopper).convert("RGB").resize((40, 60))
     data = encoded(photo, "JPEG")
     segment = b"\xff\xe1" + struct.pack(">H", len(broken) + 2) + broken
@@ -114,4 +114,4 @@ def test_no_exif_block_brings_the_reader_down() -> None:
         mutated = bytearray(whole)
         for _ in range(numbers.randint(1, 6)):
             mutated[numbers.randrange(len(mutated))] = numbers.randrange(256)
-        assert from_exif(bytes(mutated[: numbers.randint(0, len(mutated))])) in ALL
+        assert orientation_in_exif(bytes(mutated[: numbers.randint(0, len(mutated))])) in ALL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.images import captioned_sheet, coarse, contact_sheet
+from mien.images import captioned_sheet, contact_sheet, degrade
 from mien.types import Pixels
 
 
@@ -55,8 +55,8 @@ def test_pictures_of_any_size_are_fitted_and_long_words_cut() -> None:
 @pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30), (1, 1, 3), (2, 9)])
 def test_fewer_pixels_and_back_keep_size_and_light(shape: tuple[int, ...]) -> None:
     picture = pictures(1, *shape)[0]
-    made = coarse(picture, 0.25)
+    made = degrade(picture, 0.25)
     assert made.shape == picture.shape
     assert made.dtype == np.uint8
     assert abs(float(made.mean()) - float(picture.mean())) < (8 if picture.size > 100 else 128)
-    assert (coarse(picture, 1) == picture).all()
+    assert (degrade(picture, 1) == picture).all()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.images import Decode, decode, sharper
+from mien.images import Decode, decode, pixels_at_scale
 from mien.stage import Stage, apply
 from mien.types import Origin, Photo, PhotoRef, Reason, Rejected
 from tests.images.pictures import encoded, opened
@@ -69,15 +69,15 @@ def test_sharper_decodes_anew_only_where_it_must(large: Path) -> None:
     small = photo(at(large), longest=150)
     assert small.scale == 0.125
     for scale in (0.01, 0.125):
-        pixels, given = sharper(small, scale)
+        pixels, given = pixels_at_scale(small, scale)
         assert pixels is small.pixels
         assert given == 0.125
     for scale, given, height in ((0.2, 0.25, 300), (0.26, 0.5, 600), (0.9, 1.0, 1200), (5.0, 1.0, 1200)):
-        pixels, scale_given = sharper(small, scale)
+        pixels, scale_given = pixels_at_scale(small, scale)
         assert scale_given == given
         assert pixels.shape == (height, height * 1024 // 1200, 3)
     whole = photo(at(large))
-    assert sharper(whole, 2.0)[0] is whole.pixels
+    assert pixels_at_scale(whole, 2.0)[0] is whole.pixels
 
 
 def test_sharper_is_upright_too(hopper: bytes) -> None:
@@ -86,8 +86,8 @@ def test_sharper_is_upright_too(hopper: bytes) -> None:
     data = encoded(opened(hopper).convert("RGB").resize((1200, 1024)), "JPEG", exif=exif)
     small = photo(PhotoRef(Origin("turned"), data=data), longest=300)
     assert small.pixels.shape == (300, 256, 3)
-    assert sharper(small, 1.0)[0].shape == (1200, 1024, 3)
-    assert np.array_equal(sharper(small, 1.0)[0], decode(data, max_megapixels=2).pixels)
+    assert pixels_at_scale(small, 1.0)[0].shape == (1200, 1024, 3)
+    assert np.array_equal(pixels_at_scale(small, 1.0)[0], decode(data, max_megapixels=2).pixels)
 
 
 def test_what_is_not_there_is_missing(tmp_path: Path) -> None:

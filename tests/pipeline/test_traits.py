@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.data import photos
-from mien.embed.network import Network
+from mien.embed.stage import OnnxEmbedder
 from mien.errors import UnknownName, WeightsError
 from mien.flows.look import FaceAnnotator, PhotoReport, look
 from mien.models import builtin_traits
@@ -67,13 +67,13 @@ def test_each_network_runs_once_over_all_faces_and_their_mirror_images(
     found: list[Faces], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[tuple[str, int]] = []
-    run = Network.__call__
+    run = OnnxEmbedder.__call__
 
-    def counted(self: Network, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
+    def counted(self: OnnxEmbedder, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
         runs.append((self.name, len(crops)))
         return run(self, crops)
 
-    monkeypatch.setattr(Network, "__call__", counted)
+    monkeypatch.setattr(OnnxEmbedder, "__call__", counted)
     faces = sum(map(len, found))
     assert faces <= AT_ONCE
     open_traits().traits(found)
@@ -88,7 +88,7 @@ def test_only_the_wanted_ones_are_told(found: list[Faces]) -> None:
 
 
 def test_none_costs_nothing(found: list[Faces], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Network, "__call__", lambda *_: pytest.fail("a network ran"))
+    monkeypatch.setattr(OnnxEmbedder, "__call__", lambda *_: pytest.fail("a network ran"))
     assert open_traits("none").traits == NO_TRAITS
     assert open_traits("none").traits(found) == [[{} for _ in range(len(faces))] for faces in found]
 
@@ -154,7 +154,7 @@ def test_below_the_certain_probability_the_label_is_uncertain(
 
 
 def test_a_face_that_cannot_be_cut_has_no_traits(found: list[Faces], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.pipeline.embed_faces.cuts", lambda _, views: [[] for _ in views])
+    monkeypatch.setattr("mien.pipeline.embed_faces.cut_faces", lambda _, views: [[] for _ in views])
     assert open_traits().traits(found) == [[{} for _ in range(len(faces))] for faces in found]
 
 

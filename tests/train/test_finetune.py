@@ -13,7 +13,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from mien.embed.network import Network
+from mien.embed.stage import OnnxEmbedder
 from mien.errors import DataError
 from mien.models import ensure, get_card
 from mien.train.architectures import ARCHITECTURES, backbone
@@ -75,7 +75,7 @@ def test_all_classes_are_equal_before_it_learns(models_home: Path) -> None:
 
 
 def test_the_onnx_file_gives_torchs_logits(models_home: Path, faces: npt.NDArray[np.uint8]) -> None:
-    features = Network(BLOCK)(faces)
+    features = OnnxEmbedder(BLOCK)(faces)
     architecture = ARCHITECTURES["finetune"]((4096,), 5)
     module = build(architecture).eval()
     assert difference(module, export(architecture, module), features) < 1e-4
@@ -84,7 +84,7 @@ def test_the_onnx_file_gives_torchs_logits(models_home: Path, faces: npt.NDArray
 def test_it_learns_from_features_and_repeats_with_the_same_seed(
     models_home: Path, faces: npt.NDArray[np.uint8]
 ) -> None:
-    features, labels = Network(BLOCK)(faces), ["a"] * 12 + ["b"] * 12
+    features, labels = OnnxEmbedder(BLOCK)(faces), ["a"] * 12 + ["b"] * 12
     splits = ["train", "train", "val"] * 8
     options = NetworkOptions(replace(SETTINGS["finetune"], most_epochs=20), seed=3)
     one, two = (fit_network(features, labels, splits=splits, options=options) for _ in range(2))

@@ -1,4 +1,4 @@
-"""From faces in a photo to upright crops; knows views and landmarks, and nothing of what a crop is used for."""
+"""From faces in a photo to upright crops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LandmarkModel(Protocol):
 
 
 class LandmarkModelFactory(Protocol):
-    """Makes the model of a name; opens nothing yet."""
+    """Makes the model of that name; its file is opened on first use."""
 
     def __call__(self, name: str, /) -> LandmarkModel: ...
 

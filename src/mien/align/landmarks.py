@@ -1,4 +1,4 @@
-"""dlib's landmark models: pixels and a box in, points out; knows no cut."""
+"""dlib's landmark models: pixels and a box in, points out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import dlib
 import numpy as np
 
 from mien import models
-from mien.align.views import WEIGHTS
+from mien.align.views import LANDMARK_WEIGHTS
 from mien.types import Box, Floats, Pixels
 
 _opening = Lock()
@@ -34,12 +34,12 @@ class DlibLandmarks:
     def __call__(self, pixels: Pixels, box: Box) -> Floats:
         """Pixels (h, w, 3) and the box of a face -> (n, 2) points, float32.
 
-        The models were trained on squares, so they get the square of the box's mean side around its centre.
+        The models were trained on squares, so they get the square with the box's mean side around its centre.
         """
         x1, y1, x2, y2 = box
         x, y, half = (x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1 + y2 - y1) / 4
         square = dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
         with _opening:
-            predictor = _open(WEIGHTS[self.name])
+            predictor = _open(LANDMARK_WEIGHTS[self.name])
         parts = predictor(pixels, square).parts()
         return np.array([(point.x, point.y) for point in parts], np.float32)

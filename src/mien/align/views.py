@@ -1,8 +1,8 @@
-"""How a face is cut: the views there are, as data; knows no pixel."""
+"""The views: how a face is cut, as data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -12,21 +12,21 @@ from mien.validate import from_dict
 Points = Literal["dlib-5", "dlib-68", "detector", "none"]
 Fit = Literal["similarity", "affine", "box"]
 
-WEIGHTS = {"dlib-5": "dlib-landmarks-5", "dlib-68": "dlib-landmarks-68"}
-"""Points -> the name of the model that finds them."""
+LANDMARK_WEIGHTS = {"dlib-5": "dlib-landmarks-5", "dlib-68": "dlib-landmarks-68"}
+"""Points -> the weights of the model that finds them."""
 
-STAND_IN: Points = "dlib-5"
-"""Where the landmarks are the detector's and it gives none, dlib's five take their place."""
+FALLBACK_POINTS: Points = "dlib-5"
+"""In place of the detector's landmarks, where it gives none."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """A way to cut a face.
 
-    points: which landmarks it stands on. indices: which of them are used. template: where these come to lie, as
-    fractions of the crop's side. fit: how the picture is bent to get them there ("box" cuts the detector's box as a
-    square and uses no landmarks). size: side of the crop in pixels. margin: added on each side of the box, as a
-    fraction of its side. grey: one channel instead of three.
+    points: the landmark model. indices: which of its points are used. template: where these are in the crop, as
+    fractions of its side. fit: the kind of map ("box" cuts the square around the detector's box, without landmarks).
+    size: side of the crop in pixels. margin: added on each side of the box, as a fraction of its side. grey: one
+    channel instead of three.
     """
 
     name: str
@@ -40,33 +40,33 @@ class View:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Names of the landmark models that a cut may need."""
-        points = STAND_IN if self.points == "detector" else self.points
-        return () if points == "none" else (WEIGHTS[points],)
+        """Weights of the landmark models that may be needed."""
+        points = FALLBACK_POINTS if self.points == "detector" else self.points
+        return () if points == "none" else (LANDMARK_WEIGHTS[points],)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for a bundle."""
+        """All fields, for a bundle."""
         return asdict(self)
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> View:
-        """The view that a bundle remembers; `ValueError` where the fields are not a view's."""
-        made = from_dict(View, fields)
-        possible, needed = _COUNTS[made.points], _NEEDED[made.fit]
-        if not 8 <= made.size <= 2048 or not 0 <= made.margin <= 2:
+        """The view in a bundle; `ValueError` where the fields are invalid."""
+        view = from_dict(View, fields)
+        possible, needed = _POINT_COUNTS[view.points], _FIT_COUNTS[view.fit]
+        if not 8 <= view.size <= 2048 or not 0 <= view.margin <= 2:
             raise ValueError("the size or margin of its view is out of range")
-        if len(made.template) != len(made.indices) or not all(0 <= index < possible for index in made.indices):
+        if len(view.template) != len(view.indices) or not all(0 <= index < possible for index in view.indices):
             raise ValueError("the landmarks of its view do not fit its template")
-        if len(made.indices) not in needed or (made.points == "none") != (made.fit == "box"):
-            raise ValueError("the landmarks of its view do not fit the way it cuts")
-        if any(abs(fraction) > _FAR for place in made.template for fraction in place):
-            raise ValueError("the template of its view lies far outside of the crop")
-        return made
+        if len(view.indices) not in needed or (view.points == "none") != (view.fit == "box"):
+            raise ValueError("the landmarks of its view do not suit its fit")
+        if any(abs(fraction) > _MAX_FRACTION for point in view.template for fraction in point):
+            raise ValueError("the template of its view is far outside the crop")
+        return view
 
 
-_COUNTS: Mapping[Points, int] = {"dlib-5": 5, "dlib-68": 68, "detector": 5, "none": 0}
-_NEEDED: Mapping[Fit, range] = {"similarity": range(2, 69), "affine": range(3, 4), "box": range(1)}
-_FAR = 10
+_POINT_COUNTS: Mapping[Points, int] = {"dlib-5": 5, "dlib-68": 68, "detector": 5, "none": 0}
+_FIT_COUNTS: Mapping[Fit, range] = {"similarity": range(2, 69), "affine": range(3, 4), "box": range(1)}
+_MAX_FRACTION = 10
 
 
 # OpenFace's mean face, in fractions of the crop's side, by the numbers of the 68 landmarks (iBUG 300-W order).
@@ -104,20 +104,19 @@ def _fer() -> tuple[tuple[float, float], ...]:
     return tuple((across + scale * x, down + scale * y) for x, y in DLIB_MEAN)
 
 
-VIEWS: dict[str, Callable[[], View]] = {
-    "openface": lambda: View("openface", "dlib-68", "affine", 96, *OPENFACE_LANDMARKS["outerEyesAndNose"]),
-    "dlib": lambda: View("dlib", "dlib-5", "similarity", 150, (0, 1, 2, 3, 4), _dlib()),
-    "arcface": lambda: View(
-        "arcface", "detector", "similarity", 112, (0, 1, 2, 3, 4), tuple((x / 112, y / 112) for x, y in _ARCFACE)
-    ),
-    "fer": lambda: View("fer", "dlib-5", "similarity", 48, (0, 1, 2, 3, 4), _fer()),
-    "box": lambda: View("box", "none", "box", 112, margin=0.25),
+_FIVE = (0, 1, 2, 3, 4)
+VIEWS = {
+    "openface": View("openface", "dlib-68", "affine", 96, *OPENFACE_LANDMARKS["outerEyesAndNose"]),
+    "dlib": View("dlib", "dlib-5", "similarity", 150, _FIVE, _dlib()),
+    "arcface": View("arcface", "detector", "similarity", 112, _FIVE, tuple((x / 112, y / 112) for x, y in _ARCFACE)),
+    "fer": View("fer", "dlib-5", "similarity", 48, _FIVE, _fer()),
+    "box": View("box", "none", "box", 112, margin=0.25),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """What may be changed of a view; None leaves it as it is."""
+    """Changes to a view; None leaves it as it is."""
 
     size: int | None = None
     landmarks: str | None = None
@@ -126,30 +125,30 @@ class ViewOptions:
 
 
 def view(name: str, options: ViewOptions | None = None) -> View:
-    """A view by name, with what the user changed.
+    """The view of that name, with the user's changes.
 
     Raises:
         UnknownName: no view of that name.
-        DataError: an option that the view does not have, or a size that makes no picture.
+        DataError: an option that the view does not have, or a value that is out of range.
     """
     options = options or ViewOptions()
     if name not in VIEWS:
         raise UnknownName(f"there is no view called {name!r} (there are: {', '.join(VIEWS)})")
-    made = VIEWS[name]()
+    result = VIEWS[name]
     if options.landmarks is not None:
         if name != "openface" or options.landmarks not in OPENFACE_LANDMARKS:
             raise DataError(
-                f"--landmarks {options.landmarks} does not go with view {name!r}: "
+                f"--landmarks {options.landmarks} does not go with --view {name}: "
                 f"'openface' has {' and '.join(OPENFACE_LANDMARKS)}"
             )
         indices, template = OPENFACE_LANDMARKS[options.landmarks]
-        made = replace(made, indices=indices, template=template)
+        result = replace(result, indices=indices, template=template)
     if options.size is not None:
         if not 8 <= options.size <= 2048:
-            raise DataError(f"a crop of {options.size} pixels is not possible: use 8 to 2048")
-        made = replace(made, size=options.size)
+            raise DataError(f"--size {options.size} is out of range: use 8 to 2048")
+        result = replace(result, size=options.size)
     if options.margin is not None:
         if name != "box" or not 0 <= options.margin <= 2:
-            raise DataError("--margin goes with view 'box' and lies between 0 and 2")
-        made = replace(made, margin=options.margin)
-    return replace(made, grey=options.grey)
+            raise DataError("--margin goes with --view box, and must be between 0 and 2")
+        result = replace(result, margin=options.margin)
+    return replace(result, grey=options.grey)

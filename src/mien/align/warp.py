@@ -1,4 +1,4 @@
-"""Cutting a crop out of pixels by a matrix: arrays in, arrays out; knows no landmark model and no view."""
+"""Crops by an affine map: matrices from points or boxes, and the warp itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.types import Box, Floats, Pixels
 
 
 class DegenerateError(ValueError):
-    """The points lie on one spot or one line, so that no such map exists."""
+    """The points coincide or are collinear, so that no such map exists."""
 
 
 def similarity(source: Floats, target: Floats) -> Floats:
@@ -23,7 +23,7 @@ def similarity(source: Floats, target: Floats) -> Floats:
     b = target.astype(np.float64) - target.mean(axis=0)
     spread = float((a * a).sum())
     if not spread > 1e-9:
-        raise DegenerateError("the landmarks lie on one spot")
+        raise DegenerateError("the landmarks coincide")
     c = float((a * b).sum()) / spread
     s = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / spread
     turn = np.array([[c, -s], [s, c]])
@@ -35,12 +35,12 @@ def affine(source: Floats, target: Floats) -> Floats:
     """Three points -> the (2, 3) matrix that maps `source` exactly onto `target`, both (3, 2)."""
     edges = np.diff(source.astype(np.float64), axis=0)
     if abs(float(np.linalg.det(edges))) < 1e-6:
-        raise DegenerateError("the landmarks lie on one line")
+        raise DegenerateError("the landmarks are collinear")
     matrix = cv2.getAffineTransform(source.astype(np.float32), target.astype(np.float32))
     return np.asarray(matrix, np.float32)
 
 
-def square(box: Box, size: int, margin: float) -> Floats:
+def square_around(box: Box, size: int, margin: float) -> Floats:
     """A box -> the (2, 3) matrix that maps the square around it (its longer side plus margins) onto the crop."""
     x1, y1, x2, y2 = box
     side = max(x2 - x1, y2 - y1) * (1 + 2 * margin)
@@ -54,31 +54,31 @@ def square(box: Box, size: int, margin: float) -> Floats:
     )
 
 
-def zoom(matrix: Floats) -> float:
+def scale_of(matrix: Floats) -> float:
     """Pixels of the crop for each pixel of the source, geometric mean over both axes."""
     return math.sqrt(abs(float(np.linalg.det(matrix[:, :2].astype(np.float64)))))
 
 
-def rescaled(matrix: Floats, scale: float) -> Floats:
-    """The same cut for a source that was resized by `scale` (source pixel centres kept in place)."""
+def rescale(matrix: Floats, scale: float) -> Floats:
+    """The same crop from a source that was resized by `scale` (source pixel centres kept in place)."""
     out = matrix.astype(np.float64)
     out[:, 2] += out[:, :2] @ np.full(2, (1 / scale - 1) / 2)
     out[:, :2] /= scale
     return out.astype(np.float32)
 
 
-def cut(pixels: Pixels, matrix: Floats, size: int) -> Pixels:
-    """Pixels and a matrix -> the crop (size, size, 3); what lies outside of the picture is black.
+def warp_crop(pixels: Pixels, matrix: Floats, size: int) -> Pixels:
+    """Pixels and a matrix -> the crop (size, size, 3); what is outside the picture is black.
 
     Shrinking by two or more goes through an area average first, because a bilinear warp would skip pixels.
     """
-    shrink = int(1 / max(zoom(matrix), 1e-6))
+    shrink = int(1 / max(scale_of(matrix), 1e-6))
     if shrink >= 2:
-        pixels, matrix = _shrunk(pixels, matrix, size, shrink)
+        pixels, matrix = _shrink(pixels, matrix, size, shrink)
     return cv2.warpAffine(pixels, matrix, (size, size), flags=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
-def _shrunk(pixels: Pixels, matrix: Floats, size: int, shrink: int) -> tuple[Pixels, Floats]:
+def _shrink(pixels: Pixels, matrix: Floats, size: int, shrink: int) -> tuple[Pixels, Floats]:
     # Only the region under the crop is averaged: a face is a small part of a large photo.
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], np.float64)
     whole = np.vstack([matrix.astype(np.float64), [0, 0, 1]])
@@ -93,4 +93,4 @@ def _shrunk(pixels: Pixels, matrix: Floats, size: int, shrink: int) -> tuple[Pix
     small = cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA)
     moved = matrix.astype(np.float64)
     moved[:, 2] += moved[:, :2] @ np.array([left, top], np.float64)
-    return small.astype(np.uint8, copy=False), rescaled(moved.astype(np.float32), 1 / shrink)
+    return small.astype(np.uint8, copy=False), rescale(moved.astype(np.float32), 1 / shrink)

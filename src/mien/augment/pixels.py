@@ -12,7 +12,7 @@ from kornia.filters import get_gaussian_kernel1d
 from torch.nn import functional
 
 from mien.augment.draws import Keys, normals
-from mien.images import coarse, decode, encode
+from mien.images import decode, degrade, encode
 from mien.types import Pixels
 
 Column = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ def blur(batch: torch.Tensor, shares: Column, most: float) -> torch.Tensor:
 
 def resize(batch: torch.Tensor, shares: Column) -> torch.Tensor:
     """Made smaller, as a small face in a photo is, and back to the size that it had."""
-    return _as_pictures(batch, coarse, shares)
+    return _as_pictures(batch, degrade, shares)
 
 
 def jpeg(batch: torch.Tensor, qualities: Column) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Finding faces: what a detector is, and the table of those there are; opens no weights."""
+"""Finding faces: what a detector is, and the table of detectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Detector(Protocol):
 
 
 class DetectorType(Protocol):
-    """What the table holds: makes a detector that looks for faces from `min_face` pixels on."""
+    """Makes a detector of faces of at least `min_face` pixels."""
 
     def __call__(self, *, min_face: int = 20) -> Detector: ...
 
@@ -31,19 +31,19 @@ DETECTORS: Registry[DetectorType] = Registry(
     "detector",
     {
         "mtcnn": "mien.detect.mtcnn:MTCNN",
-        "hog": "mien.detect.hog:HOG",
-        "haar": "mien.detect.haar:Haar",
-        "yunet": "mien.detect.yunet:YuNet",
-        "scrfd": "mien.detect.scrfd:SCRFD",
+        "hog": "mien.detect.classical:HOG",
+        "haar": "mien.detect.classical:Haar",
+        "yunet": "mien.detect.single_shot:YuNet",
+        "scrfd": "mien.detect.single_shot:SCRFD",
     },
 )
 
 
 def resolve(name: str) -> str:
-    """A detector's name, or "auto" -> the name: YuNet where its weights are here and may be used, else MTCNN.
+    """A detector's name, or "auto" -> the name: YuNet if its weights are here and may be used, else MTCNN.
 
     Raises:
-        UnknownName: there is none of that name; the message lists what there is.
+        UnknownName: there is none of that name; the message lists the names.
     """
     if name == "auto":
         return "yunet" if models.is_available("yunet") else "mtcnn"

@@ -1,4 +1,4 @@
-"""A picture at falling sizes, and square patches cut out of it; knows no network."""
+"""A picture at decreasing sizes, and square patches cut out of it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from mien.types import Floats, Pixels
 
 _STEP = 0.709
-"""From one level to the next, which halves the area; Zhang et al. 2016."""
+"""Scale from one level to the next, which halves the area; Zhang et al. 2016."""
 _LONGEST = 32_000
-"""OpenCV addresses the pixels of a picture that is warped, and the rows of what comes out, with 16 bits."""
+"""OpenCV addresses the pixels of a picture to be warped, and the rows of the result, with 16 bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """The picture made smaller: one of its pixels is `steps` (across, down) pixels of the picture."""
+    """A smaller picture: one of its pixels is `steps` (across, down) pixels of the original."""
 
     pixels: Pixels
     steps: tuple[float, float]
@@ -48,29 +48,29 @@ def _level(picture: Pixels, source: Pixels, scale: float) -> Level:
         return Level(picture, (1.0, 1.0))
     rows, columns = ceil(height * scale), ceil(width * scale)
     # Bilinear skips pixels when it shrinks to less than half.
-    way = cv2.INTER_AREA if source.shape[0] > 2.1 * rows else cv2.INTER_LINEAR
-    made = np.asarray(cv2.resize(source, (columns, rows), interpolation=way), dtype=np.uint8)
-    return Level(made, (width / columns, height / rows))
+    interpolation = cv2.INTER_AREA if source.shape[0] > 2.1 * rows else cv2.INTER_LINEAR
+    pixels = np.asarray(cv2.resize(source, (columns, rows), interpolation=interpolation), dtype=np.uint8)
+    return Level(pixels, (width / columns, height / rows))
 
 
 def patches(levels: Sequence[Level], squares: Floats, size: int) -> Pixels:
-    """Squares (n, 4) in pixels of the picture -> (n, size, size, 3), black where a square sticks out of it.
+    """Squares (n, 4) in pixels of the picture -> (n, size, size, 3), black outside of it.
 
-    Each is cut from the smallest level that still has a pixel for each of the patch's, so that plain bilinear is sharp
-    and leaves no aliasing.
+    Each is cut from the smallest level that still has a pixel for each of the patch's, so that bilinear sampling is
+    sharp and free of aliasing.
     """
-    made = np.empty((len(squares), size, size, 3), np.uint8)
+    result = np.empty((len(squares), size, size, 3), np.uint8)
     sides = squares[:, 2] - squares[:, 0]
-    enough = sides[:, None] >= size * np.array([level.steps[0] for level in levels])
-    which = np.maximum(enough.sum(axis=1) - 1, 0)
+    enough = sides[:, None] >= size * np.array([each.steps[0] for each in levels])
+    level = np.maximum(enough.sum(axis=1) - 1, 0)
     middles = np.asarray((np.arange(size) + 0.5) / size, dtype=np.float32)
     across = squares[:, :1] + sides[:, None] * middles
     down = squares[:, 1:2] + sides[:, None] * middles
-    for i in np.flatnonzero(np.bincount(which)).tolist():
-        chosen = np.flatnonzero(which == i)
+    for i in np.flatnonzero(np.bincount(level)).tolist():
+        chosen = np.flatnonzero(level == i)
         for part in np.split(chosen, range(_LONGEST // size, len(chosen), _LONGEST // size)):
-            made[part] = _cut(levels[i], across[part], down[part])
-    return made
+            result[part] = _cut(levels[i], across[part], down[part])
+    return result
 
 
 def _cut(level: Level, across: Floats, down: Floats) -> Pixels:
@@ -83,10 +83,10 @@ def _cut(level: Level, across: Floats, down: Floats) -> Pixels:
     return np.asarray(cut, dtype=np.uint8).reshape(n, size, size, 3)
 
 
-def planes(pixels: npt.NDArray[np.uint8], mean: float, scale: float) -> Floats:
+def to_planes(pixels: npt.NDArray[np.uint8], mean: float, scale: float) -> Floats:
     """Pixels (h, w, 3) or (n, h, w, 3) -> ([n,] 3, h, w) float32, (value - mean) * scale."""
-    moved = pixels.transpose((0, 3, 1, 2) if pixels.ndim == 4 else (2, 0, 1))
-    made = np.empty(moved.shape, np.float32)
-    np.multiply(moved, np.float32(scale), out=made)
-    made -= np.float32(mean * scale)  # in place: fresh memory costs more than the sum
-    return made
+    planes = pixels.transpose((0, 3, 1, 2) if pixels.ndim == 4 else (2, 0, 1))
+    result = np.empty(planes.shape, np.float32)
+    np.multiply(planes, np.float32(scale), out=result)
+    result -= np.float32(mean * scale)  # in place: fresh memory costs more than the sum
+    return result

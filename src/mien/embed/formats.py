@@ -1,4 +1,4 @@
-"""Files of vectors that other programs read: OpenFace's CSV pair, Parquet, npz; knows no network."""
+"""Writes vectors to files that other programs read: OpenFace's CSV pair, Parquet, npz."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Files = Mapping[str, bytes]
 
 
 def openface_csv(embeddings: Sequence[Embedding], root: str) -> Files:
-    """`reps.csv` and `labels.csv` as OpenFace's batch-represent writes them, neither with a header.
+    """`reps.csv` and `labels.csv` as OpenFace's batch-represent writes them, without headers.
 
-    A row of reps is the vector, each number as Lua prints a double (%.14g); the row of labels beside it is the number
-    of its label, counted from 1 in the order of the names, and the path under `root`. Rows come label by label.
+    A row of reps is a vector, each number as Lua prints a double (%.14g); the same row of labels is the number of its
+    label, counted from 1 in the order of the names, and the path under `root`. Rows are grouped by label.
     """
     names = sorted({embedding.origin.label or "" for embedding in embeddings})
     number = {name: i for i, name in enumerate(names, 1)}
@@ -37,7 +37,7 @@ def parquet(embeddings: Sequence[Embedding], root: str) -> Files:  # noqa: ARG00
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    vectors = _stacked(embeddings)
+    vectors = _stack(embeddings)
     boxes = np.array([e.face.box for e in embeddings], np.float32).reshape(-1, 4)
     columns = {
         "path": pa.array([e.key for e in embeddings], pa.string()),
@@ -57,7 +57,7 @@ def npz(embeddings: Sequence[Embedding], root: str) -> Files:  # noqa: ARG001
     sink = io.BytesIO()
     np.savez(
         sink,
-        vectors=_stacked(embeddings),
+        vectors=_stack(embeddings),
         paths=np.array([e.key for e in embeddings], np.str_),
         labels=np.array([e.origin.label or "" for e in embeddings], np.str_),
         faces=np.array([e.face.index for e in embeddings], np.int32),
@@ -67,7 +67,7 @@ def npz(embeddings: Sequence[Embedding], root: str) -> Files:  # noqa: ARG001
     return {"embeddings.npz": sink.getvalue()}
 
 
-def _stacked(embeddings: Sequence[Embedding]) -> Floats:
+def _stack(embeddings: Sequence[Embedding]) -> Floats:
     return np.stack([e.vector for e in embeddings]) if embeddings else np.empty((0, 1), np.float32)
 
 
@@ -79,7 +79,7 @@ def format_of(name: str) -> Format:
     """The writer of that name.
 
     Raises:
-        UnknownName: there is none.
+        UnknownName: there is none; the message lists the names.
     """
     if name not in FORMATS:
         raise UnknownName(f"there is no format called {name!r} (there are: {', '.join(FORMATS)})")

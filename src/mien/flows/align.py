@@ -11,9 +11,15 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 
 from mien import fileio
-from mien.align.places import crop_name, folded
-from mien.align.plan import Plan, Wanted, crops_of, lying, plan
-from mien.align.record import Record
+from mien.align.output_record import (
+    OutputPlan,
+    OutputRecord,
+    SourcePhoto,
+    crop_name,
+    existing_files,
+    fold_name,
+    plan_outputs,
+)
 from mien.data import outside
 from mien.errors import DataError
 from mien.flows.embed import ledger
@@ -75,18 +81,20 @@ def align(
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
     spec.ready()
-    with Record.open(dst) as record:
+    with OutputRecord.open(dst) as record:
         _claim(dst, spec, form)
         photos = {source_of(src, root, ref): ref for ref in refs}
-        wanted = {source: Wanted(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in photos.items()}
-        todo = plan(wanted, record.entries, _lying(dst, record, wanted), several=spec.which == "all")
+        wanted = {
+            source: SourcePhoto(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in photos.items()
+        }
+        todo = plan_outputs(wanted, record.entries, _lying(dst, record, wanted), several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
         record.begin(todo.places)
         crops, missed = 0, {}
         for source, made in _cut(photos, todo, dst, spec, form, drive):
             missed[source] = [result for result in made if isinstance(result, Rejected)]
             crops += len(made) - len(missed[source])
-            _finish(record, source, made, wanted[source].stamp, todo.before[source], dst)
+            _finish(record, source, made, wanted[source].stamp, todo.earlier[source], dst)
         rejected = [
             it
             for source, ref in photos.items()
@@ -123,7 +131,7 @@ class Save:
 
 
 def _cut(
-    photos: Mapping[str, PhotoRef], todo: Plan, dst: Path, spec: PipelineSpec, form: str, drive: RunOptions
+    photos: Mapping[str, PhotoRef], todo: OutputPlan, dst: Path, spec: PipelineSpec, form: str, drive: RunOptions
 ) -> Iterator[tuple[str, list[Crop | Rejected]]]:
     """Source by source what came of it, once all of its crops are on the disk."""
     refs = [photos[source] for source in todo.places]
@@ -134,14 +142,19 @@ def _cut(
 
 
 def _finish(
-    record: Record, source: str, made: Sequence[Crop | Rejected], now: Stamp | None, before: Iterable[str], dst: Path
+    record: OutputRecord,
+    source: str,
+    made: Sequence[Crop | Rejected],
+    now: Stamp | None,
+    before: Iterable[str],
+    dst: Path,
 ) -> None:
     """Take away what an earlier run cut and this one did not, and note the photo as done."""
     place = record.entries[source].place
     crops = [crop_name(place, crop.face.index) for crop in made if isinstance(crop, Crop)]
     rejected = [result for result in made if isinstance(result, Rejected)]
-    kept = {folded(crop) for crop in crops}
-    remove(dst / name for name in before if folded(name) not in kept)
+    kept = {fold_name(crop) for crop in crops}
+    remove(dst / name for name in before if fold_name(name) not in kept)
     finish(record, source, now, crops, rejected)
 
 
@@ -156,12 +169,12 @@ def _place(src: Path, ref: PhotoRef, suffix: str) -> str:
     return below.with_suffix(suffix).as_posix()
 
 
-def _lying(dst: Path, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+def _lying(dst: Path, record: OutputRecord, wanted: Mapping[str, SourcePhoto]) -> dict[str, str]:
     """What lies in the folders that the record knows or that are wanted."""
-    known = [*(entry.place for entry in record.entries.values()), *crops_of(record.entries)]
-    return lying(dst, [*known, *(photo.place for photo in wanted.values())])
+    known = [*(entry.place for entry in record.entries.values()), *record.crops]
+    return existing_files(dst, [*known, *(photo.place for photo in wanted.values())])
 
 
-def _counts(record: Record, there: Mapping[str, str]) -> dict[str, int]:
-    lie = (PurePosixPath(crop).parts for crop in crops_of(record.entries) if folded(crop) in there)
+def _counts(record: OutputRecord, there: Mapping[str, str]) -> dict[str, int]:
+    lie = (PurePosixPath(crop).parts for crop in record.crops if fold_name(crop) in there)
     return dict(sorted(Counter(parts[0] for parts in lie if len(parts) > 1).items()))

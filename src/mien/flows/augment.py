@@ -13,9 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.align.places import crop_name, folded
-from mien.align.plan import Plan, Wanted, crops_of, lying, plan
-from mien.align.record import Record
+from mien.align.output_record import (
+    OutputPlan,
+    OutputRecord,
+    SourcePhoto,
+    crop_name,
+    existing_files,
+    fold_name,
+    plan_outputs,
+)
 from mien.augment.policy import Policy
 from mien.augment.stage import Varied, Vary
 from mien.config import settings
@@ -127,16 +133,16 @@ def augment(
     if spec.faces == "find":
         spec.ready()
     out = Out(dst, options.form, options.variants, options.grid)
-    with Record.open(dst, _RECORD) as record:
+    with OutputRecord.open(dst, _RECORD) as record:
         _claim(dst, spec, options)
         photos = {source_of(src, root, ref): ref for ref in refs}
         seeded = {ref.key: _below(src, ref).as_posix() for ref in refs}
         wanted = {
-            source: Wanted(place, stamp_of(photos[source]))
+            source: SourcePhoto(place, stamp_of(photos[source]))
             for source, place in _places(photos, seeded, out.suffix).items()
         }
         lies = _lying(out, record, wanted)
-        todo = plan(wanted, record.entries, lies, several=spec.which == "all")
+        todo = plan_outputs(wanted, record.entries, lies, several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
         record.begin(todo.places)
         vary = Vary(options.policy, options.variants, options.seed, seeded)
@@ -144,7 +150,7 @@ def augment(
         for source, results in _made(photos, todo, [*stages, vary], out, drive):
             missed[source] = [it for it in results if isinstance(it, Rejected)]
             made += len(results) - len(missed[source])
-            _finish(record, source, results, wanted[source], todo.before[source], out)
+            _finish(record, source, results, wanted[source], todo.earlier[source], out)
         rejected = [
             it
             for source, ref in photos.items()
@@ -233,7 +239,7 @@ class Save:
 
 
 def _made(
-    photos: Mapping[str, PhotoRef], todo: Plan, stages: Sequence[AnyStage], out: Out, drive: RunOptions
+    photos: Mapping[str, PhotoRef], todo: OutputPlan, stages: Sequence[AnyStage], out: Out, drive: RunOptions
 ) -> Iterator[tuple[str, list[Saved | Rejected]]]:
     """Source by source what came of it, once all of its variants are on the disk."""
     refs = [photos[source] for source in todo.places]
@@ -244,18 +250,18 @@ def _made(
 
 
 def _finish(
-    record: Record,
+    record: OutputRecord,
     source: str,
     made: Sequence[Saved | Rejected],
-    photo: Wanted,
+    photo: SourcePhoto,
     before: Iterable[str],
     out: Out,
 ) -> None:
     """Take away what an earlier run made and this one did not, and note the photo as done."""
     rejected = [it for it in made if isinstance(it, Rejected)]
     places = [it.place for it in made if isinstance(it, Saved)]
-    kept = {folded(place) for place in places}
-    remove(out.path(place, number) for place in before if folded(place) not in kept for number in out.numbers)
+    kept = {fold_name(place) for place in places}
+    remove(out.path(place, number) for place in before if fold_name(place) not in kept for number in out.numbers)
     finish(record, source, photo.stamp, places, rejected)
 
 
@@ -286,32 +292,32 @@ def _places(photos: Mapping[str, PhotoRef], below: Mapping[str, str], suffix: st
     By its whole name, a variant can be told to be of this photo and not of the other.
     """
     paths = {source: PurePosixPath(below[ref.key]) for source, ref in photos.items()}
-    shared = Counter(folded(str(path.with_suffix(""))) for path in paths.values())
+    shared = Counter(fold_name(str(path.with_suffix(""))) for path in paths.values())
     return {
-        source: f"{path}{suffix}" if shared[folded(str(path.with_suffix("")))] > 1 else str(path.with_suffix(suffix))
+        source: f"{path}{suffix}" if shared[fold_name(str(path.with_suffix("")))] > 1 else str(path.with_suffix(suffix))
         for source, path in paths.items()
     }
 
 
-def _lying(out: Out, record: Record, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+def _lying(out: Out, record: OutputRecord, wanted: Mapping[str, SourcePhoto]) -> dict[str, str]:
     """The faces whose variants lie in the folder, by their places, folded -> as they are.
 
     Of those that the record knows only such as are whole, and of strangers all of which there is anything.
     """
-    known = [*(entry.place for entry in record.entries.values()), *crops_of(record.entries)]
+    known = [*(entry.place for entry in record.entries.values()), *record.crops]
     places = [*known, *(photo.place for photo in wanted.values())]
     numbers: dict[str, set[int]] = {}
     names: dict[str, str] = {}
-    for name in lying(out.variants, places).values():
+    for name in existing_files(out.variants, places).values():
         path = PurePosixPath(name)
         if variant := parse_variant(path.stem):
             place = str(path.with_stem(variant[0]))
-            numbers.setdefault(folded(place), set()).add(variant[1])
-            names[folded(place)] = place
-    for key, name in lying(out.folder / GRID, places).items() if out.grid else ():
+            numbers.setdefault(fold_name(place), set()).add(variant[1])
+            names[fold_name(place)] = place
+    for key, name in existing_files(out.folder / GRID, places).items() if out.grid else ():
         numbers.setdefault(key, set()).add(_SHEET)
         names[key] = name
-    ours, whole = {folded(crop) for crop in crops_of(record.entries)}, set(out.numbers)
+    ours, whole = {fold_name(crop) for crop in record.crops}, set(out.numbers)
     return {key: name for key, name in names.items() if key not in ours or numbers[key] >= whole}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mien import fileio
-from mien.align.record import Entry, Record
+from mien.align.output_record import OutputRecord, RecordEntry
 from mien.errors import DataError
 from mien.store.fileops import Stamp, stamp
 from mien.types import PhotoRef, Reason, Rejected
@@ -49,19 +49,21 @@ def remove(paths: Iterable[Path]) -> None:
             raise DataError(f"{path} could not be removed, which no photo gives any more: {error.strerror}") from error
 
 
-def finish(record: Record, source: str, now: Stamp | None, places: Sequence[str], rejected: Sequence[Rejected]) -> None:
+def finish(
+    record: OutputRecord, source: str, now: Stamp | None, places: Sequence[str], rejected: Sequence[Rejected]
+) -> None:
     """Note a photo as done, with the places of what came of it.
 
     Nothing but a photo without a face is done with for good: what else was rejected may be mended by the user.
     """
     final = all(it.reason is Reason.NO_FACE for it in rejected)
     missed = (rejected[0].stage, rejected[0].detail) if rejected and final else None
-    record.done(source, now if final else None, places, missed)
+    record.finish(source, now if final else None, places, missed)
 
 
-def missed_before(ref: PhotoRef, entry: Entry) -> list[Rejected]:
+def missed_before(ref: PhotoRef, entry: RecordEntry) -> list[Rejected]:
     """What an earlier run said of a photo without a face."""
-    return [Rejected(ref.origin, entry.missed[0], Reason.NO_FACE, entry.missed[1])] if entry.missed else []
+    return [Rejected(ref.origin, entry.no_face[0], Reason.NO_FACE, entry.no_face[1])] if entry.no_face else []
 
 
 def source_of(src: Path, root: Path, ref: PhotoRef) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien import fileio
 from mien.curate.features import Quality
-from mien.images import draw, encode, sharper
+from mien.images import draw, encode, pixels_at_scale
 from mien.pipeline.embed_faces import embed_faces
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.face_quality import measure_quality
@@ -132,7 +132,7 @@ class Annotate:
 
 
 def _drawn(faces: Faces, seen: Sequence[Face]) -> Pixels:
-    pixels, scale = sharper(faces.photo, 1.0)
+    pixels, scale = pixels_at_scale(faces.photo, 1.0)
     labels = [f"{each.face.score:.2f}" for each in seen]
     landmarks = None if faces.landmarks is None else faces.landmarks * scale
     return draw(pixels, faces.boxes * scale, landmarks, labels, [each.words() for each in seen])

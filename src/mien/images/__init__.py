@@ -1,41 +1,34 @@
-"""Encoded pictures in, RGB pixels out, and back; the one room that knows file formats, EXIF and colour modes.
+"""Encoded pictures to RGB pixels, and back; the one room that knows file formats, EXIF and colour modes.
 
-The names below are loaded on first use, because Pillow stands behind them.
+The names from the modules below are loaded on first use, because they load Pillow.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mien.images.values import Decoded, Header, ImageError
+from mien.types import Pixels, Reason
 
 if TYPE_CHECKING:
-    from mien.images.drawing import draw
+    from mien.images.drawing import captioned_sheet, contact_sheet, draw
     from mien.images.reading import decode, read_header
-    from mien.images.resizing import coarse
-    from mien.images.sheet import captioned_sheet, contact_sheet
-    from mien.images.stage import Decode, read, sharper
-    from mien.images.writing import encode, thumbnail
+    from mien.images.stage import Decode, pixels_at_scale, read
+    from mien.images.writing import degrade, encode, thumbnail
 else:
-    _HOMES = {
-        "Decode": "stage",
-        "captioned_sheet": "sheet",
-        "coarse": "resizing",
-        "contact_sheet": "sheet",
-        "decode": "reading",
-        "draw": "drawing",
-        "encode": "writing",
-        "read": "stage",
-        "read_header": "reading",
-        "sharper": "stage",
-        "thumbnail": "writing",
+    _MODULES = {
+        "drawing": ("captioned_sheet", "contact_sheet", "draw"),
+        "reading": ("decode", "read_header"),
+        "stage": ("Decode", "pixels_at_scale", "read"),
+        "writing": ("degrade", "encode", "thumbnail"),
     }
 
     def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        for module, names in _MODULES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{module}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
@@ -44,13 +37,49 @@ __all__ = [
     "Header",
     "ImageError",
     "captioned_sheet",
-    "coarse",
     "contact_sheet",
     "decode",
+    "degrade",
     "draw",
     "encode",
+    "pixels_at_scale",
     "read",
     "read_header",
-    "sharper",
     "thumbnail",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a picture before it is decoded.
+
+    `width` and `height` are those of the upright picture; `orientation` is EXIF's, 1 to 8; `format` is Pillow's name
+    ("JPEG", "PNG").
+    """
+
+    width: int
+    height: int
+    format: str
+    orientation: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded picture: `pixels` (h, w, 3) RGB, upright, at `scale` of the full size `width` by `height`."""
+
+    pixels: Pixels
+    width: int
+    height: int
+    scale: float
+
+
+class ImageError(Exception):
+    """A picture that gives no pixels: why, and a short detail for a person."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)

@@ -1,4 +1,4 @@
-"""Turns any colour mode into RGB of 8 bits; knows no format, no file and no orientation."""
+"""Converts any colour mode to 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from PIL import Image
 from mien.types import Pixels
 
 _BAND: Final = 1 << 19
-"""Pixels that are copied out of Pillow at a time: the copy it makes on the way stays at 1.5 MB."""
+"""Pixels copied out of Pillow at a time, so that its temporary copy stays at 1.5 MB."""
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """A picture of any mode -> RGB, what is transparent on white.
+    """A picture of any mode -> RGB, transparent parts on white.
 
-    CMYK is converted without a colour profile. More than 8 bits are scaled by the range that the numbers are of, see
-    `_range`.
+    CMYK is converted without a colour profile; values of more than 8 bits are scaled (see `_range`).
 
     Raises:
-        Exception: whatever Pillow meets in the pixels, which are decoded here.
+        Exception: whatever Pillow raises over the pixels, which are decoded here.
     """
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(image)).convert("RGB")
@@ -34,7 +33,7 @@ def flatten(image: Image.Image) -> Image.Image:
 
 
 def pixels_of(image: Image.Image) -> Pixels:
-    """An RGB picture -> (h, w, 3) uint8, contiguous and the caller's own."""
+    """An RGB picture -> (h, w, 3) uint8, contiguous and owned by the caller."""
     width, height = image.size
     if width * height <= _BAND:
         return np.array(image)
@@ -61,10 +60,10 @@ def _eight_bits(image: Image.Image) -> Pixels:
 
 
 def _range(values: npt.NDArray[Any], mode: str) -> tuple[float, float]:
-    """What stands for black and for white.
+    """The values of black and white.
 
     16 bits: 0 and 65535, also where Pillow widens them to 32. Floats: 0 and 1, or 0 and 255 where there are larger
-    ones. Numbers outside of these have no agreed range: the least and the greatest of the picture.
+    ones. Values outside have no agreed range: the least and the greatest of the picture.
     """
     if mode.startswith("I;16"):
         return 0.0, 65535.0

@@ -1,7 +1,7 @@
-"""Knows the formats by their first bytes, and opens a picture without decoding it; knows no limit and no colour.
+"""Recognises formats by their first bytes, opens pictures without decoding them, and handles what only JPEG has.
 
-The plugins of Pillow are called one by one and not through `Image.open`: no bytes can start any other plugin (the one
-for EPS runs ghostscript), and Pillow's own limit on pixels, a global that warns or refuses, stays out of it.
+Pillow's plugins are called directly and not through `Image.open`, so that no bytes can start any other plugin (the one
+for EPS runs ghostscript), and Pillow's own global limit on pixels does not apply.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 import warnings
 from typing import Final
 
-from PIL import ImageFile
+from PIL import Image, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -24,7 +24,8 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mien.images.values import ImageError
+from mien.images import ImageError
+from mien.images.colour import flatten
 from mien.types import Reason
 
 _PLUGINS: Final[tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...]] = (
@@ -38,49 +39,54 @@ _PLUGINS: Final[tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...]]
     (re.compile(rb"\x00\x00\x01\x00"), IcoImageFile),
     (re.compile(rb"....ftyp(avif|avis|mif1)", re.DOTALL), AvifImageFile),
 )
-_KNOWN: Final = "not a JPEG, PNG, WebP, GIF, BMP, TIFF, PBM, PGM, PPM, ICO or AVIF file"
+_UNKNOWN_FORMAT: Final = "not a JPEG, PNG, WebP, GIF, BMP, TIFF, PBM, PGM, PPM, ICO or AVIF file"
+
+_JPEG_GREY: Final = 128
+_JPEG_GREY_RANGE: Final = 4
+"""How far libjpeg's smoothing changes the grey of an unfinished progressive JPEG."""
+_JPEG_END: Final = b"\xff\xd9"
+_JPEG_FILLER: Final = bytes(range(1, 255)) * 4
 
 _ICON_SIDE: Final = 256
 _ICON_ENTRY: Final = struct.Struct("<BBBBHHII")
 
-# Pillow logs what it thinks of odd TIFFs; without any handler Python would print that.
+# Pillow logs remarks on odd TIFFs; without any handler Python would print them.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_REMARKS: Final = r"PIL\.(Tiff|Png)ImagePlugin"
-_FILTER: Final = ("ignore", None, UserWarning, re.compile(_REMARKS), 0)
+_MODULES: Final = r"PIL\.(Tiff|Png)ImagePlugin"
+_WARNING_FILTER: Final = ("ignore", None, UserWarning, re.compile(_MODULES), 0)
 
 
 def open_image(data: bytes) -> ImageFile.ImageFile:
-    """Bytes -> picture with its header read and nothing decoded (icons of at most 256 px apart).
+    """Bytes -> a picture with its header read and nothing decoded (except icons of at most 256 px).
 
     Raises:
-        ImageError: no bytes, or no format that is known here.
-        Exception: whatever a plugin meets in a broken header.
+        ImageError: no bytes, or an unknown format.
+        Exception: whatever a plugin raises over a broken header.
     """
     if not data:
         raise ImageError(Reason.EMPTY, "no bytes")
-    _ignore_remarks()
+    _ignore_warnings()
     for signature, plugin in _PLUGINS:
         if signature.match(data):
             return _open_icon(data) if plugin is IcoImageFile else plugin(io.BytesIO(data))
-    raise ImageError(Reason.UNREADABLE, _KNOWN)
+    raise ImageError(Reason.UNREADABLE, _UNKNOWN_FORMAT)
 
 
-def _ignore_remarks() -> None:
+def _ignore_warnings() -> None:
     """Keep Pillow from warning of odd EXIF blocks and broken animations: the picture is fine without them.
 
-    Set once and left, since `warnings.catch_warnings` must not be used with threads; set again where other filters
-    have come before it.
+    The filter stays, since `warnings.catch_warnings` is not safe with threads; it is set again if others precede it.
     """
-    if not warnings.filters or warnings.filters[0] != _FILTER:
-        warnings.filterwarnings("ignore", category=UserWarning, module=_REMARKS)
+    if not warnings.filters or warnings.filters[0] != _WARNING_FILTER:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_MODULES)
 
 
 def _open_icon(data: bytes) -> ImageFile.ImageFile:
-    """The largest picture of an icon, of these the one with most colours.
+    """The largest picture of an icon, among equals the one with most colours.
 
-    Pillow decodes an icon while opening it, whatever size the embedded picture claims; so a PNG goes its own way, and a
-    bitmap has to keep to the 256 px that the format allows.
+    Pillow decodes an icon while opening it, whatever size the embedded picture claims; so PNGs are opened directly, and
+    bitmaps must keep to the 256 px that the format allows.
     """
     (count,) = struct.unpack_from("<H", data, 4)
     entries = [_ICON_ENTRY.unpack_from(data, 6 + _ICON_ENTRY.size * i) for i in range(count)]
@@ -95,5 +101,34 @@ def _open_icon(data: bytes) -> ImageFile.ImageFile:
     claimed = struct.unpack_from("<ii", picture, 4)
     if not (0 < claimed[0] <= _ICON_SIDE and 0 < claimed[1] <= 2 * _ICON_SIDE):
         raise ImageError(Reason.UNREADABLE, "ICO: the picture inside is larger than an icon can be")
-    alone = _ICON_ENTRY.pack(width, height, colours, 0, planes, bits, len(picture), 6 + _ICON_ENTRY.size)
-    return IcoImageFile(io.BytesIO(b"\0\0\1\0\1\0" + alone + picture))
+    entry = _ICON_ENTRY.pack(width, height, colours, 0, planes, bits, len(picture), 6 + _ICON_ENTRY.size)
+    return IcoImageFile(io.BytesIO(b"\0\0\1\0\1\0" + entry + picture))
+
+
+def shrink_by(image: ImageFile.ImageFile, divisor: int) -> float:
+    """Let an opened JPEG be decoded at 1 / divisor (1, 2, 4 or 8) -> the resulting scale; 1 for other formats."""
+    if divisor == 1 or not isinstance(image, JpegImageFile):
+        return 1.0
+    width, height = image.size
+    drafted = image.draft(None, (max(1, width // divisor), max(1, height // divisor)))
+    return drafted[1][2] / width if drafted else 1.0
+
+
+def ends_early(image: ImageFile.ImageFile, rgb: Image.Image, data: bytes, divisor: int) -> bool:
+    """Whether a decoded JPEG's end marker comes before its last pixels, which libjpeg then fills with grey.
+
+    If the last pixel is of that grey, the picture is decoded again with more bytes before the marker: they change it
+    only if bytes were missing. A progressive JPEG that stops at a coarser but complete picture passes.
+    """
+    if not isinstance(image, JpegImageFile) or not _ends_grey(rgb):
+        return False
+    end = len(data[: data.rfind(_JPEG_END)].rstrip(b"\xff"))
+    longer = JpegImageFile(io.BytesIO(data[:end] + _JPEG_FILLER + data[end:]))
+    shrink_by(longer, divisor)
+    return flatten(longer).tobytes() != rgb.tobytes()
+
+
+def _ends_grey(rgb: Image.Image) -> bool:
+    right, bottom = rgb.size
+    last = rgb.crop((right - 1, bottom - 1, right, bottom)).tobytes()
+    return all(abs(value - _JPEG_GREY) <= _JPEG_GREY_RANGE for value in last)

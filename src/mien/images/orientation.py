@@ -1,4 +1,4 @@
-"""Knows EXIF's orientation tag and how to turn a picture upright; decodes nothing and never fails on a broken block."""
+"""EXIF's orientation tag, and turning pictures upright; broken EXIF blocks count as upright."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TAG: Final = 0x0112
 _SHORT: Final = 3
 
 # EXIF 2.32, 4.6.4 A, "Orientation": which edge of the stored picture is the top, which the left.
-_TURNS: Final = {
+_TRANSPOSITIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -24,29 +24,29 @@ _TURNS: Final = {
 }
 
 
-def orientation(image: ImageFile.ImageFile, data: bytes) -> int:
-    """Opened picture and its bytes -> 1 to 8; 1 where nothing usable is said."""
+def read_orientation(image: ImageFile.ImageFile, data: bytes) -> int:
+    """An opened picture and its bytes -> its orientation, 1 to 8; 1 where none is stated."""
     if image.format == "TIFF":
         value = getattr(image, "tag_v2", {}).get(_TAG)
-        return value if isinstance(value, int) and value in _TURNS else UPRIGHT
+        return value if isinstance(value, int) and value in _TRANSPOSITIONS else UPRIGHT
     block = image.info.get("exif")
     if block is None and image.format == "PNG":
-        block = _late_exif(data)
-    return from_exif(block) if isinstance(block, bytes) else UPRIGHT
+        block = _trailing_exif(data)
+    return orientation_in_exif(block) if isinstance(block, bytes) else UPRIGHT
 
 
-def lies(turn: int) -> bool:
-    """Whether width and height change places on the way to upright."""
-    return turn > 4
+def swaps_sides(orientation: int) -> bool:
+    """Whether turning upright swaps width and height."""
+    return orientation > 4
 
 
-def upright(image: Image.Image, turn: int) -> Image.Image:
+def upright(image: Image.Image, orientation: int) -> Image.Image:
     """A picture of that orientation -> the upright picture."""
-    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
+    return image.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else image
 
 
-def from_exif(block: bytes) -> int:
-    """An EXIF block, with or without its "Exif" prefix -> 1 to 8; 1 where the block is broken or says nothing."""
+def orientation_in_exif(block: bytes) -> int:
+    """An EXIF block, with or without its "Exif" prefix -> 1 to 8; 1 where the block is broken or states none."""
     tiff = block.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
@@ -57,14 +57,14 @@ def from_exif(block: bytes) -> int:
         for i in range(count):
             tag, kind, _, value, _ = struct.unpack_from(order + "HHIHH", tiff, directory + 2 + 12 * i)
             if tag == _TAG:
-                return value if kind == _SHORT and value in _TURNS else UPRIGHT
+                return value if kind == _SHORT and value in _TRANSPOSITIONS else UPRIGHT
     except struct.error:
         pass
     return UPRIGHT
 
 
-def _late_exif(data: bytes) -> bytes | None:
-    """The EXIF chunk of a PNG that has it after the pixels, where opening does not come; its checksum is the proof."""
+def _trailing_exif(data: bytes) -> bytes | None:
+    """The EXIF chunk after a PNG's pixels, which opening does not reach; its checksum proves that it is one."""
     at = data.rfind(b"eXIf")
     if at < 4:
         return None

@@ -1,7 +1,7 @@
-"""Encoded bytes -> upright RGB pixels, within a limit, or a reason; knows no path and no stage.
+"""Encoded bytes to upright RGB pixels, within a limit of pixels.
 
-One decoder for all formats, Pillow: OpenCV reads a 250 px JPEG 0.06 ms faster and a large one at half size no faster
-to speak of, but fills what is missing of a truncated file with grey, and libjpeg then prints to stderr.
+Pillow decodes all formats: OpenCV reads a 250 px JPEG 0.06 ms faster, and a large one at half size about as fast, but
+fills the missing part of a truncated file with grey, and libjpeg then prints to stderr.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from typing import Final
 
 from PIL import Image, ImageFile
 
+from mien.images import Decoded, Header, ImageError
 from mien.images.colour import flatten, pixels_of
-from mien.images.formats import open_image
-from mien.images.jpeg import ends_early, shrink_by
-from mien.images.orientation import UPRIGHT, lies, orientation, upright
-from mien.images.values import Decoded, Header, ImageError
+from mien.images.formats import ends_early, open_image, shrink_by
+from mien.images.orientation import UPRIGHT, read_orientation, swaps_sides, upright
 from mien.types import Reason
 
 _DIVISORS: Final = (8, 4, 2)
-"""What libjpeg can divide the size by while decoding, on its way out of the DCT."""
+"""By what libjpeg can divide the size while decoding."""
 
 _ADDRESS: Final = re.compile(r"\s*\bat 0x[0-9a-fA-F]+")
-_DETAIL: Final = 120
+_MAX_DETAIL: Final = 120
 
 
 def read_header(data: bytes) -> Header:
@@ -33,24 +32,24 @@ def read_header(data: bytes) -> Header:
     Raises:
         ImageError: empty or unreadable.
     """
-    with _explained():
+    with _image_errors():
         return _header(open_image(data), data)
 
 
 def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) -> Decoded:
     """Bytes -> pixels (h, w, 3) RGB, upright.
 
-    Pixels come at 1/2, 1/4 or 1/8 as long as the longest side keeps `longest` pixels: a JPEG is decoded so, others are
-    averaged afterwards; `longest` None gives full size. More than `max_megapixels` at full size are refused before
-    anything is decoded.
+    The scale is 1/2, 1/4 or 1/8 if the longest side still has `longest` pixels then: JPEGs are decoded at that scale,
+    others are averaged afterwards; `longest` None gives full size. A picture of more than `max_megapixels` at full size
+    is refused before anything is decoded.
 
     Raises:
         ImageError: empty, unreadable (truncated too) or too large.
     """
-    with _explained():
+    with _image_errors():
         image = open_image(data)
         header = _header(image, data)
-        _refuse_above(max_megapixels, header)
+        _check_size(header, max_megapixels)
         divisor = 1
         if longest is not None:
             divisor = next((d for d in _DIVISORS if -(-max(image.size) // d) >= longest), 1)
@@ -58,30 +57,30 @@ def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) ->
 
 
 def decode_at(data: bytes, scale: float) -> Decoded:
-    """Bytes -> pixels of at least that scale, no larger than needed; for bytes that were decoded once already.
+    """Bytes -> pixels of at least that scale, no larger than needed; for bytes that were decoded before.
 
     Raises:
         ImageError: empty or unreadable.
     """
-    with _explained():
+    with _image_errors():
         image = open_image(data)
         return _load(data, image, _header(image, data), next((d for d in _DIVISORS if 1 / d >= scale), 1))
 
 
 def _header(image: ImageFile.ImageFile, data: bytes) -> Header:
-    turn = orientation(image, data)
+    orientation = read_orientation(image, data)
     width, height = image.size
-    if lies(_turn_left(image, turn)):
+    if swaps_sides(_remaining_orientation(image, orientation)):
         width, height = height, width
-    return Header(width, height, image.format or "", turn)
+    return Header(width, height, image.format or "", orientation)
 
 
-def _turn_left(image: ImageFile.ImageFile, turn: int) -> int:
-    """The turn that is left to us: Pillow gives the size of a TIFF upright, and turns its pixels by itself."""
-    return UPRIGHT if image.format == "TIFF" else turn
+def _remaining_orientation(image: ImageFile.ImageFile, orientation: int) -> int:
+    """What remains to be turned: Pillow gives the size of a TIFF upright, and turns its pixels itself."""
+    return UPRIGHT if image.format == "TIFF" else orientation
 
 
-def _refuse_above(max_megapixels: float, header: Header) -> None:
+def _check_size(header: Header, max_megapixels: float) -> None:
     megapixels = header.width * header.height / 1e6
     if megapixels > max_megapixels:
         raise ImageError(
@@ -99,13 +98,13 @@ def _load(data: bytes, image: ImageFile.ImageFile, header: Header, divisor: int)
         width = rgb.width
         rgb = rgb.reduce(divisor)
         scale = rgb.width / width
-    rgb = upright(rgb, _turn_left(image, header.orientation))
+    rgb = upright(rgb, _remaining_orientation(image, header.orientation))
     return Decoded(pixels_of(rgb), header.width, header.height, scale)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Whatever Pillow raises -> `ImageError`."""
+def _image_errors() -> Iterator[None]:
+    """Turn whatever Pillow raises into `ImageError`."""
     try:
         yield
     except ImageError:
@@ -114,10 +113,10 @@ def _explained() -> Iterator[None]:
         raise ImageError(Reason.TOO_LARGE, "claims more pixels than a photo has") from error
     except MemoryError as error:
         raise ImageError(Reason.TOO_LARGE, "there is not enough memory for it") from error
-    except Exception as error:  # hostile bytes bring out any exception of any plugin
+    except Exception as error:  # hostile bytes may cause any exception of any plugin
         raise ImageError(Reason.UNREADABLE, _detail(error)) from error
 
 
 def _detail(error: Exception) -> str:
     lines = _ADDRESS.sub("", str(error)).splitlines()
-    return lines[0].strip()[:_DETAIL] if lines and lines[0].strip() else type(error).__name__
+    return lines[0].strip()[:_MAX_DETAIL] if lines and lines[0].strip() else type(error).__name__

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mien.align.stage import cuts
+from mien.align.stage import cut_faces
 from mien.align.views import View
 from mien.embed.stage import Embed
 from mien.images import ImageError
@@ -36,7 +36,7 @@ def embed_faces(batch: Sequence[Faces], ways: Sequence[FaceEmbedder]) -> tuple[l
     crops: list[list[Crop]] = [[] for _ in ways]
     for faces in batch:
         try:
-            found = cuts(faces, [way.view for way in ways])
+            found = cut_faces(faces, [way.view for way in ways])
         except ImageError as error:
             rejected.append(Rejected(faces.origin, "align", error.reason, error.detail))
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mien.curate.features import SIDE, Quality, face_quality
-from mien.images import sharper
+from mien.images import pixels_at_scale
 from mien.types import Detection, Faces, Pixels
 
 
@@ -16,7 +16,7 @@ def measure_quality(faces: Faces) -> list[Quality]:
     photo, found = faces.photo, [faces.face(i) for i in range(len(faces))]
     wanted = [min(1.0, SIDE / max(_side(face), 1)) for face in found]
     # One finer picture serves all faces that want one; the others have pixels enough as it is.
-    finer = sharper(photo, max(wanted, default=0.0))
+    finer = pixels_at_scale(photo, max(wanted, default=0.0))
     sources = [(photo.pixels, photo.scale) if photo.scale >= scale else finer for scale in wanted]
     return [face_quality(inside(*source, face), _side(face)) for face, source in zip(found, sources, strict=True)]
 

@@ -13,7 +13,7 @@ from mien.align.stage import Align
 from mien.align.views import View, view
 from mien.config import settings
 from mien.detect import resolve
-from mien.detect.stage import Detect, Whole
+from mien.detect.stage import Detect, WholeImage
 from mien.embed import EMBEDDERS
 from mien.embed.stage import Embed
 from mien.errors import BundleError, DataError
@@ -78,7 +78,7 @@ class PipelineSpec:
         """The stages PhotoRef -> Photo -> Faces."""
         megapixels = settings().max_megapixels
         if self.faces == "cut":
-            return [Decode(None, megapixels), Whole()]
+            return [Decode(None, megapixels), WholeImage()]
         return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face)]
 
     def cutting(self) -> list[AnyStage]:

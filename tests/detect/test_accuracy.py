@@ -13,7 +13,7 @@ from mien.detect import DETECTORS
 from mien.detect.stage import Detect
 from mien.stage import apply
 from mien.types import Faces
-from tests.detect.pictures import FACELESS, boxes_of, bring, photo, pixels, share_found
+from tests.detect.pictures import FACELESS, add_weights, boxes_of, photo, pixels, share_found
 
 NAMES = DETECTORS.names()
 ON_PORTRAITS = {"mtcnn": 17, "hog": 17, "haar": 12, "yunet": 18, "scrfd": 18}
@@ -28,7 +28,7 @@ ON_SMALL_GREY = {"mtcnn": 200, "hog": 197, "haar": 170, "yunet": 200, "scrfd": 2
 
 @pytest.mark.parametrize("name", NAMES)
 def test_faces_lie_where_people_marked_them(name: str, data: Path, request: pytest.FixtureRequest) -> None:
-    bring(name, request)
+    add_weights(name, request)
     detector = DETECTORS.load(name)(min_face=20)
     truth = boxes_of(data / "detection" / "boxes.csv")
     found = [share_found(boxes, detector(pixels(data / path)).boxes) for path, boxes in truth.items()]
@@ -38,7 +38,7 @@ def test_faces_lie_where_people_marked_them(name: str, data: Path, request: pyte
 
 @pytest.mark.parametrize("name", NAMES)
 def test_most_masked_faces_in_the_street_are_found(name: str, data: Path, request: pytest.FixtureRequest) -> None:
-    bring(name, request)
+    add_weights(name, request)
     detector = DETECTORS.load(name)(min_face=20)
     truth = boxes_of(data / "mask" / "boxes.csv")
     hits = total = 0
@@ -52,7 +52,7 @@ def test_most_masked_faces_in_the_street_are_found(name: str, data: Path, reques
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_group_photo_is_counted(name: str, data: Path, request: pytest.FixtureRequest) -> None:
-    bring(name, request)
+    add_weights(name, request)
     detector = DETECTORS.load(name)(min_face=20)
     with (data / "manifest.csv").open(newline="") as file:
         groups = [(row["path"], int(row["label"])) for row in csv.DictReader(file) if row["task"] == "detection_count"]
@@ -63,7 +63,7 @@ def test_a_group_photo_is_counted(name: str, data: Path, request: pytest.Fixture
 
 @pytest.mark.parametrize("name", NAMES)
 def test_small_grey_portraits_have_their_face_found(name: str, data: Path, request: pytest.FixtureRequest) -> None:
-    bring(name, request)
+    add_weights(name, request)
     photos = [photo(path, str(path)) for path in sorted((data / "identity" / "orl").glob("*/*.pgm"))]
     assert len(photos) == 200
     results = apply(Detect(name), photos)
@@ -75,7 +75,7 @@ def test_small_grey_portraits_have_their_face_found(name: str, data: Path, reque
 def test_no_face_is_seen_where_there_is_none(name: str, picture: str, request: pytest.FixtureRequest) -> None:
     if (name, picture) == ("yunet", "hubble_deep_field.jpg"):
         pytest.skip("YuNet takes one of the galaxies for a face")
-    bring(name, request)
+    add_weights(name, request)
     file = Path(skimage.__file__).parent / "data" / picture
     found = DETECTORS.load(name)(min_face=20)(pixels(file))
     assert len(found) == 0, found.scores
