@@ -145,7 +145,7 @@ def view(name: str, options: ViewOptions | None = None) -> View:
         result = replace(result, indices=indices, template=template)
     if options.size is not None:
         if not 8 <= options.size <= 2048:
-            raise DataError(f"--size {options.size} is out of range: use 8 to 2048")
+            raise DataError(f"a crop of {options.size} pixels is not possible: use 8 to 2048")
         result = replace(result, size=options.size)
     if options.margin is not None:
         if name != "box" or not 0 <= options.margin <= 2:
