@@ -24,9 +24,8 @@ from rich.table import Table
 
 from mien.data import photos
 from mien.flows.gallery import own_threshold
-from mien.gallery.neighbourhoods import Neighbourhoods
-from mien.gallery.search import Exact
-from mien.gallery.template import template, unit
+from mien.gallery.ivf_index import IvfIndex
+from mien.gallery.search import ExactSearch, template, unit
 from mien.gallery.threshold import calibrate
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
@@ -136,7 +135,7 @@ def scoring(lfw: Faces, table: Path) -> Table:
 def settled(draw: Draw, rate: float) -> tuple[float, float]:
     """What the gallery's own threshold does: the share of strangers let in, and of the known named rightly."""
     known = templates(draw)
-    search = Exact(np.arange(len(known)), known)
+    search = ExactSearch(np.arange(len(known)), known)
     threshold = calibrate(draw.owners, draw.enrolled, search, own_threshold(build_spec("mtcnn")), rate).cosine
     scores = draw.probes @ known.T
     right = (scores.argmax(axis=1) == draw.truth) & (scores.max(axis=1) >= threshold)
@@ -190,11 +189,11 @@ def milliseconds(ask: Callable[[Floats], object], asked: Floats) -> tuple[float,
 def searching(lfw: Faces, count: int, url: str | None) -> Iterator[str]:
     known, asked, _ = many(lfw, count)
     ids = np.arange(count)
-    exact = Exact(ids, known)
+    exact = ExactSearch(ids, known)
     truth = exact.nearest(asked, 1)[1][:, 0]
     yield "exact: p50 {:.2f} ms, p99 {:.2f} ms".format(*milliseconds(lambda f: exact.nearest(f[None], 1), asked[:100]))
     start = time.perf_counter()
-    near = Neighbourhoods(ids, known)
+    near = IvfIndex(ids, known)
     built = time.perf_counter() - start
     same = (near.nearest(asked, 1)[1][:, 0] == truth).mean()
     p50, p99 = milliseconds(lambda f: near.nearest(f[None], 1), asked)

@@ -1,10 +1,10 @@
-"""Whether an enrolment that was acknowledged survives `kill -9`, and whether any is there by half.
+"""Whether every acknowledged enrollment survives `kill -9`, and none is left half done.
 
-    MIEN_DATA=... .venv/bin/python benchmarks/kills.py            (also: --enrolments 500 --each 25 --url POSTGRESQL)
+    MIEN_DATA=... .venv/bin/python benchmarks/kills.py            (also: --enrollments 500 --each 25 --url POSTGRESQL)
 
-`mien serve` enrols people, two photos each, for four clients at a time, and is killed again and again at moments drawn
-at random, until so many enrolments were acknowledged. Then the gallery is read: whoever was acknowledged has to be
-there, everybody has two photos or is not there at all, and each template is that of the photos.
+`mien serve` enrolls people, two photos each, for four clients at a time, and is killed again and again at random
+moments, until so many enrollments were acknowledged. Then the gallery is read: everybody acknowledged must be in it,
+with both photos or not at all, and each template must be that of the photos.
 """
 
 from __future__ import annotations
@@ -26,52 +26,52 @@ import numpy as np
 from rich.console import Console
 
 from mien.gallery import open_gallery
-from mien.gallery.book import Gallery
-from mien.gallery.template import template
+from mien.gallery.gallery import Gallery
+from mien.gallery.search import template
 from serve import service
 
 CLIENTS, PHOTOS = 4, 2
 
 
 class Round:
-    """One life of the service: clients enrol until it is killed. told: names that were acknowledged."""
+    """One life of the service: clients enroll people until it is killed."""
 
     def __init__(self, url: str, photos: Sequence[bytes], numbers: count[int]) -> None:
         self.url, self.photos, self.numbers = url, photos, numbers
-        self.told: list[str] = []
-        self.asked: list[str] = []
+        self.acknowledged: list[str] = []
+        self.requested: list[str] = []
         self.over = Event()
 
-    def enrol(self, _: int) -> None:
+    def enroll(self, _: int) -> None:
         with httpx.Client(base_url=self.url, timeout=120) as http:
             while not self.over.is_set():
                 number = next(self.numbers)
                 name = f"person {number}"
-                some = [self.photos[(PHOTOS * number + i) % len(self.photos)] for i in range(PHOTOS)]
-                self.asked.append(name)
+                photos = [self.photos[(PHOTOS * number + i) % len(self.photos)] for i in range(PHOTOS)]
+                self.requested.append(name)
                 try:
-                    sent = [("photo", (f"{i}.jpg", data)) for i, data in enumerate(some)]
+                    sent = [("photo", (f"{i}.jpg", data)) for i, data in enumerate(photos)]
                     answer = http.post("/v1/people", data={"name": name, "largest": "true"}, files=sent)
                 except httpx.TransportError:
                     return
                 if answer.status_code == 201 and answer.json()["enrolled"] == PHOTOS:
-                    self.told.append(name)
+                    self.acknowledged.append(name)
 
-    def until(self, acknowledged: int, process: int, wait: float) -> None:
-        """Let clients enrol so many, wait a moment more, and kill."""
+    def run(self, count: int, process: int, wait: float) -> None:
+        """Wait until so many were acknowledged, and a moment more, then kill."""
         with ThreadPoolExecutor(CLIENTS) as pool:
-            clients = [pool.submit(self.enrol, i) for i in range(CLIENTS)]
-            while len(self.told) < acknowledged and not all(each.done() for each in clients):
+            clients = [pool.submit(self.enroll, i) for i in range(CLIENTS)]
+            while len(self.acknowledged) < count and not all(client.done() for client in clients):
                 time.sleep(0.005)
             time.sleep(wait)
             os.kill(process, 9)
             self.over.set()
-            for each in clients:
-                each.result()
+            for client in clients:
+                client.result()
 
 
 def broken(gallery: Gallery) -> int:
-    """People who do not have their photos, or whose template is not that of their photos."""
+    """The number of people without all photos, or whose template is not that of their photos."""
     known = gallery.people()
     owners, vectors = gallery.vectors([each.id for each in known])
     ids, templates = [], []
@@ -90,28 +90,37 @@ def broken(gallery: Gallery) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--enrolments", type=int, default=500)
+    parser.add_argument("--enrollments", type=int, default=500)
     parser.add_argument("--each", type=int, default=25, help="acknowledged between two kills")
     parser.add_argument("--url", help="an empty PostgreSQL database with pgvector; a file of its own without")
-    given = parser.parse_args()
+    args = parser.parse_args()
     data = Path(os.environ.get("MIEN_DATA") or sys.exit("MIEN_DATA is not set: it names the folder of photos"))
     photos = list({path.read_bytes(): 0 for path in sorted((data / "identity" / "lfw").glob("*/*.jpg"))})
     moments, numbers = random.Random(0), count()
-    told: set[str] = set()
-    asked: set[str] = set()
+    acknowledged: set[str] = set()
+    requested: set[str] = set()
     kills = 0
     with tempfile.TemporaryDirectory() as folder:
-        address = given.url or f"{folder}/gallery.sqlite"
-        while len(told) < given.enrolments:
+        address = args.url or f"{folder}/gallery.sqlite"
+        while len(acknowledged) < args.enrollments:
             with service("--detector", "mtcnn", "--workers", "2", gallery=address) as (url, process):
                 life = Round(url, photos, numbers)
-                life.until(min(given.each, given.enrolments - len(told)), process, moments.uniform(0, 0.5))
-            told, asked, kills = told | set(life.told), asked | set(life.asked), kills + 1
-        with open_gallery(address, make=True) as gallery:  # type: ignore[union-attr]
+                life.run(min(args.each, args.enrollments - len(acknowledged)), process, moments.uniform(0, 0.5))
+            acknowledged, requested, kills = (
+                acknowledged | set(life.acknowledged),
+                requested | set(life.requested),
+                kills + 1,
+            )
+        with open_gallery(address, create=True) as gallery:  # type: ignore[union-attr]
             there = {each.name for each in gallery.people()}
             console = Console()
-            console.print(f"{kills} kills, {len(asked)} enrolments begun, {len(told)} acknowledged, {len(there)} there")
-            console.print(f"acknowledged and missing: {len(told - there)}; by half, or with another template: ", end="")
+            console.print(
+                f"{kills} kills, {len(requested)} enrollments begun, {len(acknowledged)} acknowledged, {len(there)} there"
+            )
+            console.print(
+                f"acknowledged and missing: {len(acknowledged - there)}; by half done, or with another template: ",
+                end="",
+            )
             console.print(broken(gallery))
 
 

@@ -17,13 +17,13 @@ from mien.flows.enroll import Wish, enroll
 from mien.flows.gallery import chain_for, held, pin_of, pinned
 from mien.flows.identify import Identification, Identifier, identify
 from mien.gallery import search
-from mien.gallery.book import Gallery
-from mien.gallery.template import unit
-from mien.gallery.values import EmbeddingSpec, Shown
+from mien.gallery.gallery import Gallery
+from mien.gallery.records import EmbeddingSpec, FaceSample
+from mien.gallery.search import unit
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
 from mien.types import UNKNOWN, Embedding, Floats, Rejected
-from tests.gallery.made import none, shown, vectors
+from tests.gallery.samples import face_samples, nothing_cached, vectors
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -41,7 +41,7 @@ def pin(models_home: Path) -> EmbeddingSpec:
 
 def fill(gallery: Gallery, pin: EmbeddingSpec, people: Sequence[int]) -> None:
     for i in people:
-        gallery.add(f"person {i}", shown(i), pin)
+        gallery.enroll(f"person {i}", face_samples(i), pin)
 
 
 def labels(answers: Sequence[Identification]) -> list[str]:
@@ -89,14 +89,14 @@ def test_what_others_change_is_seen_by_the_next_question(
         for step, expected in (
             (lambda: fill(other, pin, range(2)), ["person 0", "person 1", UNKNOWN, UNKNOWN]),
             (lambda: fill(other, pin, range(2, 4)), [f"person {i}" for i in range(4)]),
-            (lambda: other.forget("person 1", none), ["person 0", UNKNOWN, "person 2", "person 3"]),
-            (lambda: other.add("person 2", shown(1), pin), None),
+            (lambda: other.forget("person 1", nothing_cached), ["person 0", UNKNOWN, "person 2", "person 3"]),
+            (lambda: other.enroll("person 2", face_samples(1), pin), None),
         ):
             step()
             answers = identifier.answers(faces)
             assert expected is None or labels(answers) == expected
         for i in (0, 2, 3):
-            other.forget(f"person {i}", none)
+            other.forget(f"person {i}", nothing_cached)
         assert labels(identifier.answers(faces)) == [UNKNOWN] * 4
         fill(other, pin, [3])
         assert labels(identifier.answers(faces)) == [UNKNOWN] * 3 + ["person 3"]
@@ -107,7 +107,7 @@ def test_a_copy_that_followed_all_changes_answers_as_a_new_one(gallery: Gallery,
     identifier = Identifier(gallery)
     identifier.threshold()
     for i in range(0, 60, 7):
-        gallery.forget(f"person {i}", none)
+        gallery.forget(f"person {i}", nothing_cached)
         fill(gallery, pin, [100 + i])
         identifier.threshold()
     faces = asked(range(170))
@@ -123,7 +123,7 @@ def test_the_search_changes_with_the_number_of_people(
         fill(gallery, pin, range(last))
         assert labels(identifier.answers(asked(range(last)))) == [f"person {i}" for i in range(last)]
     for i in range(15):
-        gallery.forget(f"person {i}", none)
+        gallery.forget(f"person {i}", nothing_cached)
     assert labels(identifier.answers(asked(range(30)))) == [UNKNOWN] * 15 + [f"person {i}" for i in range(15, 30)]
 
 
@@ -134,13 +134,13 @@ def test_threads_may_ask_while_people_come_and_go(own_gallery: Path, gallery: Ga
         answers = [threads.submit(identifier.answers, faces) for _ in range(40)]
         for i in range(20, 26):
             fill(other, pin, [i])
-            other.forget(f"person {i}", none)
+            other.forget(f"person {i}", nothing_cached)
         assert {tuple(labels(each.result())) for each in answers} == {tuple(f"person {i}" for i in range(10))}
 
 
 def test_one_person_under_two_names_is_told_as_too_close_and_as_a_rival(gallery: Gallery, pin: EmbeddingSpec) -> None:
     fill(gallery, pin, range(8))
-    again = gallery.add("twin", shown(3, 3, first=10), pin).person.id
+    again = gallery.enroll("twin", face_samples(3, 3, first=10), pin).person.id
     third = gallery.find("person 3").id
     identifier = Identifier(gallery)
     close = identifier.too_close([person.id for person in gallery.people()])
@@ -154,17 +154,17 @@ def test_one_person_under_two_names_is_told_as_too_close_and_as_a_rival(gallery:
 
 def test_vectors_of_another_machine_are_refused(gallery: Gallery) -> None:
     way = build_spec("mtcnn", which="all")
-    gallery.add("Ada", shown(1), EmbeddingSpec(pin_of(way).spec, "0" * 64))
+    gallery.enroll("Ada", face_samples(1), EmbeddingSpec(pin_of(way).spec, "0" * 64))
     assert held(gallery) == way
     with pytest.raises(DataError, match="install the same ones, or enrol everybody anew"):
         pinned(gallery)
 
 
 def test_another_detector_or_embedder_than_the_gallerys_is_refused(gallery: Gallery, pin: EmbeddingSpec) -> None:
-    gallery.add("Ada", shown(1), pin)
+    gallery.enroll("Ada", face_samples(1), pin)
     assert chain_for(gallery, "auto", "dlib-resnet").detector == "mtcnn"
     for detector, embedder in (("hog", "auto"), ("auto", "dlib-resnet-int8")):
-        with pytest.raises(DataError, match="leave away --detector and --embedder, or begin another with MIEN_GALLERY"):
+        with pytest.raises(DataError, match="omit --detector and --embedder, or set MIEN_GALLERY"):
             chain_for(gallery, detector, embedder)
 
 
@@ -200,11 +200,11 @@ def test_what_is_enrolled_is_what_was_looked_at(gallery: Gallery, album: Path) -
     (found,) = [result for result in RunOptions(1).vectors(way, photos([path])) if isinstance(result, Embedding)]
     _, templates = gallery.templates([done.person.id])
     np.testing.assert_allclose(templates[0], unit(found.vector), atol=1e-6)
-    receipt = gallery.forget("Grace", none)
+    receipt = gallery.forget("Grace", nothing_cached)
     assert receipt.photos == (sha256(path.read_bytes()).hexdigest(),)
 
 
 def test_faces_of_any_length_are_compared_by_direction(gallery: Gallery, pin: EmbeddingSpec) -> None:
-    long = [Shown(face.sha256, face.vector * 7, face.side, face.score) for face in shown(1)]
-    gallery.add("Ada", long, pin)
+    long = [FaceSample(face.sha256, face.vector * 7, face.side, face.score) for face in face_samples(1)]
+    gallery.enroll("Ada", long, pin)
     assert labels(Identifier(gallery).answers(asked([1]) * 3)) == ["Ada"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.gallery.book import Gallery
+from mien.gallery.gallery import Gallery
 from tests.gallery.postgres import Server, server
 
 

@@ -15,20 +15,20 @@ import pytest
 from sqlalchemy import text
 
 from mien.errors import DataError
-from mien.gallery.book import Gallery
-from mien.gallery.connect import connect
-from tests.gallery.made import PIN, none, photo, shown, vectors
+from mien.gallery.database import connect
+from mien.gallery.gallery import Gallery
 from tests.gallery.postgres import Server
+from tests.gallery.samples import SPEC, face_samples, nothing_cached, photo, vectors
 
 FORGETTING = """
 import sys, time
-from mien.gallery.book import Gallery
-def uncache(photos):
+from mien.gallery.gallery import Gallery
+def clean_cache(photos):
     print("in the middle", flush=True)
     time.sleep(float(sys.argv[2]))
     return 0
 with Gallery(sys.argv[1]) as gallery:
-    gallery.forget("person 3", uncache)
+    gallery.forget("person 3", clean_cache)
 """
 
 
@@ -46,18 +46,18 @@ def secrets(person: int, count: int) -> list[bytes]:
 
 def fill(gallery: Gallery, count: int, photos: int = 3) -> None:
     for i in np.random.default_rng(0).permutation(count):
-        gallery.add(f"person {i:04}", shown(int(i), photos), PIN)
+        gallery.enroll(f"person {i:04}", face_samples(int(i), photos), SPEC)
 
 
 def test_the_receipt_says_what_went(gallery: Gallery) -> None:
-    ada = gallery.add("Ada", shown(1), PIN).person
+    ada = gallery.enroll("Ada", face_samples(1), SPEC).person
     asked: list[bytes] = []
 
-    def uncache(photos: Sequence[bytes]) -> int:
+    def clean_cache(photos: Sequence[bytes]) -> int:
         asked.extend(photos)
         return 5
 
-    receipt = gallery.forget("ADA", uncache)
+    receipt = gallery.forget("ADA", clean_cache)
     assert receipt.as_json() == {
         "person": "Ada",
         "id": ada.id,
@@ -74,18 +74,18 @@ def test_the_receipt_says_what_went(gallery: Gallery) -> None:
 
 def test_nobody_else_is_touched(gallery: Gallery) -> None:
     fill(gallery, 5)
-    gallery.forget("person 0002", none)
+    gallery.forget("person 0002", nothing_cached)
     assert [person.name for person in gallery.people()] == [f"person {i:04}" for i in (0, 1, 3, 4)]
     assert len(gallery.vectors([person.id for person in gallery.people()])[1]) == 12
 
 
 def test_somebody_who_is_not_there_cannot_be_forgotten(gallery: Gallery) -> None:
-    with pytest.raises(DataError, match=r"there is nobody called 'Ada' .* 'mien people' lists who there is"):
-        gallery.forget("Ada", none)
+    with pytest.raises(DataError, match=r"there is nobody called 'Ada' .* 'mien people' lists everybody"):
+        gallery.forget("Ada", nothing_cached)
 
 
 def test_where_the_cache_cannot_forget_nobody_is_forgotten(gallery: Gallery) -> None:
-    gallery.add("Ada", shown(1), PIN)
+    gallery.enroll("Ada", face_samples(1), SPEC)
 
     def broken(photos: Sequence[bytes]) -> int:
         raise DataError("the cache could not be written")
@@ -101,7 +101,7 @@ def test_no_byte_is_left_in_the_files_of_sqlite(sqlite: Path) -> None:
         files = [sqlite, sqlite.with_name("gallery.sqlite-wal")]
         for i in (7, 8, 30):
             assert left(files, secrets(i, 3)) != []
-            assert gallery.forget(f"person {i:04}", none).erased
+            assert gallery.forget(f"person {i:04}", nothing_cached).erased
             assert left(files, secrets(i, 3)) == []
         assert left(files, secrets(9, 3)) != []
 
@@ -110,21 +110,21 @@ def test_no_byte_is_left_in_the_tables_of_postgresql(postgres: Server) -> None:
     nobody_elses = 9007  # other tests fill other databases of the same server
     with Gallery(postgres.database()) as gallery:
         fill(gallery, 20)
-        gallery.add(f"person {nobody_elses}", shown(nobody_elses), PIN)
+        gallery.enroll(f"person {nobody_elses}", face_samples(nobody_elses), SPEC)
         assert left(postgres.files(), secrets(nobody_elses, 3)) != []
-        assert gallery.forget(f"person {nobody_elses}", none).erased
+        assert gallery.forget(f"person {nobody_elses}", nothing_cached).erased
         assert left(postgres.files(), secrets(nobody_elses, 3)) == []
 
 
 def test_while_somebody_reads_the_rows_go_and_the_bytes_go_when_they_can(sqlite: Path) -> None:
     with Gallery(str(sqlite)) as gallery:
-        gallery.add("Ada", shown(1), PIN)
+        gallery.enroll("Ada", face_samples(1), SPEC)
         engine = connect(str(sqlite))
         with engine.connect() as reader:
             reader.execute(text("SELECT count(*) FROM people")).one()
             reader.exec_driver_sql("PRAGMA busy_timeout = 10")
             _hasty(gallery)
-            receipt = gallery.forget("Ada", none)
+            receipt = gallery.forget("Ada", nothing_cached)
             assert not receipt.erased
             assert gallery.people() == []
         engine.dispose()
@@ -143,7 +143,7 @@ def _hasty(gallery: Gallery) -> None:
 def test_a_kill_while_forgetting_leaves_all_or_nothing(address: str, wait: float) -> None:
     with Gallery(address) as gallery:
         for i in range(6):
-            gallery.add(f"person {i}", shown(i, 20), PIN)
+            gallery.enroll(f"person {i}", face_samples(i, 20), SPEC)
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", FORGETTING, address, "0" if wait else "30"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
@@ -162,5 +162,5 @@ def test_a_kill_while_forgetting_leaves_all_or_nothing(address: str, wait: float
             assert left(list(Path(address).parent.iterdir()), kept) == []
         if not wait:
             assert "person 3" in found
-        gallery.forget("person 0", none)
+        gallery.forget("person 0", nothing_cached)
         assert len(gallery.people()) == len(found) - 1

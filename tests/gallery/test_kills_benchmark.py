@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
 
-from mien.gallery.book import Gallery
-from tests.gallery.made import PIN, shown, vectors
+from mien.gallery.gallery import Gallery
+from tests.gallery.samples import SPEC, face_samples, vectors
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -23,9 +23,9 @@ def test_only_whoever_is_there_by_half_is_broken(sqlite: Path, monkeypatch: pyte
         monkeypatch.delitem(sys.modules, name)
     with Gallery(str(sqlite)) as gallery:
         for person in range(3):
-            gallery.add(f"person {person}", shown(person, 2), PIN)
+            gallery.enroll(f"person {person}", face_samples(person, 2), SPEC)
         assert broken(gallery) == 0
-        gallery.add("half", shown(7, 1), PIN)
+        gallery.enroll("half", face_samples(7, 1), SPEC)
         assert broken(gallery) == 1
         engine = create_engine(f"sqlite:///{sqlite}")
         with engine.begin() as connection:

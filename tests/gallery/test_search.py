@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.gallery.neighbourhoods import Neighbourhoods
-from mien.gallery.search import EXACT_UP_TO, NOBODY, Exact, Search, search_for, suits
-from mien.gallery.template import concentration, template, unit
+from mien.gallery.ivf_index import IvfIndex
+from mien.gallery.search import (
+    EXACT_UP_TO,
+    NOBODY,
+    ExactSearch,
+    Search,
+    concentration,
+    is_suitable,
+    search_for,
+    template,
+    unit,
+)
 from mien.types import Floats, Ints
-from tests.gallery.made import vectors
+from tests.gallery.samples import vectors
 
 
 def templates(count: int, dim: int = 32) -> tuple[Ints, Floats]:
@@ -20,7 +29,7 @@ def templates(count: int, dim: int = 32) -> tuple[Ints, Floats]:
     return np.arange(count) * 3 + 5, unit(found.astype(np.float32))
 
 
-@pytest.mark.parametrize("kind", [Exact, Neighbourhoods])
+@pytest.mark.parametrize("kind", [ExactSearch, IvfIndex])
 @pytest.mark.parametrize("count", [1, 2, 700])
 def test_the_likest_come_first_with_their_cosines(kind: type[Search], count: int) -> None:
     ids, known = templates(count)
@@ -36,7 +45,7 @@ def test_the_likest_come_first_with_their_cosines(kind: type[Search], count: int
         assert (cosines[:, 0] >= cosines[:, 1]).all()
 
 
-@pytest.mark.parametrize("kind", [Exact, Neighbourhoods])
+@pytest.mark.parametrize("kind", [ExactSearch, IvfIndex])
 def test_changes_are_seen(kind: type[Search]) -> None:
     ids, known = templates(200)
     search = kind(ids[:150], known[:150])
@@ -62,13 +71,13 @@ def test_nobody_is_found_where_there_is_nobody() -> None:
 def test_many_templates_are_searched_by_neighbourhood_and_name_the_same_people() -> None:
     ids, known = templates(EXACT_UP_TO + 1)
     search = search_for(ids, known)
-    assert isinstance(search, Neighbourhoods)
-    assert suits(search)
+    assert isinstance(search, IvfIndex)
+    assert is_suitable(search)
     faces = unit(known[::100] + np.random.default_rng(1).normal(0, 0.03, known[::100].shape).astype(np.float32))
-    same = search.nearest(faces, 1)[1] == Exact(ids, known).nearest(faces, 1)[1]
+    same = search.nearest(faces, 1)[1] == ExactSearch(ids, known).nearest(faces, 1)[1]
     assert same.mean() >= 0.99
     search.update(ids[:2], np.empty(0, np.int64), known[:0])
-    assert not suits(search)
+    assert not is_suitable(search)
 
 
 def test_a_template_is_a_direction_in_which_every_photo_counts() -> None:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.gallery.search import Exact
-from mien.gallery.template import template, unit
-from mien.gallery.threshold import MOST_PEOPLE, Threshold, calibrate, check_rate, distance, drawn
+from mien.gallery.search import ExactSearch, template, unit
+from mien.gallery.threshold import MAX_PEOPLE, Threshold, calibrate, check_rate, cosine_to_distance, sample_people
 from mien.types import Floats
 
 OWN = 0.41
@@ -32,7 +31,7 @@ def photos(people: Floats, each: int, seed: int = 1) -> Floats:
 def settled(people: Floats, each: int = 3, rate: float = 0.01, own: float = OWN) -> Threshold:
     taken = photos(people, each)
     ids = np.arange(len(people)) + 1
-    search = Exact(ids, np.stack([template(some) for some in taken]))
+    search = ExactSearch(ids, np.stack([template(some) for some in taken]))
     return calibrate(np.repeat(ids, each), taken.reshape(-1, DIM), search, own, rate)
 
 
@@ -73,7 +72,7 @@ def test_somebody_with_many_photos_weighs_no_more_than_others() -> None:
     people = crowd(30)
     taken = photos(people, 3)
     ids = np.arange(30)
-    search = Exact(ids, np.stack([template(some) for some in taken]))
+    search = ExactSearch(ids, np.stack([template(some) for some in taken]))
     owners, vectors = np.repeat(ids, 3), taken.reshape(-1, DIM)
     once = calibrate(owners, vectors, search, OWN, 0.01)
     first = owners == 0
@@ -96,18 +95,18 @@ def test_one_person_under_two_names_makes_nobody_unknown(count: int) -> None:
 
 def test_those_who_play_the_stranger_stay_the_same_while_others_come() -> None:
     ids = np.arange(5000)
-    some = set(drawn(ids).tolist())
-    assert len(some) == MOST_PEOPLE
-    assert len(some - set(drawn(np.arange(5005)).tolist())) <= 5
-    assert drawn(ids[:10]).tolist() == list(range(10))
+    some = set(sample_people(ids).tolist())
+    assert len(some) == MAX_PEOPLE
+    assert len(some - set(sample_people(np.arange(5005)).tolist())) <= 5
+    assert sample_people(ids[:10]).tolist() == list(range(10))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, -1.0, float("nan")])
 def test_a_rate_that_means_nothing_is_refused(rate: float) -> None:
-    with pytest.raises(DataError, match=r"give one between 0 and 0.5"):
+    with pytest.raises(DataError, match=r"use one between 0 and 0.5"):
         check_rate(rate)
 
 
 def test_a_cosine_is_a_distance() -> None:
-    assert distance(1.0000001) == 0
-    assert distance(1 - OWN**2 / 2) == pytest.approx(OWN)
+    assert cosine_to_distance(1.0000001) == 0
+    assert cosine_to_distance(1 - OWN**2 / 2) == pytest.approx(OWN)

@@ -10,7 +10,7 @@ from mien.config import settings
 from mien.errors import DataError
 from mien.flows.gallery import pin_of
 from mien.flows.identify import Identifier, Match
-from mien.gallery.values import NothingNew, PersonRecord, Shown, tidy
+from mien.gallery.records import FaceSample, NothingToEnroll, PersonRecord, normalize_name
 from mien.images import ImageError, read
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
@@ -18,7 +18,7 @@ from mien.store.cache import digest
 from mien.types import Embedding, PhotoRef, Reason, Rejected
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 _STAGE = "enroll"
 _AT_ONCE = 32  # photos whose bytes are held, so that what is enrolled is what was looked at
@@ -80,8 +80,8 @@ def enroll(
         NoPhoto: none can be used for somebody who is not there. DataError: the name cannot be, or the gallery's vectors
             are made otherwise. WeightsError: weights are missing.
     """
-    tidy(wish.name)  # before the work on photos, and not after it
-    shown: dict[str, tuple[PhotoRef, Shown]] = {}
+    normalize_name(wish.name)  # before the work on photos, and not after it
+    shown: dict[str, tuple[PhotoRef, FaceSample]] = {}
     rejected: list[Rejected] = []
     for ref, result in _faces(refs, way, drive, largest=wish.largest):
         if isinstance(result, Rejected):
@@ -93,15 +93,15 @@ def enroll(
     if not shown and not _there(gallery, wish.name):
         raise NoPhoto(f"{wish.name} was not enrolled, since no photo could be used: {_first(rejected)}", rejected)
     try:
-        added = gallery.add(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
-    except NothingNew as error:
+        added = gallery.enroll(wish.name, [face for _, face in shown.values()], pin_of(way), wish.consent)
+    except NothingToEnroll as error:
         raise NoPhoto(str(error), [*rejected, *_before(error.before, shown)]) from error
     rejected += _before(added.before, shown)
     close = (identifier or Identifier(gallery)).too_close([added.person.id]).get(added.person.id, [])
     return EnrollResult(added.person, len(added.added), rejected, close)
 
 
-def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, Shown]]) -> Iterator[Rejected]:
+def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, FaceSample]]) -> Iterator[Rejected]:
     """Photos that somebody was enrolled with, by checksum."""
     for sha256, who in owners.items():
         yield Rejected(shown[sha256][0].origin, _STAGE, Reason.ENROLLED, f"as {who}")
@@ -109,7 +109,7 @@ def _before(owners: Mapping[str, str], shown: Mapping[str, tuple[PhotoRef, Shown
 
 def _faces(
     refs: Sequence[PhotoRef], way: PipelineSpec, drive: RunOptions, *, largest: bool
-) -> Iterator[tuple[PhotoRef, Shown | Rejected]]:
+) -> Iterator[tuple[PhotoRef, FaceSample | Rejected]]:
     """Each photo with the face that is meant in it, or why there is none."""
     for start in range(0, len(refs), _AT_ONCE):
         held = [_held(ref) for ref in refs[start : start + _AT_ONCE]]
@@ -127,14 +127,14 @@ def _held(ref: PhotoRef) -> PhotoRef:
         return ref  # the decoder will say why
 
 
-def _meant(ref: PhotoRef, results: Sequence[Embedding | Rejected], *, largest: bool) -> Shown | Rejected:
+def _meant(ref: PhotoRef, results: Sequence[Embedding | Rejected], *, largest: bool) -> FaceSample | Rejected:
     main = results[0]  # the main face comes first
     if isinstance(main, Rejected):
         return main
     if len(results) > 1 and not largest:
         return Rejected(ref.origin, _STAGE, Reason.SEVERAL_FACES, f"{len(results)} faces")
     x1, y1, x2, y2 = main.face.box
-    return Shown(digest(ref.data or b"").hex(), main.vector, min(x2 - x1, y2 - y1), main.face.score)
+    return FaceSample(digest(ref.data or b"").hex(), main.vector, min(x2 - x1, y2 - y1), main.face.score)
 
 
 def _there(gallery: Gallery, name: str) -> bool:

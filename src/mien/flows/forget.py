@@ -12,20 +12,20 @@ from mien.store.cache import Cache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.gallery.book import Gallery
-    from mien.gallery.values import Receipt
+    from mien.gallery.gallery import Gallery
+    from mien.gallery.records import ErasureReceipt
 
 
-def forget(name: str, gallery: Gallery) -> Receipt:
+def forget(name: str, gallery: Gallery) -> ErasureReceipt:
     """A name -> nobody: rows, vectors, and what was remembered of the photos, in one transaction.
 
     Raises:
         DataError: there is nobody of that name, or the gallery or the cache cannot be written; then all of it stays.
     """
-    return gallery.forget(name, _uncache)
+    return gallery.forget(name, _clean_cache)
 
 
-def _uncache(photos: Sequence[bytes]) -> int:
+def _clean_cache(photos: Sequence[bytes]) -> int:
     cache = Cache(settings().home / "cache.sqlite")
     try:
         return cache.forget(photos)

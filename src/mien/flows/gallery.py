@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from mien import config, models
 from mien.errors import DataError
 from mien.gallery import open_gallery
-from mien.gallery.values import EmbeddingSpec, OtherVectors
+from mien.gallery.records import EmbeddingSpec, IncompatibleVectors
 from mien.pipeline.spec import PipelineSpec, build_spec
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 
 def opened(*, make: bool = False) -> Gallery:
@@ -24,7 +24,7 @@ def opened(*, make: bool = False) -> Gallery:
             is not to be made.
     """
     address = config.gallery()
-    gallery = open_gallery(address, make=make)
+    gallery = open_gallery(address, create=make)
     if gallery is None:
         raise DataError(f"nobody is enrolled: there is no gallery {address} yet, and 'mien enroll' makes it")
     return gallery
@@ -38,7 +38,7 @@ def is_there() -> bool:
 
 def held(gallery: Gallery) -> PipelineSpec | None:
     """The chain that a gallery's vectors were made with, by which weights of its name ever; None where nobody is."""
-    pin = gallery.pin()
+    pin = gallery.embedding_spec()
     return None if pin is None else PipelineSpec.from_json(json.loads(pin.spec))
 
 
@@ -46,13 +46,13 @@ def pinned(gallery: Gallery) -> PipelineSpec | None:
     """The same chain, if this machine makes the same vectors with it.
 
     Raises:
-        OtherVectors: this machine would make others: weights or mien are not the same.
+        IncompatibleVectors: this machine would make others: weights or mien are not the same.
     """
-    way, pin = held(gallery), gallery.pin()
+    way, pin = held(gallery), gallery.embedding_spec()
     if way is None or pin is None:
         return None
     if way.digest().hex() != pin.digest:
-        raise OtherVectors(
+        raise IncompatibleVectors(
             f"the gallery {gallery.address} holds vectors that this machine cannot compare with its own, since its "
             f"weights of {way.detector} or {way.embedder} are others: install the same ones, or enrol everybody anew"
         )
@@ -63,15 +63,15 @@ def chain_for(gallery: Gallery, detector: str, embedder: str) -> PipelineSpec:
     """The chain to enrol with: the gallery's, or what a user asks for in a new one.
 
     Raises:
-        OtherVectors: it is not the gallery's. DataError: the embedder states no threshold.
+        IncompatibleVectors: it is not the gallery's. DataError: the embedder states no threshold.
     """
     way = pinned(gallery)
     if way is None:
         way = build_spec(detector, embedder, which="all")
     elif detector not in ("auto", way.detector) or embedder not in ("auto", way.embedder):
-        raise OtherVectors(
+        raise IncompatibleVectors(
             f"the gallery {gallery.address} holds vectors by {way.detector} and {way.embedder}, and others cannot be "
-            "compared with them: leave away --detector and --embedder, or begin another with MIEN_GALLERY"
+            "compared with them: omit --detector and --embedder, or set MIEN_GALLERY to another gallery"
         )
     own_threshold(way)
     return way

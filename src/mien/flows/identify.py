@@ -11,14 +11,13 @@ import numpy as np
 
 from mien.errors import DataError
 from mien.flows.gallery import held, own_threshold, pinned
-from mien.gallery.search import NOBODY, Search, search_for, suits
-from mien.gallery.template import unit
-from mien.gallery.threshold import RATE, Threshold, calibrate, check_rate, distance, drawn
+from mien.gallery.search import NOBODY, Search, is_suitable, search_for, unit
+from mien.gallery.threshold import RATE, Threshold, calibrate, check_rate, cosine_to_distance, sample_people
 from mien.pipeline.execute import RunOptions
 from mien.types import UNKNOWN, Embedding, Floats, Ints, PhotoRef, Rejected
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 _MATES = 4  # a person, and as many others as are told of that they are too close to
 _AT_ONCE = 500
@@ -151,7 +150,7 @@ class Identifier:
         gone = np.union1d(changes.gone, np.intersect1d(changes.ids, copy.ids))
         ids = np.concatenate([np.setdiff1d(copy.ids, gone), changes.ids])
         copy.search.update(gone, changes.ids, changes.templates)
-        if not len(ids) or not suits(copy.search):
+        if not len(ids) or not is_suitable(copy.search):
             return self._begun()
         moved = copy.unsettled + len(changes.ids) + len(changes.gone)
         if moved * 100 < len(ids):
@@ -161,7 +160,7 @@ class Identifier:
     def _settled(self, ids: Ints, search: Search) -> Threshold | None:
         """The threshold for these people; None where there is nobody."""
         way = held(self._gallery)
-        owners, vectors = self._gallery.vectors([int(i) for i in drawn(ids)])
+        owners, vectors = self._gallery.vectors([int(i) for i in sample_people(ids)])
         if way is None or not len(owners):
             return None
         return calibrate(owners, vectors, search, own_threshold(way), self._rate)
@@ -193,4 +192,4 @@ def identify(
 
 def _match(person: int, cosine: float, names: dict[int, str]) -> Match | None:
     # Somebody who was forgotten in this moment has no name any more.
-    return Match(person, names[person], distance(cosine)) if person in names else None
+    return Match(person, names[person], cosine_to_distance(cosine)) if person in names else None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from mien.config import gallery as address
 from mien.flows.identify import Identifier, Match
 from mien.gallery import open_gallery
+from mien.gallery.records import PersonRecord
 from mien.gallery.threshold import Threshold
-from mien.gallery.values import PersonRecord
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 _COMPARED = 10_000  # people who are compared with each other, which takes a second on one core
 
@@ -38,7 +38,7 @@ def people() -> People:
     Raises:
         MissingExtra: the packages for it are not installed. DataError: it cannot be opened.
     """
-    gallery = open_gallery(address(), make=False)
+    gallery = open_gallery(address(), create=False)
     if gallery is None:
         return People([])
     with gallery:

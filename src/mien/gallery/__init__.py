@@ -1,4 +1,4 @@
-"""People known by name: kept in a database, found again by their faces; knows vectors, and no photo's pixels."""
+"""The gallery: people stored by name in a database and recognized by their faces."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 from mien.registry import Registry
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 __all__ = ["open_gallery"]
 
 _PARTS: Registry[type[Gallery]] = Registry(
-    "part", {"the gallery": "mien.gallery.book:Gallery"}, {"the gallery": "serve"}
+    "part", {"the gallery": "mien.gallery.gallery:Gallery"}, {"the gallery": "serve"}
 )
 
 
-def open_gallery(address: str, *, make: bool) -> Gallery | None:
-    """A path or a URL -> the gallery there, brought up to this version; None where there is none and none is made.
+def open_gallery(address: str, *, create: bool) -> Gallery | None:
+    """A path or a URL -> the gallery there, brought up to date; None where there is none and none is to be created.
 
     Raises:
         MissingExtra: the packages for it are not installed. DataError: it cannot be opened.
     """
     kind = _PARTS.load("the gallery")
-    return kind(address) if make or kind.exists(address) else None
+    return kind(address) if create or kind.exists(address) else None

@@ -1,4 +1,8 @@
-"""Who is likest to a face: templates in memory, searched exactly, or by their neighbourhood where they are many."""
+"""The templates of people, and the search for those that are most similar to a face.
+
+A template is the mean direction of a person's vectors. On Labeled Faces in the Wild no other method (the most similar
+photo, mean similarity, soft maxima, the better half) identifies more at 1 % false accepts (docs/decisions/012).
+"""
 
 from __future__ import annotations
 
@@ -10,48 +14,64 @@ from mien.registry import Registry
 from mien.types import Floats, Ints
 
 EXACT_UP_TO = 50_000
-"""Templates that are compared one by one: a millisecond for a face; beyond, a table of neighbourhoods is kept."""
+"""So many templates are compared one by one, a millisecond a face; for more an index is built."""
 
 NOBODY = -1
 """The id where there are fewer templates than asked for."""
 
-_TOGETHER = 64  # faces compared at once, so that a million likenesses each fit the memory
+_BATCH = 64  # faces compared at once, so that their similarities to a million templates fit the memory
+
+
+def template(vectors: Floats) -> Floats:
+    """Vectors of one person (k, d) -> the direction of their mean (d,), of length 1; every photo counts the same."""
+    return unit(unit(vectors).mean(axis=0))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors (..., d) -> the same directions, of length 1."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+
+
+def concentration(vectors: Floats) -> float:
+    """Vectors of one person (k, d) -> the length of the mean of their directions: 1 where all photos agree."""
+    return float(np.linalg.norm(unit(vectors).mean(axis=0)))
 
 
 class Search(Protocol):
-    """Templates (n, d) of length 1 by the ids of their people."""
+    """A search among templates (n, d) of length 1, by the ids (n,) of their people."""
 
     def __init__(self, ids: Ints, templates: Floats) -> None: ...
 
     def __len__(self) -> int: ...
 
     def nearest(self, faces: Floats, most: int) -> tuple[Floats, Ints]:
-        """Faces (m, d) of length 1 -> the largest cosines (m, most) and whose they are, the largest first."""
+        """Faces (m, d) of length 1 -> their largest cosines, sorted (m, most), and the ids of the people (m, most)."""
         ...
 
     def update(self, gone: Ints, ids: Ints, templates: Floats) -> None:
-        """Take some out, then put others in."""
+        """Remove some people, then add others."""
         ...
 
 
 _SEARCHES: Registry[type[Search]] = Registry(
     "search",
-    {"exact": "mien.gallery.search:Exact", "neighbourhoods": "mien.gallery.neighbourhoods:Neighbourhoods"},
-    {"neighbourhoods": "serve"},
+    {"exact": "mien.gallery.search:ExactSearch", "ivf": "mien.gallery.ivf_index:IvfIndex"},
+    {"ivf": "serve"},
 )
 
 
 def search_for(ids: Ints, templates: Floats) -> Search:
-    """The search for so many templates."""
-    return _SEARCHES.load("exact" if len(ids) <= EXACT_UP_TO else "neighbourhoods")(ids, templates)
+    """The search that suits the number of templates."""
+    return _SEARCHES.load("exact" if len(ids) <= EXACT_UP_TO else "ivf")(ids, templates)
 
 
-def suits(search: Search) -> bool:
-    """Whether a search is still the one for as many templates as it has come to hold."""
-    return isinstance(search, Exact) == (len(search) <= EXACT_UP_TO)
+def is_suitable(search: Search) -> bool:
+    """Whether a search still suits its number of templates, which updates change."""
+    return isinstance(search, ExactSearch) == (len(search) <= EXACT_UP_TO)
 
 
-class Exact:
+class ExactSearch:
     """Compares a face with every template."""
 
     def __init__(self, ids: Ints, templates: Floats) -> None:
@@ -63,14 +83,14 @@ class Exact:
     def nearest(self, faces: Floats, most: int) -> tuple[Floats, Ints]:
         cosines = np.full((len(faces), most), -1, np.float32)
         ids = np.full((len(faces), most), NOBODY, np.int64)
-        found = min(most, len(self))
-        for start in range(0, len(faces) if found else 0, _TOGETHER):
-            likeness = faces[start : start + _TOGETHER] @ self._templates.T
-            best = np.argpartition(-likeness, found - 1, axis=1)[:, :found]
-            scores = np.take_along_axis(likeness, best, axis=1)
+        count = min(most, len(self))
+        for start in range(0, len(faces) if count else 0, _BATCH):
+            similarity = faces[start : start + _BATCH] @ self._templates.T
+            best = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+            scores = np.take_along_axis(similarity, best, axis=1)
             order = np.argsort(-scores, axis=1, kind="stable")
-            cosines[start : start + _TOGETHER, :found] = np.take_along_axis(scores, order, axis=1)
-            ids[start : start + _TOGETHER, :found] = self._ids[np.take_along_axis(best, order, axis=1)]
+            cosines[start : start + _BATCH, :count] = np.take_along_axis(scores, order, axis=1)
+            ids[start : start + _BATCH, :count] = self._ids[np.take_along_axis(best, order, axis=1)]
         return cosines, ids
 
     def update(self, gone: Ints, ids: Ints, templates: Floats) -> None:

@@ -1,8 +1,8 @@
-"""From which likeness on a face is somebody's: set on the gallery itself; knows vectors, and no database.
+"""The similarity threshold for identification, calibrated on the gallery itself.
 
-Everybody in it plays the stranger for the others: what counts is how like each photo is to the nearest template of
-another person. Taken for normally distributed, a quantile of it lets in the stated share of strangers. With few people
-that is a guess, and so it is drawn towards what the embedder's own threshold says.
+Everybody in it is an impostor for the others: the similarities of their photos to the nearest template of another
+person are taken as normally distributed, and a quantile of that gives the stated rate of false accepts. With few people
+this is uncertain, so the threshold is shrunk towards the one that the embedder states.
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DataError
-from mien.gallery.search import NOBODY, Search
-from mien.gallery.template import concentration, template, unit
+from mien.gallery.search import NOBODY, Search, concentration, template, unit
 from mien.types import Floats, Ints
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
 RATE = 0.01
-"""The share of strangers that may be taken for somebody, unless another is stated."""
+"""The default share of strangers that may be taken for somebody."""
 
-MOST_PEOPLE = 1000
-"""So many people play the stranger; more tell no more."""
+MAX_PEOPLE = 1000
+"""So many people serve as impostors; more would not improve the threshold."""
 
-_PRIOR_PEOPLE = 20  # the embedder's threshold weighs as much as so many people
-_CROWD = -0.04  # the distance at a rate falls with this power of the number of people
-_LOOKED_AT = 4  # the nearest templates, of which one or two may be the same person
-_STATED_RATE = 0.01  # what an embedder's threshold for two photos lets in at most
+_PRIOR_PEOPLE = 20  # the embedder's threshold has the weight of so many people
+_SIZE_EXPONENT = -0.04  # the distance at a rate falls with this power of the number of people
+_NEAREST = 4  # templates to look at, of which one or two may be the same person
+_STATED_RATE = 0.01  # of false accepts, at most, at an embedder's threshold for two photos
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """From which cosine on a face is somebody's, the share of strangers that it lets in, and from how many people."""
+    """The smallest cosine for a match, the rate of false accepts it stands for, and the number of people behind it."""
 
     cosine: float
     rate: float
@@ -45,84 +44,84 @@ class Threshold:
     @property
     def distance(self) -> float:
         """The same as a distance of vectors of length 1."""
-        return distance(self.cosine)
+        return cosine_to_distance(self.cosine)
 
 
-def distance(cosine: float) -> float:
+def cosine_to_distance(cosine: float) -> float:
     """The cosine of two vectors of length 1 -> their distance."""
     return math.sqrt(max(0.0, 2 - 2 * cosine))
 
 
 def check_rate(rate: float) -> None:
-    """Raise DataError unless this share of strangers may be let in."""
+    """Raise DataError unless the rate of false accepts is between 0 and 0.5."""
     if not 0 < rate < 0.5:
-        raise DataError(f"the share of strangers to let in is {rate}: give one between 0 and 0.5")
+        raise DataError(f"the false accept rate is {rate}: use one between 0 and 0.5")
 
 
-def drawn(ids: Ints) -> Ints:
-    """The people who play the stranger: all of them, or some, the same ones as long as they are there."""
-    if len(ids) <= MOST_PEOPLE:
+def sample_people(ids: Ints) -> Ints:
+    """The people who serve as impostors: all, or a sample that changes only as they are added and removed."""
+    if len(ids) <= MAX_PEOPLE:
         return ids
     keys = (ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(16)  # Fibonacci hashing, Knuth 6.4
-    return np.asarray(ids[np.argsort(keys, kind="stable")[:MOST_PEOPLE]])
+    return np.asarray(ids[np.argsort(keys, kind="stable")[:MAX_PEOPLE]])
 
 
 def calibrate(owners: Ints, vectors: Floats, search: Search, own: float, rate: float) -> Threshold:
-    """Photos (n, d) of the people who play the stranger, whose each is (n,), and everybody's templates -> threshold.
+    """Vectors (n, d) of the impostors' photos, their owners (n,), and everybody's templates -> threshold.
 
-    own: the largest distance of two photos of one person, as the embedder states it. Left out, somebody meets one
-    person fewer than a stranger will. Measured on Labeled Faces in the Wild, 1 to 300 people drawn at random, 1 to 5
-    photos each: for a rate of 1 %, 0.5 to 1.7 % of all other people's photos were let in on average.
+    own: the largest distance of two photos of one person, as the embedder states it. An impostor from the gallery meets
+    one template fewer than a stranger does, which the quantile allows for. Measured on Labeled Faces in the Wild, with
+    1 to 300 random people of 1 to 5 photos each: at a rate of 1 %, 0.5 to 1.7 % of other people's photos are accepted.
     """
     check_rate(rate)
     people = np.unique(owners)
     prior = _prior(own, len(search), float(np.mean([concentration(vectors[owners == i]) for i in people])), rate)
-    others, weights = _others(owners, vectors, search, (1 + prior) / 2)
-    if len(people) < 2 or len(others) < 2:
+    impostors, weights = _impostors(owners, vectors, search, (1 + prior) / 2)
+    if len(people) < 2 or len(impostors) < 2:
         return Threshold(prior, rate, len(people))
-    found = _quantile(others, weights, len(people), (1 - rate) ** ((len(search) - 1) / len(search)))
+    measured = _quantile(impostors, weights, len(people), (1 - rate) ** ((len(search) - 1) / len(search)))
     weight = len(people) - 1
-    cosine = (weight * found + _PRIOR_PEOPLE * prior) / (weight + _PRIOR_PEOPLE)
+    cosine = (weight * measured + _PRIOR_PEOPLE * prior) / (weight + _PRIOR_PEOPLE)
     return Threshold(min(cosine, 1.0), rate, len(people))
 
 
 def _prior(own: float, people: int, agreement: float, rate: float) -> float:
     """The embedder's threshold for two photos -> the cosine for so many templates.
 
-    The more templates there are, the nearer lies the nearest to a stranger: on a stranger of LFW, distances at 1 % fall
-    from 0.43 for one person to 0.37 for 20 and 0.33 for 300. And a template, being a mean, is nearer to everybody than
-    a photo is, the more so the less its photos agree.
+    The more templates there are, the nearer is the nearest to a stranger: on LFW, distances at 1 % fall from 0.43 for
+    one person to 0.37 for 20 and 0.33 for 300. And a template, being a mean, is nearer to everybody than a photo is,
+    the more so the less its photos agree.
     """
-    crowd = max(1.0, people * _STATED_RATE / rate)
-    nearest = own * math.pow(crowd, _CROWD)
+    relative_size = max(1.0, people * _STATED_RATE / rate)
+    nearest = own * math.pow(relative_size, _SIZE_EXPONENT)
     return min(1.0, (1 - nearest**2 / 2) / math.sqrt(agreement))
 
 
-def _others(owners: Ints, vectors: Floats, search: Search, one: float) -> tuple[Doubles, Doubles]:
-    """How like the photos are to the nearest template of somebody else, and what each photo weighs.
+def _impostors(owners: Ints, vectors: Floats, search: Search, duplicate: float) -> tuple[Doubles, Doubles]:
+    """The similarity of each photo to the nearest template of somebody else, and the weight of each photo.
 
-    Templates with a cosine of `one` or more are taken for one person under two names, who is no stranger to
-    themselves: left in, a few such would make everybody unknown.
+    Templates with a cosine of `duplicate` or more are taken as one person under two names: counted as impostors, a few
+    of them would make everybody unknown.
     """
     people = np.unique(owners)
-    twins = _near(search, people, np.stack([template(vectors[owners == i]) for i in people]), one)
-    cosines, ids = search.nearest(unit(vectors), _LOOKED_AT)
-    likeness, whose = [], []
-    for owner, row, some in zip(owners.tolist(), ids.tolist(), cosines.tolist(), strict=True):
-        strangers = [c for i, c in zip(row, some, strict=True) if i not in twins[owner] and i != NOBODY]
+    duplicates = _duplicates(search, people, np.stack([template(vectors[owners == i]) for i in people]), duplicate)
+    cosines, ids = search.nearest(unit(vectors), _NEAREST)
+    similarities, whose = [], []
+    for owner, row, values in zip(owners.tolist(), ids.tolist(), cosines.tolist(), strict=True):
+        strangers = [c for i, c in zip(row, values, strict=True) if i not in duplicates[owner] and i != NOBODY]
         if strangers:
-            likeness.append(strangers[0])
+            similarities.append(strangers[0])
             whose.append(owner)
-    # Everybody weighs the same, however many photos there are.
+    # Everybody has the same weight, whatever the number of photos.
     _, place, counts = np.unique(whose, return_inverse=True, return_counts=True)
-    return np.array(likeness), 1 / counts[place] if whose else np.empty(0)
+    return np.array(similarities), 1 / counts[place] if whose else np.empty(0)
 
 
-def _near(search: Search, people: Ints, templates: Floats, one: float) -> dict[int, set[int]]:
-    """For each of these people, whom to take for them: themselves, and whoever is as near as `one`."""
-    cosines, ids = search.nearest(templates, _LOOKED_AT)
+def _duplicates(search: Search, people: Ints, templates: Floats, least: float) -> dict[int, set[int]]:
+    """For each of these people the ids that count as them: their own, and those with a cosine of at least `least`."""
+    cosines, ids = search.nearest(templates, _NEAREST)
     return {
-        int(i): {int(i), *row[likeness >= one].tolist()} for i, row, likeness in zip(people, ids, cosines, strict=True)
+        int(i): {int(i), *row[values >= least].tolist()} for i, row, values in zip(people, ids, cosines, strict=True)
     }
 
 

@@ -13,7 +13,7 @@ from mien.flows.naming import Naming, naming
 from mien.pipeline.spec import PipelineSpec
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
+    from mien.gallery.gallery import Gallery
 
 _log = logging.getLogger("mien.serve")
 

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection and in the transaction of whoever called it."""
+"""Alembic's entry point: runs the migrations on the caller's connection and in its transaction."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from mien.config import settings
 from mien.errors import DataError, UnknownName
-from mien.gallery.values import NoName, tidy
+from mien.gallery.records import InvalidName, normalize_name
 from mien.serve import schema
 from mien.serve.corrections import Correction, cut
 from mien.serve.problems import Problem
@@ -51,10 +51,10 @@ async def add(request: Request, caller: Enroller, service: Placed) -> JSONRespon
 
     def work() -> Correction:
         try:
-            said = [tidy(sent.fields[name]) for name in ("label", "consent")]
-            was = tidy(sent.fields["was"]) if sent.fields.get("was", "").strip() else ""
+            said = [normalize_name(sent.fields[name]) for name in ("label", "consent")]
+            was = normalize_name(sent.fields["was"]) if sent.fields.get("was", "").strip() else ""
             face = cut(sent.photos[0].data, box, settings().max_megapixels)
-        except NoName as error:
+        except InvalidName as error:
             raise Problem(409, "no-name", str(error)) from error
         except DataError as error:
             raise Problem(409, "not-kept", str(error)) from error

@@ -12,7 +12,7 @@ from mien.errors import DataError
 from mien.flows.enroll import NoPhoto, Wish, enroll
 from mien.flows.forget import forget
 from mien.flows.people import everybody, line
-from mien.gallery.values import NoName, OtherVectors
+from mien.gallery.records import IncompatibleVectors, InvalidName
 from mien.pipeline.execute import RunOptions
 from mien.serve import schema
 from mien.serve.problems import Problem
@@ -23,8 +23,8 @@ from mien.types import Origin, PhotoRef
 
 if TYPE_CHECKING:
     from mien.flows.identify import Identifier
-    from mien.gallery.book import Gallery
-    from mien.gallery.values import PersonRecord
+    from mien.gallery.gallery import Gallery
+    from mien.gallery.records import PersonRecord
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
 
@@ -132,9 +132,9 @@ def _enrolling(service: Service, name: str, sent: Form) -> Callable[[], dict[str
         except NoPhoto as error:
             rejected = [{"image": item.key, **item.as_json()} for item in error.rejected]
             raise Problem(409, "no-usable-photo", str(error), rejected=rejected) from error
-        except NoName as error:
+        except InvalidName as error:
             raise Problem(409, "no-name", str(error)) from error
-        except OtherVectors as error:
+        except IncompatibleVectors as error:
             raise Problem(409, "other-vectors", str(error)) from error
 
     return work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from mien.gallery.tables import Moment, Vector
+from mien.gallery.database import UtcDateTime, Vector
 
 revision = "0001"
 down_revision = None
@@ -17,7 +17,7 @@ def upgrade() -> None:
     """Nothing -> version 0001."""
     if op.get_context().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    book = op.create_table(
+    meta = op.create_table(
         "gallery",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("chain", sa.Text),
@@ -25,14 +25,14 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("sweep", sa.Boolean, nullable=False),
     )
-    op.bulk_insert(book, [{"id": 1, "version": 0, "sweep": False}])
+    op.bulk_insert(meta, [{"id": 1, "version": 0, "sweep": False}])
     op.create_table(
         "people",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("folded", sa.Text, nullable=False, unique=True),
         sa.Column("consent", sa.Text),
-        sa.Column("created", Moment, nullable=False),
+        sa.Column("created", UtcDateTime, nullable=False),
         sa.Column("changed", sa.Integer, nullable=False, index=True),
         sa.Column("template", Vector, nullable=False),
         sqlite_autoincrement=True,
@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("person_id", sa.Integer, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
         sa.Column("sha256", sa.String(64), nullable=False, unique=True),
-        sa.Column("added", Moment, nullable=False),
+        sa.Column("added", UtcDateTime, nullable=False),
         sqlite_autoincrement=True,
     )
     op.create_table(

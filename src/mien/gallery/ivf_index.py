@@ -1,6 +1,6 @@
-"""Search in a part of many templates: those that lie near the same centres as the face; knows faiss.
+"""Approximate search among many templates, by faiss: only clusters that are near the face are compared.
 
-Inverted file (Jegou, Douze & Schmid 2011, "Product quantization for nearest neighbor search"; vectors kept whole).
+Inverted file index (Jegou, Douze & Schmid 2011, "Product quantization for nearest neighbor search"; not compressed).
 Measured with a million templates of 128 values: docs/decisions/012.
 """
 
@@ -11,24 +11,24 @@ import numpy as np
 
 from mien.types import Floats, Ints
 
-_LEARNT_FROM = 40  # templates a centre, to place the centres by
-_LOOKED_INTO = 64
+_TRAINING_POINTS = 40  # templates for each centre
+_PROBES = 64
 
 
-class Neighbourhoods:
-    """Compares a face with the templates of the neighbourhoods that it is nearest to."""
+class IvfIndex:
+    """Compares a face with the templates of the clusters that are nearest to it."""
 
     def __init__(self, ids: Ints, templates: Floats) -> None:
         dim = templates.shape[1]
         centres = max(1, round(len(ids) ** 0.5))
         self._quantiser = faiss.IndexFlatIP(dim)
         self._index = faiss.IndexIVFFlat(self._quantiser, dim, centres, faiss.METRIC_INNER_PRODUCT)
-        self._index.cp.max_points_per_centroid = _LEARNT_FROM
-        self._index.nprobe = _LOOKED_INTO
+        self._index.cp.max_points_per_centroid = _TRAINING_POINTS
+        self._index.nprobe = _PROBES
         templates = np.ascontiguousarray(templates, np.float32)
-        # A part, drawn here and always the same: faiss would copy all of them first.
-        some = np.random.default_rng(0).choice(len(ids), min(len(ids), _LEARNT_FROM * centres), replace=False)
-        self._index.train(templates[np.sort(some)])
+        # A sample, always the same: faiss would copy all templates before it takes one.
+        sample = np.random.default_rng(0).choice(len(ids), min(len(ids), _TRAINING_POINTS * centres), replace=False)
+        self._index.train(templates[np.sort(sample)])
         self._index.add_with_ids(templates, ids)
 
     def __len__(self) -> int:

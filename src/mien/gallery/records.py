@@ -1,4 +1,4 @@
-"""What goes into a gallery and what comes out; knows no database."""
+"""What goes into a gallery and what comes out of it: faces, people, results, errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """A person's face in a photo, to be enrolled: SHA-256 of the photo's bytes, vector, side in pixels, and score."""
+class FaceSample:
+    """A face to enroll: SHA-256 of the photo's bytes, vector (d,), side in pixels, and the detector's score."""
 
     sha256: str
     vector: Floats
@@ -27,7 +27,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """Somebody in the gallery: `consent` is what was noted about it."""
+    """A person in the gallery; `photos` is how many, `consent` the note about it."""
 
     id: int
     name: str
@@ -48,15 +48,15 @@ class PersonRecord:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpec:
-    """How a gallery's vectors are made: the chain as JSON, and the digest of it and of its weights."""
+    """How a gallery's vectors are made: the pipeline as JSON, and the digest of it and of its weights."""
 
     spec: str
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """What came of enrolling: the person, which photos are new, and which were enrolled before, under which name."""
+class EnrollResult:
+    """The person, the photos that are new, and those enrolled before, with the name; photos by their checksums."""
 
     person: PersonRecord
     added: tuple[str, ...]
@@ -64,8 +64,8 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Changes:
-    """What happened to templates: those (n, d) that are new or other, by their people, and the ids of who went."""
+class TemplateChanges:
+    """Templates that are new or changed (n, d), the ids of their people (n,), and the ids of people who are gone."""
 
     version: int
     ids: Ints
@@ -74,10 +74,10 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ErasureReceipt:
     """What was removed, when, and whether the files were rewritten so that no byte of it is left in them.
 
-    photos: the checksums of the photos. cached: entries of the cache that went with them.
+    photos: the checksums of the photos. cached: how many cache entries were removed.
     """
 
     person: int
@@ -102,34 +102,34 @@ class Receipt:
         }
 
 
-class NoName(DataError):
-    """What was given is not a name."""
+class InvalidName(DataError):
+    """A name cannot be used."""
 
 
-class OtherVectors(DataError):
-    """The gallery's vectors are made in another way than these, and cannot be compared with them."""
+class IncompatibleVectors(DataError):
+    """The gallery's vectors were made by another pipeline and cannot be compared with these."""
 
 
-class NothingNew(DataError):
-    """Somebody was with every one of these photos enrolled before. before: who, by the photo's checksum."""
+class NothingToEnroll(DataError):
+    """Every photo was enrolled before. before: the name, by the photo's checksum."""
 
     def __init__(self, message: str, before: Mapping[str, str]) -> None:
         super().__init__(message)
         self.before = before
 
 
-def tidy(name: str) -> str:
-    """A person's name as it is kept: composed letters, single spaces.
+def normalize_name(name: str) -> str:
+    """A person's name as it is stored: composed letters, single spaces.
 
     Raises:
-        NoName: it is empty, too long, or holds what cannot be printed.
+        InvalidName: it is empty, too long, or has characters that cannot be printed.
     """
     plain = " ".join(unicodedata.normalize("NFC", name).split())
     if not plain or len(plain) > _LONGEST or escape(plain) != plain:
-        raise NoName(f"{escape(name)[:60]!r} is no name: use 1 to {_LONGEST} letters that can be printed")
+        raise InvalidName(f"{escape(name)[:60]!r} is not a name: use 1 to {_LONGEST} printable characters")
     return plain
 
 
-def folded(name: str) -> str:
-    """A name as it is compared: without case, and with full-width and other forms of a letter taken as that letter."""
+def fold_person(name: str) -> str:
+    """A name as it is compared: without case, and with full-width and other forms of a letter unified."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

@@ -7,10 +7,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from mien.gallery.values import EmbeddingSpec, Shown
+from mien.gallery.records import EmbeddingSpec, FaceSample
 from mien.types import Floats
 
-PIN = EmbeddingSpec('{"embedder": "dlib-resnet"}', "a" * 64)
+SPEC = EmbeddingSpec('{"embedder": "dlib-resnet"}', "a" * 64)
 
 
 def vectors(person: int, count: int, spread: float = 0.02, dim: int = 128) -> Floats:
@@ -21,10 +21,10 @@ def vectors(person: int, count: int, spread: float = 0.02, dim: int = 128) -> Fl
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
-def shown(person: int, count: int = 3, first: int = 0) -> list[Shown]:
+def face_samples(person: int, count: int = 3, first: int = 0) -> list[FaceSample]:
     """Faces of somebody, to be enrolled."""
     every = vectors(person, first + count)[first:]
-    return [Shown(photo(person, first + i), vector, 90.0, 0.99) for i, vector in enumerate(every)]
+    return [FaceSample(photo(person, first + i), vector, 90.0, 0.99) for i, vector in enumerate(every)]
 
 
 def photo(person: int, i: int) -> str:
@@ -32,6 +32,6 @@ def photo(person: int, i: int) -> str:
     return sha256(f"{person}/{i}".encode()).hexdigest()
 
 
-def none(photos: Sequence[bytes]) -> int:
+def nothing_cached(photos: Sequence[bytes]) -> int:
     """A cache that holds nothing of these photos."""
     return 0
