@@ -114,9 +114,10 @@ def main() -> None:
         with open_gallery(address, create=True) as gallery:  # type: ignore[union-attr]
             there = {each.name for each in gallery.people()}
             console = Console()
-            console.print(
-                f"{kills} kills, {len(requested)} enrollments begun, {len(acknowledged)} acknowledged, {len(there)} there"
+            counts = (
+                f"{len(requested)} enrollments begun, {len(acknowledged)} acknowledged, {len(there)} in the gallery"
             )
+            console.print(f"{kills} kills, {counts}")
             console.print(
                 f"acknowledged and missing: {len(acknowledged - there)}; by half done, or with another template: ",
                 end="",
