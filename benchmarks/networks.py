@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from mien.data import DataSet, open_data
+from mien.experiment.features import prepare_study
 from mien.experiment.recipes import FaceOptions, TrainOptions, build_recipe
-from mien.experiment.study_data import prepare_study
 from mien.experiment.trial import run_trial
 from mien.pipeline.execute import RunOptions
 

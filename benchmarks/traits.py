@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mien.data import open_data
+from mien.experiment.features import prepare_study
 from mien.experiment.recipes import FaceOptions, TrainOptions, build_recipe
-from mien.experiment.study_data import prepare_study
 from mien.experiment.trial import run_trial
 from mien.pipeline.execute import RunOptions
 from traits_asking import Answer, Rows, answers, evaluated, labelled, lines, share, shown

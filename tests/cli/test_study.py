@@ -58,9 +58,9 @@ def test_one_class_is_refused_in_one_sentence(mien: Mien, album: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--over", "luck"], "nothing called 'luck' can be varied"),
+        (["--over", "luck"], "--over 'luck' is unknown"),
         (["--over", "recipe", "--variants", "magic"], "magic"),
-        (["--over", "size", "--recipe", "head"], "needs a recipe that learns from pictures"),
+        (["--over", "size", "--recipe", "head"], "needs a recipe that is trained on pictures"),
         (["--over", "hierarchy"], "does not fit the data"),
         (["--over", "recipe", "--variants", "head", "--faces", "guess"], "use 'find' or 'cut'"),
     ],

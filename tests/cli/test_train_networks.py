@@ -104,17 +104,17 @@ def test_a_bundle_that_finds_faces_warns_of_pictures_that_are_cut(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--recipe", "head", "--epochs", 2), "--epochs goes with a network"),
-        (("--recipe", "head", "--size", 32), "takes vectors"),
-        (("--recipe", "embedding-cnn", "--augment", "gentle"), "takes vectors"),
-        (("--recipe", "fer-cnn", "--embedder", "dlib-resnet"), "leave out --embedder"),
+        (("--recipe", "head", "--epochs", 2), "--epochs applies to networks only"),
+        (("--recipe", "head", "--size", 32), "takes embeddings"),
+        (("--recipe", "embedding-cnn", "--augment", "gentle"), "takes embeddings"),
+        (("--recipe", "fer-cnn", "--embedder", "dlib-resnet"), "omit --embedder"),
         (("--recipe", "resnet-small", "--colour", "blue"), "use rgb or grey"),
         (("--recipe", "resnet-small", "--balance", "even"), "use none, weights, sampling"),
         (("--recipe", "resnet-small", "--size", 4), "give 8 or more"),
         (("--recipe", "resnet-small", "--learning-rate", -1), "learning rate"),
         (("--recipe", "resnet-small", "--augment", "wild"), "wild"),
         (("--recipe", "resnet"), "there is no recipe called 'resnet'"),
-        (("--recipe", "auto", "--epochs", 2), "goes with one recipe"),
+        (("--recipe", "auto", "--epochs", 2), "applies to one recipe only"),
         (("--hierarchy", "nowhere.toml"), "nowhere.toml"),
     ],
 )

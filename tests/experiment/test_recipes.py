@@ -90,9 +90,9 @@ def test_small_networks_of_vectors_run_on_one_thread() -> None:
 @pytest.mark.parametrize(
     ("recipe", "said", "sentence"),
     [
-        ("head", {"epochs": 3}, "--epochs goes with a network"),
-        ("head", {"minutes": 3.0}, "--minutes goes with a network"),
-        ("head", {"policy": "gentle"}, "--augment goes with a network"),
+        ("head", {"epochs": 3}, "--epochs applies to networks only"),
+        ("head", {"minutes": 3.0}, "--minutes applies to networks only"),
+        ("head", {"policy": "gentle"}, "--augment applies to networks only"),
         ("embedding-cnn", {"policy": "gentle"}, "--augment"),
         ("resnet-small", {"balance": "fair"}, "--balance fair"),
         ("resnet-small", {"learning_rate": 0.0}, "learning rate"),
@@ -132,17 +132,17 @@ def test_a_training_begun_sweeps_what_was_given_up(models_home: Path) -> None:
 
 
 def test_crops_have_no_embedder_to_choose() -> None:
-    with pytest.raises(DataError, match="leave out --embedder"):
+    with pytest.raises(DataError, match="omit --embedder"):
         build_recipe(TrainOptions("fer-cnn"), FaceOptions("mtcnn", "dlib-resnet"), RunOptions(1))
 
 
 def test_an_inner_layer_is_for_finetuning_only() -> None:
-    with pytest.raises(DataError, match="use --recipe finetune"):
+    with pytest.raises(DataError, match="inner layer for --recipe finetune"):
         build_recipe(TrainOptions("head"), FaceOptions("mtcnn", "dlib-resnet-block"), RunOptions(1))
 
 
 def test_vectors_have_no_size_to_choose() -> None:
-    with pytest.raises(DataError, match="leave out --size"):
+    with pytest.raises(DataError, match="omit --size"):
         build_recipe(TrainOptions("head"), FaceOptions("mtcnn", size=32), RunOptions(1))
 
 

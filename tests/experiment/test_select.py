@@ -1,7 +1,8 @@
-"""The recipe auto: the same photos in the same folds for all, and one that fails is not chosen."""
+"""What `auto` chooses: a recipe by the same photos in the same folds, an embedder where labels may be anything."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien import models
 from mien.data import DataSet
 from mien.errors import DataError
 from mien.evaluate.comparison import Trial
 from mien.experiment import select
+from mien.experiment.features import StudyData
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions
-from mien.experiment.select import RecipeChoice, choose_recipe
-from mien.experiment.study_data import StudyData
+from mien.experiment.select import RecipeChoice, choose_embedder, choose_recipe
 from mien.experiment.trial import run_trial
 from mien.flows.train import train
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
-from mien.types import Crop, Detection, Embedding, Ints, Origin, PhotoRef, Reason, Rejected
+from mien.types import UNKNOWN, Crop, Detection, Embedding, Ints, Origin, PhotoRef, Reason, Rejected
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -50,7 +52,7 @@ class MadeUp(RunOptions):
 
 
 @pytest.fixture
-def data() -> DataSet:
+def two_people() -> DataSet:
     names = [(f"{label}/{i}", label) for label in ("ann", "bob") for i in range(12)]
     return DataSet.of([PhotoRef(Origin(name, label)) for name, label in names], [])
 
@@ -74,24 +76,24 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     return found
 
 
-def test_every_recipe_is_tested_on_the_same_photos(data: DataSet, seen: list[tuple[str, list[str]]]) -> None:
-    chosen = choose_recipe(data, TrainOptions("auto"), FACES, MadeUp(1))
-    assert [one.recipe for one in chosen.tried] == list(select.CHEAPEST_FIRST)
+def test_every_recipe_is_tested_on_the_same_photos(two_people: DataSet, seen: list[tuple[str, list[str]]]) -> None:
+    chosen = choose_recipe(two_people, TrainOptions("auto"), FACES, MadeUp(1))
+    assert [score.recipe for score in chosen.scores] == list(select.CHEAPEST_FIRST)
     folds = {name: [keys for tried, keys in seen if tried == name] for name in select.CHEAPEST_FIRST}
     assert len(folds["head"]) == 3
-    assert all(each == folds["head"] for each in folds.values())
+    assert all(rows == folds["head"] for rows in folds.values())
 
 
 def test_a_photo_that_makes_no_crop_is_left_out_and_the_others_keep_their_folds(
-    data: DataSet, seen: list[tuple[str, list[str]]]
+    two_people: DataSet, seen: list[tuple[str, list[str]]]
 ) -> None:
-    choose_recipe(data, TrainOptions("auto"), FACES, MadeUp(1, lost=frozenset({"ann/3", "bob/5"})))
+    choose_recipe(two_people, TrainOptions("auto"), FACES, MadeUp(1, lost=frozenset({"ann/3", "bob/5"})))
     folds = {name: [keys for tried, keys in seen if tried == name] for name in ("head", "resnet-small")}
     kept = [[key for key in keys if key not in ("ann/3", "bob/5")] for keys in folds["head"]]
     assert folds["resnet-small"] == kept
 
 
-def test_a_recipe_that_fails_is_not_chosen_and_says_why(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_that_fails_is_not_chosen_and_says_why(two_people: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(recipe: Recipe, photos: StudyData, rows: Ints, seed: int, fold: int) -> Trial:
         if recipe.name == "embedding-cnn":
             raise DataError("the loss was no longer a number")
@@ -102,24 +104,134 @@ def test_a_recipe_that_fails_is_not_chosen_and_says_why(data: DataSet, monkeypat
         )
 
     monkeypatch.setattr(select, "run_trial", failing)
-    tried = {one.recipe: one for one in choose_recipe(data, TrainOptions("auto"), FACES, MadeUp(1)).tried}
+    tried = {score.recipe: score for score in choose_recipe(two_people, TrainOptions("auto"), FACES, MadeUp(1)).scores}
     assert (tried["embedding-cnn"].accuracy, tried["embedding-cnn"].why) == (None, "the loss was no longer a number")
     assert tried["fer-cnn"].accuracy == 1.0
 
 
 @pytest.mark.parametrize("faces", [replace(FACES, size=64), replace(FACES, grey=True)])
-def test_what_concerns_one_recipe_is_refused(data: DataSet, faces: FaceOptions) -> None:
-    with pytest.raises(DataError, match="goes with one recipe"):
-        choose_recipe(data, TrainOptions("auto"), faces, MadeUp(1))
+def test_what_concerns_one_recipe_is_refused(two_people: DataSet, faces: FaceOptions) -> None:
+    with pytest.raises(DataError, match="applies to one recipe only"):
+        choose_recipe(two_people, TrainOptions("auto"), faces, MadeUp(1))
 
 
-def test_the_report_says_that_choosing_flatters(data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_says_that_choosing_flatters(
+    two_people: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def chosen(_: DataSet, options: TrainOptions, *rest: object) -> RecipeChoice:
         return RecipeChoice(replace(options, recipe="head"), (select.RecipeScore("head", 1.0, 1.0, 0.1),))
 
     monkeypatch.setattr("mien.flows.train.choose_recipe", chosen)
     pages = []
     for recipe in ("auto", "head"):
-        train(data, "made up", tmp_path / "x.mien", TrainOptions(recipe), FACES, MadeUp(1))
+        train(two_people, "made up", tmp_path / "x.mien", TrainOptions(recipe), FACES, MadeUp(1))
         pages.append((tmp_path / "x.mien" / "report.html").read_text("utf-8"))
     assert ["flatter a little" in page for page in pages] == [True, False]
+
+
+WIDTH = {"dlib-resnet": 128, "traits": 256}
+
+
+@dataclass(frozen=True, slots=True)
+class Telling(RunOptions):
+    """A drive whose vectors tell the label in those columns that belong to `telling`; it notes each chain it drove."""
+
+    telling: str = "traits"
+    driven: list[str] = field(default_factory=list)
+
+    def inputs(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
+        self.driven.append(spec.embedder)
+        rng = np.random.default_rng(0)
+        for ref in refs:
+            parts = []
+            for name, width in WIDTH.items():
+                told = 4.0 * (ref.origin.label == "ann") * (name == self.telling)
+                vector = rng.normal(size=width) + told * np.eye(width)[0]
+                parts += [vector / np.linalg.norm(vector)] if name in spec.embedders else []
+            yield Embedding(ref.origin, FACE, np.concatenate(parts).astype(np.float32))
+
+
+def some(photos: int = 30, labels: Sequence[str] = ("ann", "bob"), split: str | None = None) -> DataSet:
+    names = [(f"{label}/{i}", label) for label in labels for i in range(photos)]
+    return DataSet.of([PhotoRef(Origin(name, label, split=split)) for name, label in names], [])
+
+
+@pytest.mark.parametrize("telling", ["dlib-resnet", "traits"])
+def test_the_one_that_tells_the_labels_apart_is_picked(telling: str) -> None:
+    drive = Telling(1, telling=telling)
+    picked = choose_embedder(some(), FACES, 0, drive)
+    assert picked is not None
+    assert [score.embedder for score in picked.scores] == ["dlib-resnet", "traits", "dlib-resnet+traits"]
+    assert picked.spec.embedder == telling
+    assert all(len(item.vector) == WIDTH[telling] for item in picked.features.items if isinstance(item, Embedding))
+    assert drive.driven == ["dlib-resnet+traits"]
+    assert picked.note.startswith(f"embedder {telling} was chosen; accuracy in 3 folds: dlib-resnet ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        some(12),
+        some(40, [f"person {i}" for i in range(31)]),
+        some(40, ["ann", "bob", UNKNOWN]),
+        some(40, ["ann"]),
+        some(40, split="test"),
+    ],
+)
+def test_labels_that_look_like_people_are_not_compared(data: DataSet) -> None:
+    drive = Telling(1)
+    assert choose_embedder(data, FACES, 0, drive) is None
+    assert drive.driven == []
+
+
+def test_without_its_weights_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "is_available", lambda name: name != "traits")
+    assert choose_embedder(some(), FACES, 0, Telling(1)) is None
+
+
+def test_a_training_looks_at_the_photos_once_and_pins_what_was_picked(tmp_path: Path) -> None:
+    said: list[str] = []
+    drive = Telling(1, tell=said.append)
+    done = train(some(), "some", tmp_path / "x.mien", TrainOptions(), FACES, drive)
+    assert drive.driven == ["dlib-resnet+traits"]
+    assert done.recipe.spec.embedder == "traits"
+    manifest = json.loads((tmp_path / "x.mien" / "bundle.json").read_text())
+    assert manifest["chain"]["embedder"] == "traits"
+    plan = models.get_card("traits").input
+    assert plan is not None
+    assert manifest["chain"]["view"]["size"] == plan.size
+    assert [item["embedder"] for item in manifest["training"]["embedders"]] == [score.embedder for score in done.rivals]
+    assert any("embedder traits was chosen" in word for word in said)
+    assert "figures flatter a little" in (tmp_path / "x.mien" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("embedder", ["dlib-resnet", "traits", "dlib-resnet+traits"])
+def test_an_embedder_that_is_named_is_taken_as_it_is(tmp_path: Path, embedder: str) -> None:
+    drive = Telling(1)
+    done = train(some(), "some", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn", embedder), drive)
+    assert drive.driven == [embedder]
+    assert done.rivals == ()
+
+
+def test_an_option_that_does_not_go_with_the_recipe_is_refused_before_photos_are_looked_at(tmp_path: Path) -> None:
+    drive = Telling(1)
+    with pytest.raises(DataError, match="--epochs applies to networks only"):
+        train(some(), "some", tmp_path / "x.mien", TrainOptions(epochs=3), FACES, drive)
+    assert drive.driven == []
+
+
+def test_the_vectors_are_the_very_ones_that_the_picked_chain_gives(data: Path) -> None:
+    """So that evaluating knows again which photos were trained on."""
+    from mien.data import open_data
+
+    given = open_data(data / "attributes" / "six_class")
+    keys = {"boy", "girl"}
+    refs = [ref for ref in given.refs if ref.origin.label in keys]
+    picked = choose_embedder(DataSet.of(refs, []), FACES, 0, RunOptions(1, cache=False))
+    assert picked is not None
+    alone = {item.key: item for item in RunOptions(1, cache=False).inputs(picked.spec, refs)}
+    for item in picked.features.items:
+        same = alone[item.key]
+        assert isinstance(item, Embedding)
+        assert isinstance(same, Embedding)
+        assert np.array_equal(item.vector, same.vector)

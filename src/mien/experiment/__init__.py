@@ -1,1 +1,1 @@
-"""Trials: recipes tried on the same photos, compared, and the best one chosen."""
+"""Recipes tried on the same photos: trials, variants, and the choice of the best."""

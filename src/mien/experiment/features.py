@@ -1,24 +1,36 @@
-"""Labelled photos as a recipe takes them, at the end of its chain; learns nothing from them."""
+"""Labelled photos prepared for training: for one recipe, or in folds for several variants of a study."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from mien.data import DataSet
 from mien.errors import DataError
+from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
-from mien.text import join_names
-from mien.types import UNKNOWN, Crop, Embedding, Origin, Rejected
+from mien.text import join_names, pluralize
+from mien.train.holdout import likeness
+from mien.train.roles import assign
+from mien.train.samples import Samples
+from mien.train.split import deal_folds, units_to_test
+from mien.types import UNKNOWN, Crop, Embedding, Ints, Origin, Rejected
 
 LEARNT = (None, "train")
-"""The splits of photos that are learnt from."""
+"""The splits of photos that are trained on."""
+
+FOLDS = 5
+"""Each seed of a study splits the photos into so many parts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureSet:
-    """The photos of a data set as a recipe takes them, with a label, and those that could not be prepared."""
+    """The labelled photos of a data set as a recipe takes them, and those that could not be prepared."""
 
     items: Sequence[Embedding | Crop]
     rejected: Sequence[Rejected]
@@ -36,32 +48,122 @@ class FeatureSet:
         return [item.origin.split for item in self.items]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyData:
+    """The photos of a study, row by row the same for every variant.
+
+    keys, groups, `y` (n,) numbers of `labels`, `units` (n,): photos that stay together. folds: for each seed the fold
+    of each photo (n,), or -1. inputs: (n, ...), for each spec.
+    """
+
+    keys: Sequence[str]
+    labels: tuple[str, ...]
+    y: Ints
+    units: Ints
+    folds: Sequence[Ints]
+    groups: Sequence[str | None]
+    inputs: Mapping[PipelineSpec, npt.NDArray[Any]]
+    rejected: Sequence[Rejected]
+    notes: Sequence[str]
+
+    @property
+    def names(self) -> list[str]:
+        """The label of each photo."""
+        return [self.labels[j] for j in self.y]
+
+    def tests(self, folds: int) -> Iterator[tuple[int, int, Ints]]:
+        """Seed, fold, and the rows of the photos to test on, for so many folds of each seed.
+
+        A class of which fewer than two photos would be left to train on is not tested in that fold.
+        """
+        for seed, fold in enumerate(self.folds):
+            for number in np.unique(fold[fold >= 0])[:folds].tolist():
+                left = np.bincount(self.y[fold != number], minlength=len(self.labels))
+                rows = np.flatnonzero((fold == number) & (left[self.y] >= 2))
+                if len(rows):
+                    yield seed, number, rows
+
+
 def gather_features(data: DataSet, spec: PipelineSpec, drive: RunOptions) -> FeatureSet:
-    """Labelled data -> the end of the chain for each photo.
+    """Labelled data -> its photos as the spec prepares them.
 
     Raises:
-        DataError: none of the photos, or none of a class, can be learnt from.
+        DataError: none of the photos, or none of a class, can be used for training.
     """
-    found: list[Embedding | Crop] = []
+    items: list[Embedding | Crop] = []
     rejected: list[Rejected] = []
     for result in drive.inputs(spec, data.refs):
         if isinstance(result, Rejected):
             rejected.append(result)
         elif result.origin.label is not None:
-            found.append(result)
-    if not found:
+            items.append(result)
+    if not items:
         raise DataError(
-            f"none of the {len(data.origins)} photos can be learnt from: in {len(rejected)} no face was found or the"
-            " picture could not be read, and the others have no label"
+            f"none of the {len(data.origins)} photos can be used for training: in {len(rejected)} no face was found or"
+            " the picture could not be read, and the others have no label"
         )
-    if empty := sorted(_to_learn(data.origins) - _to_learn(item.origin for item in found)):
+    if empty := sorted(_classes(data.origins) - _classes(item.origin for item in items)):
         raise DataError(
             f"none of the photos of {join_names(empty)} can be used (no face was found, or the picture could not be"
             " read): add others, or take the class out of the data"
         )
-    return FeatureSet(found, rejected)
+    return FeatureSet(items, rejected)
 
 
-def _to_learn(origins: Iterable[Origin]) -> set[str]:
-    """The classes among the photos that may be learnt from."""
+def prepare_study(data: DataSet, specs: Iterable[PipelineSpec], drive: RunOptions, seeds: int) -> StudyData:
+    """Labelled data -> its photos as each of these specs prepares them, in folds, once for each seed.
+
+    A photo that one spec cannot prepare is left out for all. Official splits other than "train" are left alone, so
+    that what is chosen can still be measured on them; strangers have no part in a study.
+
+    Raises:
+        DataError: too few photos can be used. WeightsError: weights are missing.
+    """
+    prepared: dict[PipelineSpec, dict[str, Embedding | Crop]] = {}
+    rejected: dict[str, Rejected] = {}
+    for spec in dict.fromkeys(specs):
+        features = gather_features(data, spec, drive)
+        prepared[spec] = {item.key: item for item in features.items}
+        rejected |= {item.key: item for item in features.rejected}
+    keys = [
+        origin.uri
+        for origin in data.origins
+        if origin.label not in (None, UNKNOWN) and all(origin.uri in items for items in prepared.values())
+    ]
+    if not keys:
+        raise DataError("no labelled photo can be prepared for all variants: see which photos were rejected, and why")
+    inputs = {spec: stack_inputs([items[key] for key in keys]) for spec, items in prepared.items()}
+    items = next(iter(prepared.values()))
+    return _in_folds([items[key].origin for key in keys], inputs, list(rejected.values()), seeds)
+
+
+def _in_folds(
+    origins: Sequence[Origin],
+    inputs: Mapping[PipelineSpec, npt.NDArray[Any]],
+    rejected: Sequence[Rejected],
+    seeds: int,
+) -> StudyData:
+    first = next(iter(inputs.values()))
+    groups = [origin.group for origin in origins]
+    roles = assign(first, [origin.label or "" for origin in origins], groups, [origin.split for origin in origins])
+    train_groups = [groups[i] for i in roles.train]
+    samples = Samples(likeness(first[roles.train]), roles.y, roles.labels, train_groups)
+    units = units_to_test(samples, FOLDS, range(seeds))
+    alone = len(origins) - len(roles.train)
+    note = f"{pluralize(alone, 'photo')} of other splits than train: not used, so that the best can be tested on them"
+    return StudyData(
+        keys=[origins[i].uri for i in roles.train],
+        labels=roles.labels,
+        y=roles.y,
+        units=units.of,
+        folds=[deal_folds(roles.y, units, FOLDS, seed) for seed in range(seeds)],
+        groups=train_groups,
+        inputs={spec: rows[roles.train] for spec, rows in inputs.items()},
+        rejected=rejected,
+        notes=[*([note] if alone else []), *units.notes],
+    )
+
+
+def _classes(origins: Iterable[Origin]) -> set[str]:
+    """The classes among the photos that may be trained on."""
     return {o.label for o in origins if o.label not in (None, UNKNOWN) and o.split in LEARNT}

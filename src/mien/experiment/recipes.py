@@ -1,4 +1,4 @@
-"""Recipes made ready to run: which chain prepares their inputs, and the function that learns from them."""
+"""What the user said about training, as a recipe: how photos are prepared, and what is trained on them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,12 @@ if TYPE_CHECKING:
     from mien.train.fit import Fit
 
 _BALANCES: tuple[str, ...] = get_args(Balance)
-_ENDLESS = 2**62  # rows to see, where the user says how many epochs
+_ENDLESS = 2**62  # samples to see, where the user gives the number of epochs
 
 
 @dataclass(frozen=True, slots=True)
 class FaceOptions:
-    """What a user may say about how faces are prepared.
-
-    size and grey are of the crops that a network looks at, and the recipe's own where None.
-    """
+    """How faces are prepared. size, grey: of the crops that a network takes; the recipe's own where None."""
 
     detector: str = "auto"
     embedder: str = "auto"
@@ -48,10 +45,10 @@ class FaceOptions:
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What a user may say about training; what is None is for the recipe to say.
+    """How to train; what is None is the recipe's own.
 
-    false_accept_rate: the share of strangers that may be taken for somebody known. policy: name or file of the variants
-    that crops are seen in. hierarchy: name or file of a tree over the labels. minutes: when to end.
+    false_accept_rate: the share of strangers that may be accepted as somebody known. policy: name or file of an
+    augmentation policy. hierarchy: name or file of a tree over the labels. minutes: the time limit.
     """
 
     recipe: str = "head"
@@ -65,8 +62,8 @@ class TrainOptions:
     balance: str | None = None
 
     @property
-    def of_networks(self) -> list[str]:
-        """The options that were said and only networks understand."""
+    def network_options(self) -> list[str]:
+        """The options given that only networks take."""
         given: dict[str, Any] = {"epochs": self.epochs, "minutes": self.minutes, "learning-rate": self.learning_rate}
         given |= {"augment": self.policy, "balance": self.balance}
         return [name for name, value in given.items() if value is not None]
@@ -74,10 +71,10 @@ class TrainOptions:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A recipe with all that the user said: the chain whose end it takes, and how it learns.
+    """A recipe with its options: how photos are prepared, and how it is trained.
 
-    fit, options: the function of the table of recipes, and what it takes. tree: over the labels, where they are to be
-    told apart step by step.
+    fit, options: the function of the table of recipes, and what it takes. tree: over the labels, where they are
+    classified step by step.
     """
 
     name: str
@@ -88,24 +85,24 @@ class Recipe:
 
     @property
     def settings(self) -> Settings | None:
-        """How its network is trained; None where it trains none."""
+        """How its network is trained; None where it has none."""
         return getattr(self.options, "settings", None)
 
     @property
     def weights(self) -> int:
-        """Numbers that the networks of all questions of a tree fit; 0 where that is little, or the photos decide it."""
+        """Parameters of the networks of all nodes of a tree; 0 where they are few, or depend on the photos."""
         if self.tree is None or self.settings is None or self.settings.inputs != "crops":
             return 0
         return sum(_architecture(self.settings, len(node.children)).weights for node in self.tree.nodes)
 
     def within(self, minutes: float) -> Recipe:
-        """The same, in so many epochs as fit in so many minutes; a head takes no notice."""
+        """The same, in as many epochs as fit in so many minutes; a head is not limited."""
         if self.settings is None:
             return self
         return replace(self, options=replace(self.options, run=replace(self.options.run, minutes=self.share(minutes))))
 
     def share(self, minutes: float) -> float:
-        """Of so many minutes those of each training: the questions of a tree share them evenly."""
+        """The minutes of each training out of the total: the nodes of a tree share them evenly."""
         return minutes if self.tree is None else minutes / len(self.tree.nodes)
 
     def learn(
@@ -116,10 +113,10 @@ class Recipe:
         splits: Sequence[str | None],
         seed: int,
     ) -> Fit:
-        """Inputs as the chain makes them, and a label, group and split each -> what was learnt.
+        """Inputs as the spec prepares them, and a label, group and split each -> the trained head or network.
 
         Raises:
-            DataError: too little to learn from, labels that are not those of the tree, or training failed.
+            DataError: too few photos, labels that are not those of the tree, or training failed.
         """
         options = replace(self.options, seed=seed)
         learn = self.fit
@@ -129,10 +126,10 @@ class Recipe:
 
 
 def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, name: str = "trial") -> Recipe:
-    """What the user said -> the recipe, ready to run; checkpoints and curves go into a folder of that name.
+    """Options -> the recipe; checkpoints and curves go into a folder of that name.
 
     Raises:
-        UnknownName: no such recipe, detector or embedder. DataError: an option that does not go with the recipe.
+        UnknownName: no such recipe, detector or embedder. DataError: the recipe does not take an option.
         MissingExtra: it needs a package that is not installed.
     """
     tree = None if options.hierarchy is None else open_tree(options.hierarchy)
@@ -140,58 +137,58 @@ def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, n
     if options.recipe in NETWORKS:
         chosen = _settings(options, faces)
         network = _network(chosen, options, drive, name)
-        recipe = Recipe(options.recipe, _chain(chosen, faces), fit, network, tree)
+        recipe = Recipe(options.recipe, _spec(chosen, faces), fit, network, tree)
         return recipe if options.minutes is None else recipe.within(options.minutes)
-    if given := options.of_networks:
-        raise DataError(f"--{given[0]} goes with a network: choose --recipe {', '.join(NETWORKS)}, or leave it out")
+    if given := options.network_options:
+        raise DataError(f"--{given[0]} applies to networks only: choose --recipe {', '.join(NETWORKS)}, or omit it")
     if faces.size is not None or faces.grey is not None:
-        raise DataError(f"recipe {options.recipe!r} takes vectors: leave out --size and --colour")
+        raise DataError(f"recipe {options.recipe!r} takes embeddings, not crops: omit --size and --colour")
     if faces.embedder in models.CARDS and models.get_card(faces.embedder).layout:
-        raise DataError(f"embedder {faces.embedder!r} gives an inner layer, not a face's vector: use --recipe finetune")
-    way = build_spec(faces.detector, faces.embedder, faces.faces, min_face=faces.min_face)
-    return Recipe(options.recipe, way, fit, HeadOptions(options.seed, options.false_accept_rate), tree)
+        raise DataError(f"embedder {faces.embedder!r} is an inner layer for --recipe finetune: choose another one")
+    spec = build_spec(faces.detector, faces.embedder, faces.faces, min_face=faces.min_face)
+    return Recipe(options.recipe, spec, fit, HeadOptions(options.seed, options.false_accept_rate), tree)
 
 
 def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:
-    """The recipe's own settings, with what the user said in their place."""
+    """The recipe's own settings, changed as the user said."""
     chosen = SETTINGS[options.recipe]
     if chosen.inputs == "vectors" and (faces.size is not None or faces.grey is not None or options.policy is not None):
-        raise DataError(f"recipe {options.recipe!r} takes vectors: leave out --size, --colour and --augment")
+        raise DataError(f"recipe {options.recipe!r} takes embeddings, not crops: omit --size, --colour and --augment")
     if options.balance not in (None, *_BALANCES):
         raise DataError(f"--balance {options.balance}: use {', '.join(_BALANCES)}")
-    said: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "size": faces.size,
         "grey": faces.grey,
         "policy": options.policy,
-        "calm": None if options.policy is None else 0.0,  # who names the variants means all epochs
+        "calm": None if options.policy is None else 0.0,  # a policy that was given is used in all epochs
         "learning_rate": options.learning_rate,
         "balance": options.balance,
         "most_epochs": options.epochs,
         "samples": None if options.epochs is None else _ENDLESS,
     }
-    made = replace(chosen, **{name: value for name, value in said.items() if value is not None})
-    if made.inputs == "crops":
-        _architecture(made, 2)  # which refuses a size that it cannot take, before photos are looked at
-    return made
+    changed = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
+    if changed.inputs == "crops":
+        _architecture(changed, 2)  # refuses a size that it cannot take, before photos are looked at
+    return changed
 
 
 def _architecture(chosen: Settings, classes: int) -> Architecture:
     return ARCHITECTURES[chosen.architecture]((1 if chosen.grey else 3, chosen.size, chosen.size), classes)
 
 
-def _chain(chosen: Settings, faces: FaceOptions) -> PipelineSpec:
+def _spec(chosen: Settings, faces: FaceOptions) -> PipelineSpec:
     if chosen.inputs == "vectors":
         embedder = chosen.embedder if faces.embedder == "auto" else faces.embedder
         return build_spec(faces.detector, embedder, faces.faces, min_face=faces.min_face)
     if faces.embedder != "auto":
-        raise DataError(f"recipe {chosen.architecture!r} looks at the face itself: leave out --embedder")
+        raise DataError(f"recipe {chosen.architecture!r} takes crops, not embeddings: omit --embedder")
     return build_crop_spec(
         chosen.size, grey=chosen.grey, detector=faces.detector, faces=faces.faces, min_face=faces.min_face
     )
 
 
 def _network(chosen: Settings, options: TrainOptions, drive: RunOptions, name: str) -> Any:
-    from mien.train.checkpoint import sweep  # here and below, because torch stands behind them
+    from mien.train.checkpoint import sweep  # here and below, since they import torch
     from mien.train.job import Run
     from mien.train.network import NetworkOptions
 
@@ -200,7 +197,7 @@ def _network(chosen: Settings, options: TrainOptions, drive: RunOptions, name: s
     home = settings().home / "training"
     sweep(home)
     run = Run(
-        # A network of vectors is so small that threads would spend their time waiting for each other.
+        # A network of embeddings is so small that threads would spend their time waiting for each other.
         threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
         folder=home / safe_name(name),
         watch=drive.watch,

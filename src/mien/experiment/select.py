@@ -1,36 +1,46 @@
-"""The recipe `auto`: the cheap ones first, cross-validated on the same folds, and the best that fits in time."""
+"""The choices behind `auto`: the recipe and the embedder that do best on the photos, in cross-validation."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+from mien import models
 from mien.data import DataSet
 from mien.errors import DataError, MienError
 from mien.evaluate.comparison import Trial, score_variant
-from mien.experiment.features import gather_features
+from mien.experiment.features import LEARNT, FeatureSet, StudyData, gather_features, prepare_study
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
-from mien.experiment.study_data import StudyData, prepare_study
 from mien.experiment.trial import run_trial
+from mien.models import APPEARANCE_EMBEDDER, EMBEDDER_SEPARATOR, IDENTITY_EMBEDDER
 from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import PipelineSpec
+from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names
+from mien.train.rivals import FOLDS as EMBEDDER_FOLDS
+from mien.train.rivals import MOST, Rival, best, compare
+from mien.types import UNKNOWN, Crop, Embedding
 
 CHEAPEST_FIRST = ("head", "embedding-cnn", "finetune", "resnet-small", "fer-cnn")
 MINUTES = 30.0
-"""How long it may take, where the user does not say."""
+"""The time limit, where the user gives none."""
 
 _FOLDS = 3
 _FINAL = 1.5  # the last training sees three parts where a fold's sees two
 
+# Labels with fewer photos each, or more of them, are people: there the identity embedder is better, and comparing
+# embedders costs time.
+_FEWEST_PHOTOS, _MOST_LABELS = 20, 30
+
 
 @dataclass(frozen=True, slots=True)
 class RecipeScore:
-    """What one recipe came to: means over the folds. None where it was not tried to the end, and `why` says why."""
+    """How good a recipe was: means over the folds; None where it was not tried to the end, and `why` says why."""
 
     recipe: str
     accuracy: float | None
@@ -45,69 +55,112 @@ class RecipeScore:
 
 @dataclass(frozen=True, slots=True)
 class RecipeChoice:
-    """The options with the best recipe's name in them, and all that were tried."""
+    """The options with the name of the best recipe, and the scores of all that were tried."""
 
     options: TrainOptions
-    tried: tuple[RecipeScore, ...]
+    scores: tuple[RecipeScore, ...]
 
     @property
     def notes(self) -> list[str]:
         """What a person should know about the choice."""
-        measured = [f"{one.recipe} {one.accuracy:.1%}" for one in self.tried if one.accuracy is not None]
-        notes = [f"of {join_names(measured)} right in {_FOLDS} folds, {self.options.recipe} was chosen"]
-        return notes + [f"{one.recipe} was not tried to the end: {one.why}" for one in self.tried if one.why]
+        accuracies = [f"{score.recipe} {score.accuracy:.1%}" for score in self.scores if score.accuracy is not None]
+        notes = [f"recipe {self.options.recipe} was chosen; accuracy in {_FOLDS} folds: {join_names(accuracies)}"]
+        return notes + [f"{score.recipe} was not tried to the end: {score.why}" for score in self.scores if score.why]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedderChoice:
+    """The scores of all embedders, the spec of the one that was chosen, and the photos as it prepares them."""
+
+    scores: tuple[Rival, ...]
+    spec: PipelineSpec
+    features: FeatureSet
+
+    @property
+    def note(self) -> str:
+        """What a person should know about the choice."""
+        accuracies = [f"{score.embedder} {score.accuracy:.1%}" for score in self.scores]
+        return f"embedder {self.spec.embedder} was chosen; accuracy in {EMBEDDER_FOLDS} folds: {join_names(accuracies)}"
 
 
 def choose_recipe(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: RunOptions) -> RecipeChoice:
     """Labelled data -> the recipe with the best macro-F1 in cross-validation, of those that fit in `options.minutes`.
 
-    The cheapest is tried whatever it takes, and where another fails it is not chosen. Of two within one photo of each
-    other the cheaper is taken. Where the data names a split to be measured on, that is left alone.
+    The cheapest is tried whatever it takes; a recipe that fails is not chosen. Of two within one photo of each other
+    the cheaper is taken. Where the data names a split to be measured on, that is left alone.
 
     Raises:
-        DataError: an option that goes with one recipe only, or too little to learn from.
+        DataError: an option that applies to one recipe only, or too few photos.
     """
-    _check(options, faces)
+    _check_options(options, faces)
     end = time.monotonic() + 60 * (MINUTES if options.minutes is None else options.minutes)
     photos: StudyData | None = None
-    tried: list[RecipeScore] = []
+    scores: list[RecipeScore] = []
     for name in CHEAPEST_FIRST:
         start = time.monotonic()
-        if tried and end <= start:
-            tried.append(RecipeScore(name, None, None, 0.0, "no time was left"))
+        if scores and end <= start:
+            scores.append(RecipeScore(name, None, None, 0.0, "no time was left"))
             continue
         try:
-            recipe = build_recipe(replace(options, recipe=name, minutes=None), of_recipe(name, faces), drive)
-            photos = _prepared(photos, data, recipe.spec, drive)
-            tried.append(_tried(recipe, photos, end if tried else None))
+            recipe = build_recipe(replace(options, recipe=name, minutes=None), faces_for(name, faces), drive)
+            photos = _prepare(photos, data, recipe.spec, drive)
+            scores.append(_cross_validate(recipe, photos, end if scores else None))
         except MienError as error:
-            if not tried:
+            if not scores:
                 raise
-            tried.append(RecipeScore(name, None, None, time.monotonic() - start, str(error)))
-    best = max(one.macro_f1 for one in tried if one.macro_f1 is not None)
+            scores.append(RecipeScore(name, None, None, time.monotonic() - start, str(error)))
+    best_f1 = max(score.macro_f1 for score in scores if score.macro_f1 is not None)
     within = 0 if photos is None else 1 / len(photos.y)
-    name = next(one.recipe for one in tried if one.macro_f1 is not None and one.macro_f1 >= best - within)
-    return RecipeChoice(replace(options, recipe=name, minutes=None), tuple(tried))
+    chosen = next(s.recipe for s in scores if s.macro_f1 is not None and s.macro_f1 >= best_f1 - within)
+    return RecipeChoice(replace(options, recipe=chosen, minutes=None), tuple(scores))
 
 
-def _check(options: TrainOptions, faces: FaceOptions) -> None:
-    given = [name for name in options.of_networks if name != "minutes"]
+def faces_for(recipe: str, faces: FaceOptions) -> FaceOptions:
+    """The options of faces, without those that a recipe of `choose_recipe` does not take."""
+    return faces if recipe in ("head", "embedding-cnn") else replace(faces, embedder="auto")
+
+
+def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, drive: RunOptions) -> EmbedderChoice | None:
+    """Labelled data -> the embedder that tells its labels apart best; None where the labels look like people's names.
+
+    Detection, which takes most of the time, is done once for all.
+
+    Raises:
+        DataError: too few photos. WeightsError: weights are missing.
+    """
+    if not _may_be_appearance(data):
+        return None
+    joint = EMBEDDER_SEPARATOR.join((IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER))
+    spec = build_spec(faces.detector, joint, faces.faces, min_face=faces.min_face)
+    features = gather_features(data, spec, drive)
+    vectors, dim = stack_inputs(features.items), models.get_card(IDENTITY_EMBEDDER).dim
+    parts = {IDENTITY_EMBEDDER: slice(None, dim), APPEARANCE_EMBEDDER: slice(dim, None), joint: slice(None)}
+    columns = {name: vectors[:, part] for name, part in parts.items()}
+    scores = compare(columns, features.labels, features.groups, features.splits, seed)
+    chosen = best(scores, min(MOST, len(vectors))).embedder
+    items = [_part(item, parts[chosen]) for item in features.items]
+    spec = build_spec(faces.detector, chosen, faces.faces, min_face=faces.min_face)
+    return EmbedderChoice(scores, spec, replace(features, items=items))
+
+
+def _check_options(options: TrainOptions, faces: FaceOptions) -> None:
+    given = [name for name in options.network_options if name != "minutes"]
     given += [name for name, value in (("size", faces.size), ("colour", faces.grey)) if value is not None]
     if given:
-        raise DataError(f"--{given[0]} goes with one recipe: name it with --recipe instead of auto")
+        raise DataError(f"--{given[0]} applies to one recipe only: give --recipe NAME instead of auto")
 
 
-def _prepared(before: StudyData | None, data: DataSet, spec: PipelineSpec, drive: RunOptions) -> StudyData:
-    """The photos at the end of a chain, in the folds that they were dealt into `before`, for whichever chain that was.
+def _prepare(before: StudyData | None, data: DataSet, spec: PipelineSpec, drive: RunOptions) -> StudyData:
+    """The photos as the spec prepares them, in the folds of `before`, whichever spec that was prepared by.
 
-    A photo that this chain cannot prepare is left out from here on.
+    A photo that this spec cannot prepare is left out from here on.
     """
     if before is None:
         return prepare_study(data, [spec], drive, 1)
     if spec in before.inputs:
         return before
-    found = {item.key: item for item in gather_features(data, spec, drive).items}
-    rows = np.array([i for i, key in enumerate(before.keys) if key in found], dtype=np.int64)
+    items = {item.key: item for item in gather_features(data, spec, drive).items}
+    rows = np.array([i for i, key in enumerate(before.keys) if key in items], dtype=np.int64)
     return replace(
         before,
         keys=[before.keys[i] for i in rows],
@@ -115,34 +168,40 @@ def _prepared(before: StudyData | None, data: DataSet, spec: PipelineSpec, drive
         units=before.units[rows],
         folds=[fold[rows] for fold in before.folds],
         groups=[before.groups[i] for i in rows],
-        inputs={spec: stack_inputs([found[before.keys[i]] for i in rows])},
+        inputs={spec: stack_inputs([items[before.keys[i]] for i in rows])},
     )
 
 
-def of_recipe(name: str, faces: FaceOptions) -> FaceOptions:
-    """What the user said of faces, as far as one of the recipes that `choose_recipe` tries has a use for it."""
-    return faces if name in ("head", "embedding-cnn") else replace(faces, embedder="auto")
-
-
-def _tried(recipe: Recipe, photos: StudyData, end: float | None) -> RecipeScore:
-    """Cross-validation of a recipe, given up once it is seen that it and a last training would end too late."""
+def _cross_validate(recipe: Recipe, photos: StudyData, end: float | None) -> RecipeScore:
+    """Cross-validation of a recipe, given up as soon as it and a last training would end too late."""
     start = time.monotonic()
     trials: list[Trial] = []
     for number, (seed, fold, rows) in enumerate(photos.tests(_FOLDS)):
-        left = None if end is None else max(0.0, (end - time.monotonic()) / (_FOLDS - number + _FINAL))
-        begun = time.monotonic()
-        trials.append(run_trial(_limited(recipe, left), photos, rows, seed, fold))
-        took = time.monotonic() - begun
-        if left is not None and took > left:
-            why = f"one of {_FOLDS} folds takes more than {left:.0f} s, its share of the time (--minutes)"
+        limit = None if end is None else max(0.0, (end - time.monotonic()) / (_FOLDS - number + _FINAL))
+        fold_start = time.monotonic()
+        trials.append(run_trial(_with_limit(recipe, limit), photos, rows, seed, fold))
+        if limit is not None and time.monotonic() - fold_start > limit:
+            why = f"one of {_FOLDS} folds takes more than {limit:.0f} s, its share of the time (--minutes)"
             return RecipeScore(recipe.name, None, None, time.monotonic() - start, why)
-    found = score_variant(recipe.name, trials, photos.y, photos.units)
-    return RecipeScore(recipe.name, found.accuracy_mean, found.macro_f1_mean, time.monotonic() - start)
+    score = score_variant(recipe.name, trials, photos.y, photos.units)
+    return RecipeScore(recipe.name, score.accuracy_mean, score.macro_f1_mean, time.monotonic() - start)
 
 
-def _limited(recipe: Recipe, seconds: float | None) -> Recipe:
-    """The same, broken off after so many seconds: what a network learnt by then does not count, but costs no more."""
+def _with_limit(recipe: Recipe, seconds: float | None) -> Recipe:
+    """The same, stopped after so many seconds: its result by then does not count, but it costs no more time."""
     if seconds is None or recipe.settings is None:
         return recipe
     run = replace(recipe.options.run, folder=None, limit=recipe.share(seconds / 60))
     return replace(recipe, options=replace(recipe.options, run=run))
+
+
+def _may_be_appearance(data: DataSet) -> bool:
+    """Whether the labels may be something else than people: few, with many photos each, and without strangers."""
+    labels = Counter(o.label for o in data.origins if o.label is not None and o.split in LEARNT)
+    if UNKNOWN in labels or not 2 <= len(labels) <= _MOST_LABELS or median(labels.values()) < _FEWEST_PHOTOS:
+        return False
+    return models.is_available(IDENTITY_EMBEDDER) and models.is_available(APPEARANCE_EMBEDDER)
+
+
+def _part(item: Embedding | Crop, columns: slice) -> Embedding | Crop:
+    return replace(item, vector=item.vector[columns].copy()) if isinstance(item, Embedding) else item

@@ -13,10 +13,9 @@ from mien.data import DataSet
 from mien.errors import MienError
 from mien.evaluate.comparison import Comparison, Trial, VariantScore, compare, score_variant, verdict, with_units
 from mien.evaluate.pages import StudyPage, render_study
+from mien.experiment.features import StudyData, prepare_study
 from mien.experiment.recipes import FaceOptions
-from mien.experiment.study_data import StudyData, prepare_study
-from mien.experiment.trial import run_trial
-from mien.experiment.trial_store import TrialStore
+from mien.experiment.trial import TrialStore, run_trial
 from mien.experiment.variants import StudyOptions, Variant, build_variants
 from mien.flows.report import today
 from mien.pipeline.execute import RunOptions
@@ -58,7 +57,7 @@ def study(
     photos = prepare_study(data, [way.recipe.spec for way in varied], drive, options.seeds)
     with TrialStore(settings().home / "studies" if drive.cache else None, photos) as memory:
         trials = _run(varied, photos, options, memory, drive)
-        remembered = memory.taken
+        remembered = memory.hits
     scores = [score_variant(way.name, trials[way.name], photos.y, photos.units) for way in varied]
     comparisons = compare(trials, photos.y, photos.units)
     notes = [*photos.notes, *_untested(photos, options)]
@@ -97,12 +96,12 @@ def _run(
     done: dict[str, list[Trial]] = {way.name: [] for way in varied}
     plan = [(*test, way) for test in photos.tests(options.folds) for way in varied]
     for seed, fold, rows, way in drive.track(plan, len(plan), "trainings"):
-        trial = memory.recall(way, seed, fold, rows)
+        trial = memory.get(way, seed, fold, rows)
         if trial is None:
             try:
                 trial = run_trial(way.recipe, photos, rows, seed, fold)
             except MienError as error:
                 raise type(error)(f"{options.over} {way.name}: {error}") from error
-            memory.keep(way, trial)
+            memory.put(way, trial)
         done[way.name].append(trial)
     return done

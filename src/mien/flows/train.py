@@ -14,10 +14,9 @@ from mien import __version__
 from mien.data import DataSet
 from mien.errors import DataError
 from mien.evaluate import Report, grouped_by_label, measure, render_card
-from mien.experiment.embedders import EmbedderChoice, choose_embedder
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
-from mien.experiment.select import RecipeScore, choose_recipe, of_recipe
+from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
 from mien.flows.report import licences, looked_at_by, report, today
 from mien.flows.reviewed import AppliedVerdicts
 from mien.pipeline.classify import make_prediction, stack_inputs
@@ -74,7 +73,7 @@ def train(
         drive.tell(picked.note)
     if options.recipe == "auto":
         chosen = choose_recipe(data, options, faces, drive)
-        options, tried, faces = chosen.options, chosen.tried, of_recipe(chosen.options.recipe, faces)
+        options, tried, faces = chosen.options, chosen.scores, faces_for(chosen.options.recipe, faces)
         for note in chosen.notes:
             drive.tell(note)
     title = out.name.removesuffix(bundles.SUFFIX)
@@ -82,13 +81,13 @@ def train(
     _check(recipe, data)
     if picked is not None and picked.spec != recipe.spec:  # of a recipe that looks at the face itself
         picked = None
-    found = gather_features(data, recipe.spec, drive) if picked is None else picked.found
+    found = gather_features(data, recipe.spec, drive) if picked is None else picked.features
     inputs = stack_inputs(found.items)
     fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
     results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
     grouped = not grouped_by_label(data.origins)
     evaluation = measure(results, fit.head.labels, fit.head.threshold, grouped=grouped)
-    rivals = () if picked is None else picked.rivals
+    rivals = () if picked is None else picked.scores
     note = _measured(fit, chosen=bool(tried or rivals))
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.spec, note, _curves(fit)),
