@@ -33,7 +33,7 @@ _PERSON = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TraitFacts:
     """What is known of a trait before anything is measured."""
 
     says: str
@@ -50,8 +50,8 @@ _RECIPE = (
     " with `--begin FIRST --teacher EARLIER --seed 11 --variety 5 --epochs 10 --rate 2e-4 --out OUT`, where EARLIER is"
     " `src/mien/models/shipped` of commit 71d1244, then `python -m recipes.traits.finish DATA --trained OUT`"
 )
-FACTS: Mapping[str, Facts] = {
-    "expression": Facts(
+FACTS: Mapping[str, TraitFacts] = {
+    "expression": TraitFacts(
         "what a face seems to express in one picture, as people who labelled photos called it: angry, disgust, fear,"
         " happy, neutral, sad or surprise. It is not what the person feels.",
         "FER2013, Training: 28,283 grey photos of 48 pixels from a web search, labelled by people who agree with each"
@@ -67,7 +67,7 @@ FACTS: Mapping[str, Facts] = {
         "Fear is taken for sadness or surprise, disgust is rare in the data, and a calm face with a mouth that points"
         " down is often called sad. Small, dark, turned or covered faces are worse.",
     ),
-    "mask": Facts(
+    "mask": TraitFacts(
         "whether a mask is worn (`with_mask`), worn so that nose or mouth are bare (`incorrect`), or not there.",
         "FairFace with masks drawn along the landmarks in fifteen colours and many patterns, worn properly, under the"
         " nose or under the mouth; three quarters of 225 street photos with boxes.",
@@ -77,10 +77,11 @@ FACTS: Mapping[str, Facts] = {
         ("deciding about access without a person who looks, too", "saying anything about somebody's health"),
         "Real masks that are worn wrongly are few: 37 boxes, many of them small. The street photos were looked at while"
         " the drawings were made, to make them alike. Scarves, hands and beards were drawn as `without_mask`, and some"
-        " are taken for masks all the same. A head fitted to unclean photos as well (4,325, from the web and"
-        " synthetic) is no better on street photos: 95.4 % of 802 cuts right, beside 95.6 % (`unclean.py`).",
+        " are taken for masks all the same. A head fitted to photos under restrictive licences as well (4,325,"
+        " from the web and synthetic) is no better on street photos: 95.4 % of 802 cuts right, against 95.6 %"
+        " (`restricted_photos.py`).",
     ),
-    "age": Facts(
+    "age": TraitFacts(
         "which of nine age groups a face would be put in by people who see this one picture.",
         "FairFace: photos labelled by people who did not know the age.",
         _CLEAN,
@@ -89,7 +90,7 @@ FACTS: Mapping[str, Facts] = {
         ("checking anybody's age for goods, sites or places", *_PERSON),
         "Neighbouring groups are often taken for each other. Above 60 there were few photos to learn from.",
     ),
-    "gender": Facts(
+    "gender": TraitFacts(
         "which of two words, Female or Male, annotators would have put to a face. It is a perception, not somebody's"
         " gender. Nothing is said of faces whose likeliest age group is 0-2.",
         "FairFace: photos labelled by people who did not know the person.",
@@ -99,7 +100,7 @@ FACTS: Mapping[str, Facts] = {
         ("addressing, sorting or admitting people by it", *_PERSON),
         "Children, and faces in the dark, from the side or half covered, are worse.",
     ),
-    "glasses": Facts(
+    "glasses": TraitFacts(
         "whether glasses or sunglasses are worn.",
         "FairFace, of which 1,880 photos were labelled by eye for this (`recipes/traits/glasses.csv`), and glasses"
         " drawn on others.",
@@ -152,7 +153,7 @@ def _table(figures: Mapping[str, Row]) -> str:
     return "\n".join(["| what | right | faces |", "| --- | --- | --- |", *rows])
 
 
-def measured(trait: str, found: Mapping[str, Any]) -> dict[str, Row]:
+def figure_rows(trait: str, found: Mapping[str, Any]) -> dict[str, Row]:
     """What the benchmark wrote -> the rows of a trait's card."""
     rows: dict[str, Row] = {}
     for name, figures in _wholes(trait, found).items():
@@ -209,7 +210,7 @@ def main() -> None:
     found = json.loads(parser.parse_args().figures.read_text("utf-8"))
     for trait in FACTS:
         folder = builtin_traits.FOLDER / f"{trait}.mien"
-        fileio.write(folder / "card.md", page(trait, measured(trait, found)).encode())
+        fileio.write(folder / "card.md", page(trait, figure_rows(trait, found)).encode())
         figures = {
             name: each for name, each in next(iter(_wholes(trait, found).values())).items() if name != "confusion"
         }

@@ -1,4 +1,4 @@
-"""Makes an expression network into the files of the package: a trunk in integers, and a calibrated head on its vectors.
+"""Turns an expression network into the files of the package: a quantised trunk, and a calibrated head on its vectors.
 
     mien train FER2013 --faces cut --recipe resnet-small --out expression.mien
     python -m recipes.traits.expression FER2013 --trained expression.mien
@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 from mien.store import bundle
 from mien.types import Floats, Ints, Pixels
 from recipes.traits.cards import page
-from recipes.traits.heads import calibrated, head_of, planes, vectors, whole_numbers
-from recipes.traits.ship import Facts, ship
+from recipes.traits.heads import calibrate, input_batches, linear_head, quantise_network, unit_vectors
+from recipes.traits.ship import Provenance, ship
 
 AIM = 0.75
 TRUNK = "expression-features"
@@ -80,15 +80,15 @@ def main() -> None:
     labels = tuple(trained.manifest["head"]["labels"])
     network, weights, bias = trunk(trained.network or b"")
     crops, y = rows(options.pool, "Training", labels)
-    whole = whole_numbers(network, planes(crops[:: len(crops) // 500]))
+    whole = quantise_network(network, input_batches(crops[:: len(crops) // 500]))
     some = np.arange(0, len(crops), 5)
-    seen = vectors(whole, crops[some], mirror=True)
+    seen = unit_vectors(whole, crops[some], mirror=True)
     length = _length(network, crops[some[::10]])
-    head = head_of(labels, weights * length, bias, (seen, y[some]))
+    head = linear_head(labels, weights * length, bias, (seen, y[some]))
     tested, truth = rows(options.pool, "PublicTest", labels)
-    found = vectors(whole, tested, mirror=True)
+    found = unit_vectors(whole, tested, mirror=True)
     first = np.arange(len(found)) % 2 == 0
-    head = calibrated(head, found[first], truth[first], AIM)
+    head = calibrate(head, found[first], truth[first], AIM)
     answers = head.probabilities(found)
     sure = (answers.max(axis=1) >= head.certain) & ~first
     right = answers.argmax(axis=1) == truth
@@ -96,14 +96,14 @@ def main() -> None:
     print(f"{sure.sum() / (~first).sum():.1%} of the second half, {right[sure].mean():.1%} right")
     counts = {"expression": {name: int((y == i).sum()) for i, name in enumerate(labels)}}
     training = json.dumps(trained.manifest["training"]["settings"]["samples"])
-    facts = Facts(
+    provenance = Provenance(
         date.today().isoformat(),
         f"mien train --recipe resnet-small --faces cut ({training} rows), then python -m recipes.traits.expression",
         "FER2013, the photos of its Training split: for research only",
         0,
         counts,
     )
-    print(ship(TRUNK, whole, {"expression": head}, facts, {"expression": page("expression")}))
+    print(ship(TRUNK, whole, {"expression": head}, provenance, {"expression": page("expression")}))
 
 
 def _length(network: bytes, crops: Pixels) -> np.float32:
@@ -111,8 +111,8 @@ def _length(network: bytes, crops: Pixels) -> np.float32:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-    found = session.run(None, {session.get_inputs()[0].name: planes})[0]
+    input_batches = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
+    found = session.run(None, {session.get_inputs()[0].name: input_batches})[0]
     return np.float32(np.linalg.norm(found, axis=1).mean())
 
 

@@ -1,4 +1,4 @@
-"""What masks are made of: their colours, patterns, folds and seams, on a flat square; knows no face."""
+"""The fabric of masks: colours, patterns, folds and seams, on a flat square."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mien.types import Floats
-from recipes.traits.place import thrice
+from recipes.traits.face_geometry import three_channels
 
 Style = Literal["surgical", "cloth", "folded", "cup"]
 STYLES: dict[Style, float] = {"surgical": 0.46, "cloth": 0.34, "folded": 0.12, "cup": 0.08}
@@ -79,7 +79,7 @@ def fabric(kind: Style, rng: np.random.Generator) -> Floats:
     if rng.random() < chance:
         names = list(_PATTERNS)
         flat = _PATTERNS[names[int(rng.integers(len(names)))]](flat, rng)
-    flat *= thrice(_RELIEF[kind](rng) * _creases(rng) * _form(rng))
+    flat *= three_channels(_RELIEF[kind](rng) * _creases(rng) * _form(rng))
     if kind in ("cup", "folded") and rng.random() < (0.55 if kind == "cup" else 0.2):
         _valve(flat, rng)
     return flat

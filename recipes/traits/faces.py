@@ -1,4 +1,4 @@
-"""The faces that the built-in traits are trained on, cut and labelled; knows no network.
+"""The faces that the built-in traits are trained on, cut and labelled.
 
 FairFace (CC BY 4.0) gives age and gender, and what is drawn on its faces gives masks and glasses; street photos (CC0)
 give masks as they are really worn. Faces are cut as they are in use: found, and upright by their landmarks, or the
@@ -46,7 +46,7 @@ _SAME = 0.4  # a found face is that of a box from this overlap on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class FaceTable:
     """Faces in columns: `crops` (n, SIDE, SIDE, 3) RGB, `points` (n, 5, 2) in pixels of the crop, and labels.
 
     labels: trait -> (n,), the number of the label, or -1 where it is not known. identity: what dlib's network says of
@@ -64,14 +64,14 @@ class Rows:
     def __len__(self) -> int:
         return len(self.crops)
 
-    def only(self, chosen: Ints) -> Rows:
+    def only(self, chosen: Ints) -> FaceTable:
         """Some of the rows."""
         labels = {name: values[chosen] for name, values in self.labels.items()}
         identity, group, sides = self.identity[chosen], self.group[chosen], self.sides[chosen]
-        return Rows(self.crops[chosen], self.points[chosen], labels, identity, group, sides)
+        return FaceTable(self.crops[chosen], self.points[chosen], labels, identity, group, sides)
 
 
-def fairface(pool: Path, glasses: Path) -> tuple[Rows, Rows]:
+def fairface(pool: Path, glasses: Path) -> tuple[FaceTable, FaceTable]:
     """The pool of FairFace, and the table of rows whose glasses were labelled by eye -> upright faces, and whole."""
     table = pq.read_table(pool)
     data = [image["bytes"] for image in table["image"].to_pylist()]
@@ -91,11 +91,11 @@ def fairface(pool: Path, glasses: Path) -> tuple[Rows, Rows]:
                 labels["glasses"][int(line["row"])] = GLASSES.index(line["label"])
     group, sides = np.arange(len(data)), np.full(len(data), SIDE)
     known = identities(upright)
-    made = [Rows(crops, landmarks(crops), labels, known, group, sides) for crops in (upright, whole)]
+    made = [FaceTable(crops, landmarks(crops), labels, known, group, sides) for crops in (upright, whole)]
     return made[0], made[1]
 
 
-def street(folder: Path, boxes: Path, seed: int = 0) -> Rows:
+def street(folder: Path, boxes: Path, seed: int = 0) -> FaceTable:
     """Street photos and the table of the boxes in them -> each face in several cuts, and upright where it is found.
 
     The table also has boxes in synthetic photos, whose licence allows no commercial use; these are left out.
@@ -124,7 +124,7 @@ def street(folder: Path, boxes: Path, seed: int = 0) -> Rows:
             group += [number] * len(cuts)
             sides += [round(side)] * len(cuts)
     unknown = np.full(len(crops), -1)
-    return Rows(
+    return FaceTable(
         np.stack(crops),
         np.tile(_POINTS * SIDE, (len(crops), 1, 1)),
         {"age": unknown, "gender": unknown, "mask": np.array(labels), "glasses": unknown},
@@ -162,7 +162,7 @@ def _found(paths: Sequence[Path]) -> dict[str, list[Crop]]:
 def identities(crops: Pixels) -> Floats:
     """Upright crops (n, s, s, 3) -> their vectors by dlib's network (n, IDENTITY), standardised over the rows.
 
-    That network has seen a hundred times as many faces: to foretell what it says is a lesson of its own.
+    That network has seen a hundred times as many faces: predicting its vectors is a training target of its own.
     """
     network = EMBEDDERS.load("dlib-resnet-int8")("dlib-resnet-int8")
     vectors = []
@@ -174,8 +174,7 @@ def identities(crops: Pixels) -> Floats:
 
 
 def _stages(faces: Literal["largest", "all"]) -> list[AnyStage]:
-    way = replace(view("dlib"), size=SIDE)
-    return [Decode(None, 100.0), Detect(resolve("auto"), faces), Align(way)]
+    return [Decode(None, 100.0), Detect(resolve("auto"), faces), Align(replace(view("dlib"), size=SIDE))]
 
 
 def _decoded(data: bytes) -> Pixels:

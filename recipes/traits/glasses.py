@@ -1,4 +1,4 @@
-"""Drawing glasses and sunglasses on a face; knows nothing of masks."""
+"""Draws glasses and sunglasses on a face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import cv2
 import numpy as np
 
 from mien.types import Floats, Pixels
-from recipes.traits.place import Face, Look, darken, face, lay, look, smooth, thrice
+from recipes.traits.face_geometry import (
+    FaceAxes,
+    PhotoStyle,
+    blend_layer,
+    darken,
+    face_axes,
+    photo_style,
+    smooth,
+    three_channels,
+)
 
 Kind = Literal["glasses", "sunglasses"]
 
@@ -67,7 +76,7 @@ def draw_glasses(crop: Pixels, points: Floats, rng: np.random.Generator, kind: K
 
     points: eyes, tip of the nose, corners of the mouth, left of the picture first.
     """
-    where, seen = face(points), look(crop, rng)
+    where, seen = face_axes(points), photo_style(crop, rng)
     model = _model(kind, rng)
     made = crop.copy()
     outlines = [_outline(where, model, side, rng) for side in (-1, 1)]
@@ -127,7 +136,7 @@ def _model(kind: Kind, rng: np.random.Generator) -> _Model:
 _TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 
 
-def _outline(where: Face, model: _Model, side: int, rng: np.random.Generator) -> Floats:
+def _outline(where: FaceAxes, model: _Model, side: int, rng: np.random.Generator) -> Floats:
     """The edge of one lens (48, 2) in pixels, the far one narrower on a turned head."""
     cosine, sine = np.cos(_TURN), np.sin(_TURN)
     x = np.sign(cosine) * np.abs(cosine) ** (2 / model.power)
@@ -145,7 +154,11 @@ def _outline(where: Face, model: _Model, side: int, rng: np.random.Generator) ->
 
 
 def _planes(
-    shape: tuple[int, int], outlines: list[Floats], where: Face, model: _Model, drawn: tuple[int, np.random.Generator]
+    shape: tuple[int, int],
+    outlines: list[Floats],
+    where: FaceAxes,
+    model: _Model,
+    drawn: tuple[int, np.random.Generator],
 ) -> list[Floats]:
     """How much of each pixel (h, w) is lens, rim and arm."""
     top, rng = drawn
@@ -193,7 +206,7 @@ def _bow(first: Floats, middle: Floats, last: Floats) -> Floats:
 
 
 def _dark(
-    part: Pixels, lens: Floats, outlines: list[Floats], seen: Look, drawn: tuple[int, np.random.Generator]
+    part: Pixels, lens: Floats, outlines: list[Floats], seen: PhotoStyle, drawn: tuple[int, np.random.Generator]
 ) -> None:
     """Tinted or mirrored lenses, in place."""
     top, rng = drawn
@@ -204,7 +217,7 @@ def _dark(
     if rng.random() < 0.22:
         sky, ground = np.array(_MIRRORS[int(rng.integers(len(_MIRRORS)))], np.float32), rng.uniform(0.15, 0.5)
         level = 1 - (1 - ground) / (1 + np.exp(-(down - rng.uniform(0.3, 0.7)) * rng.uniform(4, 25)))
-        layer = thrice(np.asarray(level + 0.12 * blotches, np.float32)) * (sky * seen.light)
+        layer = three_channels(np.asarray(level + 0.12 * blotches, np.float32)) * (sky * seen.light)
         through = np.full_like(lens, rng.uniform(0.75, 0.98))
     else:
         base = np.array(
@@ -212,13 +225,15 @@ def _dark(
         )
         shine = np.maximum(blotches - rng.uniform(0.3, 1.6), 0) * rng.uniform(5, 50)
         shine = shine + rng.uniform(0, 40) * (1 - down) ** 2
-        layer = base * seen.light + thrice(np.asarray(shine, np.float32)) * seen.light
+        layer = base * seen.light + three_channels(np.asarray(shine, np.float32)) * seen.light
         fade = rng.uniform(0.2, 0.7) if rng.random() < 0.3 else 0.0
         through = np.asarray(rng.uniform(0.8, 0.98) * (1 - fade * down) + 0 * lens, np.float32)
-    lay(part, np.asarray(layer, np.float32), lens * through, seen, rng)
+    blend_layer(part, np.asarray(layer, np.float32), lens * through, seen, rng)
 
 
-def _clear(part: Pixels, lens: Floats, where: Face, seen: Look, drawn: tuple[int, np.random.Generator]) -> None:
+def _clear(
+    part: Pixels, lens: Floats, where: FaceAxes, seen: PhotoStyle, drawn: tuple[int, np.random.Generator]
+) -> None:
     """Clear lenses: a breath of grey, and now and then the lamp or a window in them, in place."""
     top, rng = drawn
     cover = lens * np.float32(rng.uniform(0, 0.07))
@@ -234,10 +249,12 @@ def _clear(part: Pixels, lens: Floats, where: Face, seen: Look, drawn: tuple[int
         tint = np.array(((245, 248, 250), (190, 220, 240), (190, 235, 205), (200, 190, 240))[int(rng.integers(4))])
     layer = np.empty((*lens.shape, 3), np.float32)
     layer[:] = tint * np.minimum(seen.light + 0.1, 1)
-    lay(part, layer, cover, seen, rng)
+    blend_layer(part, layer, cover, seen, rng)
 
 
-def _frame(part: Pixels, planes: tuple[Floats, Floats], model: _Model, seen: Look, rng: np.random.Generator) -> None:
+def _frame(
+    part: Pixels, planes: tuple[Floats, Floats], model: _Model, seen: PhotoStyle, rng: np.random.Generator
+) -> None:
     """Rims, bridge and arms, with the light on their upper edges, in place."""
     rim, arms = planes
     colour = np.clip(np.array(FRAMES[model.colour], np.float32) + rng.normal(0, 8, 3), 4, 250)
@@ -246,7 +263,7 @@ def _frame(part: Pixels, planes: tuple[Floats, Floats], model: _Model, seen: Loo
     if model.colour == "tortoise":
         spots = cv2.resize(rng.standard_normal((8, 40), dtype=np.float32), rim.shape[::-1])
         gloss = gloss - 40 * np.clip(spots, 0, 1)
-    layer = (thrice(np.asarray(gloss, np.float32)) + colour.astype(np.float32)) * seen.light
+    layer = (three_channels(np.asarray(gloss, np.float32)) + colour.astype(np.float32)) * seen.light
     solid = rng.uniform(0.35, 0.7) if model.colour == "clear" else rng.uniform(0.85, 1)
     cover = np.maximum(rim, arms * np.float32(rng.uniform(0.5, 1))) * np.float32(solid)
-    lay(part, np.asarray(layer, np.float32), cover, seen, rng)
+    blend_layer(part, np.asarray(layer, np.float32), cover, seen, rng)

@@ -1,4 +1,4 @@
-"""From trained networks to what is shipped: integers, heads on unit vectors, temperatures; knows no picture file."""
+"""Quantises trained networks, and fits and calibrates heads on their unit vectors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mien.train.candidates import class_centres
 from mien.types import Floats, Ints, Pixels
 
 _MANY = 32
-LEAST = 40
-"""So many faces below or above a bound are needed to say how often answers there are right."""
+MIN_FACES = 40
+"""The least number of faces from which an accuracy is estimated."""
 
 
-def whole_numbers(network: bytes, inputs: Iterable[Floats], greatest: float = 255.0) -> bytes:
+def quantise_network(network: bytes, inputs: Iterable[Floats], greatest: float = 255.0) -> bytes:
     """A float network and batches of what it takes, values from 0 to `greatest` -> the network in 8-bit integers.
 
     A range runs from the 1st percentile of the inputs' least values to the 99th of their greatest.
@@ -46,13 +46,13 @@ def whole_numbers(network: bytes, inputs: Iterable[Floats], greatest: float = 25
     return quantise(network, ranges)
 
 
-def planes(crops: Pixels) -> Iterator[Floats]:
-    """Crops (n, s, s, 3) -> batches of what a network takes that begins with pixels."""
+def input_batches(crops: Pixels) -> Iterator[Floats]:
+    """Crops (n, s, s, 3) -> batches of input for a network that takes pixels."""
     for start in range(0, len(crops), _MANY):
         yield _planes(crops[start : start + _MANY])
 
 
-def vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
+def unit_vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
     """Crops (n, s, s, 3) -> their vectors of length one (n, d), as the embedding stage makes them."""
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     taken = session.get_inputs()[0].name
@@ -66,31 +66,31 @@ def vectors(network: bytes, crops: Pixels, *, mirror: bool) -> Floats:
     return np.asarray(unit(np.concatenate(made)), np.float32)
 
 
-def head_of(labels: Sequence[str], weights: Floats, bias: Floats, seen: tuple[Floats, Ints]) -> Head:
-    """A linear layer on unit vectors, and vectors with their classes that were learnt from -> a head, uncalibrated."""
+def linear_head(labels: Sequence[str], weights: Floats, bias: Floats, seen: tuple[Floats, Ints]) -> Head:
+    """A linear layer on unit vectors, and the training vectors with their classes -> a head, uncalibrated."""
     centres = class_centres(unit(seen[0]), seen[1], len(labels)).astype(np.float32)
     return Head("logistic", tuple(labels), weights, bias, centres, temperature=1.0, threshold=-math.inf)
 
 
-def fitted(labels: Sequence[str], seen: tuple[Floats, Ints], strength: float) -> Head:
-    """A head by logistic regression on vectors and their classes, every class of them there; uncalibrated."""
+def fit_head(labels: Sequence[str], seen: tuple[Floats, Ints], strength: float) -> Head:
+    """A head by logistic regression on vectors and their classes, all of which must occur; uncalibrated."""
     model = LogisticRegression(C=strength, max_iter=500).fit(*seen)
     weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
     if len(labels) == 2:  # scikit-learn keeps the second class's alone
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-    return head_of(labels, weights, bias, seen)
+    return linear_head(labels, weights, bias, seen)
 
 
-def best(heads: Sequence[Head], found: Floats, y: Ints) -> Head:
-    """The head that answers best on vectors which none learnt from; among equals the first."""
+def best_head(heads: Sequence[Head], found: Floats, y: Ints) -> Head:
+    """The most accurate head on held-out vectors; among equals the first."""
     right = [float((head.probabilities(found).argmax(axis=1) == y).mean()) for head in heads]
     return heads[int(np.argmax(right))]
 
 
-def calibrated(head: Head, found: Floats, y: Ints, aim: float) -> Head:
-    """A head with the temperature that fits vectors which it did not learn from, and the certainty to answer from.
+def calibrate(head: Head, found: Floats, y: Ints, aim: float) -> Head:
+    """A head with its temperature and certainty fitted on held-out vectors.
 
-    certain: of the answers that are as sure or surer, at least the share `aim` is right.
+    Of the answers that are at least as certain, the share `aim` or more is right.
     """
     logits = unit(found) @ head.weights.astype(np.float64).T + head.bias.astype(np.float64)
     honest = replace(head, temperature=fit_temperature(logits, y))
@@ -100,12 +100,12 @@ def calibrated(head: Head, found: Floats, y: Ints, aim: float) -> Head:
 def least_certainty(probabilities: Floats, y: Ints, aim: float) -> float:
     """The lowest bound on the top probability above which the share `aim` of answers is right; 0 if all together are.
 
-    It is a multiple of 0.01, and leaves so many answers that the share can be told.
+    It is a multiple of 0.01, and leaves enough answers for an estimate.
     """
     top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     for bound in np.arange(0, 1, 0.01):
         above = top >= bound
-        if above.sum() < LEAST:
+        if above.sum() < MIN_FACES:
             break
         if right[above].mean() >= aim:
             return round(float(bound), 2)

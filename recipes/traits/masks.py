@@ -1,4 +1,7 @@
-"""Drawing a mask on a face: where it lies, worn well or badly; knows nothing of what it is made of."""
+"""Draws a mask on a face, worn properly or not.
+
+A crop has to reach below the chin for what hangs there to be seen. The generator alone decides the result.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ import numpy as np
 
 from mien.types import Floats, Pixels
 from recipes.traits.fabric import SIDE, Style, fabric, style, tone
-from recipes.traits.place import Face, Look, darken, face, lay, look, smooth
+from recipes.traits.face_geometry import FaceAxes, PhotoStyle, blend_layer, darken, face_axes, photo_style, smooth
 
-How = Literal["worn", "under-nose", "under-mouth", "under-chin"]
+Placement = Literal["worn", "under-nose", "under-mouth", "under-chin"]
 _CHIN = 1.62
 """Where a chin ends, when the eyes are at 0 and the mouth at 1."""
 _ASIDE = np.arange(481) / 400
@@ -37,14 +40,14 @@ class _Cut:
     lean: float
 
 
-def draw_mask(crop: Pixels, points: Floats, rng: np.random.Generator, how: How = "worn") -> Pixels:
+def draw_mask(crop: Pixels, points: Floats, rng: np.random.Generator, how: Placement = "worn") -> Pixels:
     """Pixels (s, s, 3) RGB and five points (5, 2) in them -> a copy with a mask, of any kind and colour.
 
     points: eyes, tip of the nose, corners of the mouth, left of the picture first. how: `worn` covers nose, mouth and
     chin; `under-nose` leaves the tip of the nose; `under-mouth` the mouth too; `under-chin` lies on the throat.
     Nothing above the eyes is touched.
     """
-    where, seen, kind = face(points), look(crop, rng), style(rng)
+    where, seen, kind = face_axes(points), photo_style(crop, rng), style(rng)
     made = crop.copy()
     height, width = crop.shape[:2]
     lift = abs(where.right[1]) / max(where.right[0], 0.2) * width
@@ -60,11 +63,11 @@ def draw_mask(crop: Pixels, points: Floats, rng: np.random.Generator, how: How =
     darken(made[rows], _shadow(inside, x, hung, where, rng) * ends)
     skin = _light(seen, rows, cover, where, rng), float(rng.uniform(2, 14))
     layer = _lit(fabric(kind, rng), across, down, seen, skin)
-    lay(made[rows], layer, cover, seen, rng)
+    blend_layer(made[rows], layer, cover, seen, rng)
     return made
 
 
-def _free(where: Face, how: How, x: Floats, y: Floats) -> Floats:
+def _free(where: FaceAxes, how: Placement, x: Floats, y: Floats) -> Floats:
     """Where a mask may lie (h, w), from 0 to 1: what makes the difference between the labels stays bare."""
     may = (y - 0.04) * (where.unit * 0.7)
     if how != "worn":
@@ -75,7 +78,7 @@ def _free(where: Face, how: How, x: Floats, y: Floats) -> Floats:
     return np.asarray(np.clip(may, 0, 1), np.float32)
 
 
-def _cut(where: Face, how: How, kind: Style, rng: np.random.Generator) -> _Cut:
+def _cut(where: FaceAxes, how: Placement, kind: Style, rng: np.random.Generator) -> _Cut:
     uniform = rng.uniform
     nose = where.nose[1]
     wide, rise, narrow = {
@@ -113,7 +116,7 @@ def _cut(where: Face, how: How, kind: Style, rng: np.random.Generator) -> _Cut:
     )  # fmt: skip
 
 
-def _flat(where: Face, cut: _Cut, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def _flat(where: FaceAxes, cut: _Cut, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     """Places on the face -> across (-1..1) and down (0..1) on the mask, and how far inside it they lie, in units."""
     middle = y * (where.bend[0] + where.bend[1] * y)
     off = x - middle
@@ -129,7 +132,7 @@ def _flat(where: Face, cut: _Cut, x: Floats, y: Floats) -> tuple[Floats, Floats,
     return across.astype(np.float32), down.astype(np.float32), inside.astype(np.float32)
 
 
-def _strings(made: Pixels, where: Face, cut: _Cut, seen: Look, rng: np.random.Generator) -> None:
+def _strings(made: Pixels, where: FaceAxes, cut: _Cut, seen: PhotoStyle, rng: np.random.Generator) -> None:
     """The loops to the ears, where hair does not hide them."""
     if rng.random() < (0.25 if cut.top < 1 else 0.5):
         return
@@ -153,17 +156,17 @@ def _strings(made: Pixels, where: Face, cut: _Cut, seen: Look, rng: np.random.Ge
     part = slice(int(lines[0]), int(lines[-1]) + 1)
     layer = np.empty((*cover[part].shape, 3), np.float32)
     layer[:] = colour
-    lay(made[part], layer, cover[part], seen, rng)
+    blend_layer(made[part], layer, cover[part], seen, rng)
 
 
-def _shadow(inside: Floats, x: Floats, y: Floats, where: Face, rng: np.random.Generator) -> Floats:
+def _shadow(inside: Floats, x: Floats, y: Floats, where: FaceAxes, rng: np.random.Generator) -> Floats:
     """The shadow that the mask casts on the skin around it, most of it below."""
     deep, far = rng.uniform(0.05, 0.35), rng.uniform(0.05, 0.14)
     near = np.clip(inside * (deep / far) + deep, 0, deep) * np.clip((y - where.nose[1]) * 3, 0.25, 1)
     return np.asarray(near * (np.abs(x) < where.radius * 1.6), np.float32)
 
 
-def _lit(cloth: Floats, across: Floats, down: Floats, seen: Look, skin: tuple[Floats, float]) -> Floats:
+def _lit(cloth: Floats, across: Floats, down: Floats, seen: PhotoStyle, skin: tuple[Floats, float]) -> Floats:
     """The cloth as it lies on the face, in the light that falls on the skin below."""
     layer = cv2.remap(
         cloth, (across + 1) * ((SIDE - 1) / 2), down * (SIDE - 1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -173,7 +176,7 @@ def _lit(cloth: Floats, across: Floats, down: Floats, seen: Look, skin: tuple[Fl
     return (smooth(np.asarray(layer, np.float32), seen.soft) + sheen) * np.asarray(shade, np.float32)
 
 
-def _light(seen: Look, rows: slice, cover: Floats, where: Face, rng: np.random.Generator) -> Floats:
+def _light(seen: PhotoStyle, rows: slice, cover: Floats, where: FaceAxes, rng: np.random.Generator) -> Floats:
     """How light falls on the skin below (h, w), 1 on the average.
 
     Only smeared and weakened: beards, lips and the shadows of nostrils are not to show through.

@@ -12,7 +12,7 @@ import onnxruntime
 from mien.models.head import Head
 from mien.types import Floats, Pixels
 from recipes.traits.faces import LABELS
-from recipes.traits.heads import planes
+from recipes.traits.heads import input_batches
 
 
 class Teacher:
@@ -22,7 +22,7 @@ class Teacher:
     each trait.
 
     Raises:
-        SystemExit: it is no such folder.
+        SystemExit: it is not such a folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,10 @@ class Teacher:
     def __call__(self, crops: Pixels) -> dict[str, Floats]:
         side = int(self._taken.shape[2])
         sized = np.stack([cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops])
-        made = [self._session.run(None, {self._taken.name: batch})[0] for batch in planes(np.asarray(sized, np.uint8))]
+        made = [
+            self._session.run(None, {self._taken.name: batch})[0]
+            for batch in input_batches(np.asarray(sized, np.uint8))
+        ]
         found = np.concatenate(made)
         return {trait: head.probabilities(found).astype(np.float32) for trait, head in self._heads.items()}
 

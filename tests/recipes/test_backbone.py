@@ -10,8 +10,21 @@ import torch
 from mien.models import ensure
 from mien.models.onnx_edit import graft
 from mien.types import Pixels
-from recipes.traits.backbone import AT, BASE, CHANNELS, DIMENSION, END, HIGH, SIDE, WHOLE, Base, Block, Top, export
-from recipes.traits.heads import vectors, whole_numbers
+from recipes.traits.backbone import (
+    BASE_LAYER,
+    BASE_SIDE,
+    CHANNELS,
+    DIMENSION,
+    DLIB,
+    DLIB_INT8,
+    SIDE,
+    TOP_LAYER,
+    Base,
+    Block,
+    Top,
+    export,
+)
+from recipes.traits.heads import quantise_network, unit_vectors
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +58,7 @@ def values(base: Base, pictures: Pixels) -> np.ndarray[tuple[int, ...], np.dtype
 
 def test_the_base_says_what_dlibs_network_does_at_that_layer(base: Base, pictures: Pixels) -> None:
     said = base(pictures)
-    assert said.shape == (len(pictures), CHANNELS, HIGH, HIGH)
+    assert said.shape == (len(pictures), CHANNELS, BASE_SIDE, BASE_SIDE)
     assert said.dtype == np.uint8
     assert 0 < said.mean() < 128
 
@@ -54,12 +67,12 @@ def test_a_top_begins_as_dlibs_own_layers(base: Base, pictures: Pixels) -> None:
     import onnx
     from onnx import TensorProto, helper
 
-    whole = onnx.load_model_from_string(ensure(WHOLE).read_bytes())
-    for name in (AT, END):
+    whole = onnx.load_model_from_string(ensure(DLIB).read_bytes())
+    for name in (BASE_LAYER, TOP_LAYER):
         whole.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
     planes = pictures.transpose(0, 3, 1, 2).astype(np.float32)
-    given, wanted = session.run([AT, END], {"input": planes})
+    given, wanted = session.run([BASE_LAYER, TOP_LAYER], {"input": planes})
     made = Top()
     made.begin()
     with torch.no_grad():
@@ -84,7 +97,7 @@ def test_onnx_says_what_pytorch_says(base: Base, top: Top, pictures: Pixels) -> 
     session = onnxruntime.InferenceSession(export(top), providers=["CPUExecutionProvider"])
     with torch.no_grad():
         wanted = top(torch.from_numpy(given)).numpy()
-    found = session.run(None, {AT: given})[0]
+    found = session.run(None, {BASE_LAYER: given})[0]
     assert found.shape == (len(pictures), DIMENSION)
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
 
@@ -93,15 +106,15 @@ def test_in_whole_numbers_it_is_a_third_of_the_size_and_says_nearly_the_same(
     base: Base, top: Top, pictures: Pixels
 ) -> None:
     exact = export(top)
-    whole = whole_numbers(exact, [values(base, pictures)], 255 * base.scale)
+    whole = quantise_network(exact, [values(base, pictures)], 255 * base.scale)
     assert len(whole) < 0.35 * len(exact)
-    below = ensure(BASE).read_bytes()
-    far, near = (vectors(graft(below, AT, each), pictures, mirror=False) for each in (exact, whole))
+    below = ensure(DLIB_INT8).read_bytes()
+    far, near = (unit_vectors(graft(below, BASE_LAYER, each), pictures, mirror=False) for each in (exact, whole))
     assert (far * near).sum(axis=1).mean() > 0.98
 
 
 def test_vectors_have_length_one_and_know_their_mirror_image(top: Top, pictures: Pixels) -> None:
-    network = graft(ensure(BASE).read_bytes(), AT, export(top))
-    found, mirrored = (vectors(network, each, mirror=True) for each in (pictures, pictures[:, :, ::-1]))
+    network = graft(ensure(DLIB_INT8).read_bytes(), BASE_LAYER, export(top))
+    found, mirrored = (unit_vectors(network, each, mirror=True) for each in (pictures, pictures[:, :, ::-1]))
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert np.allclose(found, mirrored, atol=1e-4)

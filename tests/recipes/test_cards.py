@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mien.models import builtin_traits
-from recipes.traits.cards import FACTS, measured, page
+from recipes.traits.cards import FACTS, figure_rows, page
 
 
 def found(share: float = 0.8) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_a_card_names_data_licence_limits_and_what_it_is_not_for(trait: str) -> 
 
 @pytest.mark.parametrize("trait", builtin_traits.TRAITS)
 def test_a_measured_card_has_a_row_for_each_figure(trait: str) -> None:
-    rows = measured(trait, found())
+    rows = figure_rows(trait, found())
     text = page(trait, rows)
     assert "## Measured" in text
     for name in rows:
@@ -47,13 +47,13 @@ def test_a_measured_card_has_a_row_for_each_figure(trait: str) -> None:
 
 
 def test_groups_are_named_where_errors_were_counted_by_them() -> None:
-    assert "by gender: Female" in measured("age", found())
-    assert "bare faces, by gender: Female" in measured("mask", found())
-    assert not any("by gender" in name for name in measured("expression", found()))
+    assert "by gender: Female" in figure_rows("age", found())
+    assert "bare faces, by gender: Female" in figure_rows("mask", found())
+    assert not any("by gender" in name for name in figure_rows("expression", found()))
 
 
 def test_what_is_left_when_the_uncertain_are_left_out_is_counted() -> None:
-    share, low, high, n = measured("expression", found())["FER2013, PublicTest, where it is not uncertain"]
+    share, low, high, n = figure_rows("expression", found())["FER2013, PublicTest, where it is not uncertain"]
     assert (share, low, high, n) == (0.9, 0.8, 0.95, 40)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.types import Floats, Ints
-from recipes.traits.heads import LEAST, best, calibrated, fitted, head_of, least_certainty
+from recipes.traits.heads import MIN_FACES, best_head, calibrate, fit_head, least_certainty, linear_head
 
 LABELS = ("a", "b", "c")
 
@@ -20,7 +20,7 @@ def seen(n: int = 300, spread: float = 0.4) -> tuple[Floats, Ints]:
 def test_a_head_answers_as_the_layer_that_it_was() -> None:
     vectors, y = seen()
     weights, bias = (np.eye(3, 8) * 9).astype(np.float32), np.zeros(3, np.float32)
-    head = head_of(LABELS, weights, bias, (vectors, y))
+    head = linear_head(LABELS, weights, bias, (vectors, y))
     assert head.labels == LABELS
     assert np.array_equal(head.probabilities(vectors).argmax(axis=1), (vectors @ weights.T).argmax(axis=1))
     assert np.allclose(np.linalg.norm(head.centres, axis=1), 1)
@@ -28,11 +28,11 @@ def test_a_head_answers_as_the_layer_that_it_was() -> None:
 
 def test_too_sure_a_head_is_made_less_sure() -> None:
     vectors, y = seen(spread=0.8)
-    head = head_of(LABELS, (np.eye(3, 8) * 99).astype(np.float32), np.zeros(3, np.float32), (vectors, y))
-    fitted = calibrated(head, vectors, y, 0.5)
-    right = (fitted.probabilities(vectors).argmax(axis=1) == y).mean()
-    assert fitted.temperature > 1
-    assert abs(fitted.probabilities(vectors).max(axis=1).mean() - right) < 0.05
+    head = linear_head(LABELS, (np.eye(3, 8) * 99).astype(np.float32), np.zeros(3, np.float32), (vectors, y))
+    fit_head = calibrate(head, vectors, y, 0.5)
+    right = (fit_head.probabilities(vectors).argmax(axis=1) == y).mean()
+    assert fit_head.temperature > 1
+    assert abs(fit_head.probabilities(vectors).max(axis=1).mean() - right) < 0.05
 
 
 def test_where_all_together_are_right_often_enough_nothing_is_uncertain() -> None:
@@ -54,20 +54,20 @@ def test_a_bound_is_not_put_where_too_few_are_left_to_tell() -> None:
     rng = np.random.default_rng(0)
     top = rng.uniform(0.5, 1, 500)
     bound = least_certainty(np.stack([top, 1 - top], axis=1).astype(np.float32), np.ones(500, np.int64), 0.99)
-    assert (top >= bound - 0.01).sum() >= LEAST
+    assert (top >= bound - 0.01).sum() >= MIN_FACES
 
 
 @pytest.mark.parametrize("labels", [("a", "b"), LABELS])
 def test_a_fitted_head_tells_all_classes(labels: tuple[str, ...]) -> None:
     vectors, y = seen()
     y = np.minimum(y, len(labels) - 1)
-    head = fitted(labels, (vectors, y), 10.0)
+    head = fit_head(labels, (vectors, y), 10.0)
     assert head.weights.shape == (len(labels), 8)
     assert (head.probabilities(vectors).argmax(axis=1) == y).mean() > 0.8
 
 
 def test_the_better_head_is_taken_and_among_equals_the_first() -> None:
     vectors, y = seen()
-    good, bad = fitted(LABELS, (vectors, y), 10.0), fitted(LABELS, (vectors, (y + 1) % 3), 10.0)
-    assert best([bad, good], vectors, y) is good
-    assert best([good, good], vectors, y) is good
+    good, bad = fit_head(LABELS, (vectors, y), 10.0), fit_head(LABELS, (vectors, (y + 1) % 3), 10.0)
+    assert best_head([bad, good], vectors, y) is good
+    assert best_head([good, good], vectors, y) is good

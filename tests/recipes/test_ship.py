@@ -17,9 +17,9 @@ from mien.models.weights import card_identity
 from mien.pipeline.spec import build_spec
 from mien.store import bundle as bundles
 from recipes.traits import ship as shipping
-from recipes.traits.ship import Facts, ship
+from recipes.traits.ship import Provenance, ship
 
-FACTS = Facts("2026-01-31", "make traits", "faces", 7, {"gender": {"Female": 3, "Male": 2}})
+FACTS = Provenance("2026-01-31", "make traits", "faces", 7, {"gender": {"Female": 3, "Male": 2}})
 
 
 def a_head(*labels: str, dimension: int = 256) -> Head:
@@ -86,7 +86,7 @@ def test_only_gender_is_silent_about_anybody(package: Path) -> None:
 
 @pytest.mark.parametrize(("trait", "dimension"), [("mood", 256), ("mask", 128)])
 def test_what_does_not_fit_is_not_written(package: Path, trait: str, dimension: int) -> None:
-    with pytest.raises(ValueError, match="no trait, or its head does not take"):
+    with pytest.raises(ValueError, match="not a trait, or its head does not take"):
         ship("traits", b"a network", {trait: a_head("a", "b", dimension=dimension)}, FACTS, {trait: "# page\n"})
     assert not builtin_traits.FOLDER.exists()
     assert "bytes = 9\n" not in shipping.CARDS.read_text()

@@ -10,15 +10,18 @@ import pytest
 
 from mien.detect.mtcnn import MTCNN
 from mien.types import Floats, Pixels
-from recipes.traits.draw import COLOURS, FRAMES, How, Kind, draw_glasses, draw_mask, draw_other
-from recipes.traits.place import darken, face, lay, look
+from recipes.traits.fabric import COLOURS
+from recipes.traits.face_geometry import blend_layer, darken, face_axes, photo_style
+from recipes.traits.glasses import FRAMES, Kind, draw_glasses
+from recipes.traits.masks import Placement, draw_mask
+from recipes.traits.occlusions import draw_occlusion
 
-HOWS: tuple[How, ...] = ("worn", "under-nose", "under-mouth", "under-chin")
+HOWS: tuple[Placement, ...] = ("worn", "under-nose", "under-mouth", "under-chin")
 KINDS: tuple[Kind, ...] = ("glasses", "sunglasses")
 Draw = Callable[[Pixels, Floats, np.random.Generator], Pixels]
 
 
-def _masked(how: How) -> Draw:
+def _masked(how: Placement) -> Draw:
     return lambda crop, points, rng: draw_mask(crop, points, rng, how)
 
 
@@ -28,7 +31,7 @@ def _bespectacled(kind: Kind) -> Draw:
 
 DRAWINGS: dict[str, Draw] = {how: _masked(how) for how in HOWS}
 DRAWINGS |= {kind: _bespectacled(kind) for kind in KINDS}
-DRAWINGS["other"] = draw_other
+DRAWINGS["other"] = draw_occlusion
 
 SIZE = 128
 POINTS = np.array([(42, 40), (86, 40), (64, 66), (46, 88), (82, 88)], np.float32)
@@ -73,7 +76,7 @@ def test_the_generator_alone_decides(name: str) -> None:
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_mask_leaves_everything_above_the_eyes(how: How) -> None:
+def test_a_mask_leaves_everything_above_the_eyes(how: Placement) -> None:
     crop = skin()
     for number in range(40):
         assert np.array_equal(draw_mask(crop, POINTS, rng(number), how)[:40], crop[:40])
@@ -84,7 +87,7 @@ def test_above_the_eyes_is_so_along_a_head_that_leans(roll: float) -> None:
     crop, middle = skin(), np.array((64.0, 64.0))
     turn = np.array(((np.cos(roll), np.sin(roll)), (-np.sin(roll), np.cos(roll))))
     points = ((POINTS - middle) @ turn + middle).astype(np.float32)
-    _, y = face(points).grid(slice(0, SIZE), slice(0, SIZE))
+    _, y = face_axes(points).grid(slice(0, SIZE), slice(0, SIZE))
     for number in range(20):
         made = draw_mask(crop, points, rng(number))
         assert np.array_equal(made[y < 0], crop[y < 0])
@@ -92,7 +95,7 @@ def test_above_the_eyes_is_so_along_a_head_that_leans(roll: float) -> None:
 
 
 def test_a_worn_mask_covers_nose_mouth_and_chin() -> None:
-    crop, where = skin(), face(POINTS)
+    crop, where = skin(), face_axes(POINTS)
     spots = [*((float(x), float(y)) for x, y in POINTS[2:]), where.pixel(0, 1.3)]
     shown = [
         [changed(crop, draw_mask(crop, POINTS, rng(number)), x, y, most=8) for x, y in spots] for number in range(60)
@@ -111,8 +114,8 @@ def test_under_the_nose_means_that_its_tip_is_seen_and_the_mouth_is_not() -> Non
 
 
 @pytest.mark.parametrize(("how", "low"), [("under-mouth", 1.42), ("under-chin", 1.72)])
-def test_a_mask_at_the_chin_leaves_nose_and_mouth(how: How, low: float) -> None:
-    crop, where = skin(), face(POINTS)
+def test_a_mask_at_the_chin_leaves_nose_and_mouth(how: Placement, low: float) -> None:
+    crop, where = skin(), face_axes(POINTS)
     for number in range(60):
         made = draw_mask(crop, POINTS, rng(number), how)
         assert not changed(crop, made, *POINTS[2])
@@ -213,7 +216,7 @@ def test_odd_points_are_survived(name: str) -> None:
 
 
 def test_axes_and_pixels_agree() -> None:
-    where = face(POINTS)
+    where = face_axes(POINTS)
     assert where.pixel(0, 0) == pytest.approx((64, 40))
     assert where.pixel(0, 1) == pytest.approx((64, 88))
     x, y = where.grid(slice(88, 89), slice(64, 65))
@@ -226,14 +229,14 @@ def test_a_turned_head_is_told_by_its_nose() -> None:
     right, left = POINTS.copy(), POINTS.copy()
     right[2, 0] += 8
     left[2, 0] -= 8
-    assert face(right).turn == pytest.approx(-face(left).turn)
-    assert face(right).turn > 0.2
+    assert face_axes(right).turn == pytest.approx(-face_axes(left).turn)
+    assert face_axes(right).turn > 0.2
 
 
 def test_what_is_not_covered_stays_to_the_last_bit() -> None:
     crop = skin()
     part, cover = crop.copy(), np.zeros((SIZE, SIZE), np.float32)
-    lay(part, np.zeros((SIZE, SIZE, 3), np.float32), cover, look(crop, rng(0)), rng(1))
+    blend_layer(part, np.zeros((SIZE, SIZE, 3), np.float32), cover, photo_style(crop, rng(0)), rng(1))
     darken(part, cover)
     assert np.array_equal(part, crop)
 

@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 
 from mien.types import Pixels
-from recipes.traits.faces import GLASSES, IDENTITY, LABELS, SIDE, Rows
-from recipes.traits.mixing import NONE, STREET, WORN, WRONG, Mix, disguised, spoilt, turned
-from recipes.traits.said import Said
-from recipes.traits.train import held, loss_of, rest
+from recipes.traits.faces import GLASSES, IDENTITY, LABELS, SIDE, FaceTable
+from recipes.traits.feature_cache import FeatureBatch
+from recipes.traits.train import held_out_rows, loss_of, training_rows
+from recipes.traits.training_batches import (
+    NONE,
+    STREET,
+    WORN,
+    WRONG,
+    FaceSampler,
+    degrade,
+    draw_accessory,
+    random_affine,
+)
 
 
-def rows(n: int, *, street: bool = False) -> Rows:
+def rows(n: int, *, street: bool = False) -> FaceTable:
     """Faces of noise with every label; street photos know their mask alone."""
     rng = np.random.default_rng(n)
     labels = {name: np.arange(n) % len(names) for name, names in LABELS.items()}
@@ -22,21 +31,21 @@ def rows(n: int, *, street: bool = False) -> Rows:
     points = np.tile(np.array([[40, 40], [88, 40], [64, 70], [46, 90], [82, 90]], np.float32), (n, 1, 1))
     crops = rng.integers(60, 200, (n, SIDE, SIDE, 3)).astype(np.uint8)
     identity = np.full((n, IDENTITY), np.nan if street else 0.5, np.float32)
-    return Rows(crops, points, labels, identity, np.arange(n) // 2, np.full(n, SIDE))
+    return FaceTable(crops, points, labels, identity, np.arange(n) // 2, np.full(n, SIDE))
 
 
 @pytest.fixture(scope="module")
-def mix() -> Mix:
-    return Mix(rows(48), rows(48), rows(30, street=True), 48)
+def mix() -> FaceSampler:
+    return FaceSampler(rows(48), rows(48), rows(30, street=True), 48)
 
 
-def test_an_epoch_is_the_same_each_time_and_another_is_another(mix: Mix) -> None:
+def test_an_epoch_is_the_same_each_time_and_another_is_another(mix: FaceSampler) -> None:
     first, again, other = (next(iter(mix.batches(epoch, 32))) for epoch in (0, 0, 1))
     assert np.array_equal(first.pixels, again.pixels)
     assert not np.array_equal(first.pixels, other.pixels)
 
 
-def test_a_batch_holds_faces_of_the_network_s_size_and_street_photos_last(mix: Mix) -> None:
+def test_a_batch_holds_faces_of_the_network_s_size_and_street_photos_last(mix: FaceSampler) -> None:
     batches = list(mix.batches(0, 32))
     assert len(batches) == 48 // (32 - STREET)
     for batch in batches:
@@ -50,11 +59,11 @@ def test_what_is_drawn_changes_the_label_and_nothing_else() -> None:
     faces, seen = rows(3), set()
     faces = replace(faces, labels={**faces.labels, "glasses": np.full(3, -1)})
     for seed in range(120):
-        crop, said = disguised(faces, 0, np.random.default_rng(seed))
-        assert (said["age"], said["gender"]) == (0, 0)
+        crop, batch = draw_accessory(faces, 0, np.random.default_rng(seed))
+        assert (batch["age"], batch["gender"]) == (0, 0)
         changed = not np.array_equal(crop, faces.crops[0])
-        assert changed or (said["mask"], said["glasses"]) == (NONE, -1)
-        seen.add((said["mask"], said["glasses"]))
+        assert changed or (batch["mask"], batch["glasses"]) == (NONE, -1)
+        seen.add((batch["mask"], batch["glasses"]))
     assert {(WORN, -1), (WRONG, -1), (NONE, 1), (NONE, 2)} <= seen
 
 
@@ -62,13 +71,13 @@ def test_no_second_pair_of_glasses_is_drawn() -> None:
     faces = rows(3)
     number = GLASSES.index("glasses")
     for seed in range(60):
-        assert disguised(faces, number, np.random.default_rng(seed))[1]["glasses"] == number
+        assert draw_accessory(faces, number, np.random.default_rng(seed))[1]["glasses"] == number
 
 
 def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
     crop = np.full((SIDE, SIDE, 3), 10, np.uint8)
     crop[44:84, 44:84] = 250
-    made = turned(crop, 64, np.random.default_rng(0))
+    made = random_affine(crop, 64, np.random.default_rng(0))
     assert made.shape == (64, 64, 3)
     assert made[28:36, 28:36].mean() > 200
     assert made[:6].mean() < 20
@@ -77,7 +86,7 @@ def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
     crop: Pixels = rows(1).crops[0][:64, :64]
-    made = spoilt(crop, np.random.default_rng(seed))
+    made = degrade(crop, np.random.default_rng(seed))
     assert made.shape == crop.shape
     assert made.dtype == np.uint8
     assert made.std() > 3
@@ -85,7 +94,7 @@ def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
 
 def test_what_is_kept_apart_is_not_learnt_from_and_photos_stay_whole() -> None:
     faces = rows(40)
-    apart, learnt = faces.group[held(faces, 4)], rest(faces, 4).group
+    apart, learnt = faces.group[held_out_rows(faces, 4)], training_rows(faces, 4).group
     assert len(apart) + len(learnt) == 40
     assert not set(apart) & set(learnt)
 
@@ -96,7 +105,7 @@ def test_only_what_is_known_is_learnt_from() -> None:
     lesson = torch.zeros(4, IDENTITY, requires_grad=True)
     labels = {name: np.full(4, -1) for name in LABELS}
     identity = np.full((4, IDENTITY), np.nan, np.float32)
-    batch = Said(np.zeros((4, 2, 3, 3), np.uint8), 1.0, labels, identity, {})
+    batch = FeatureBatch(np.zeros((4, 2, 3, 3), np.uint8), 1.0, labels, identity, {})
     assert loss_of((logits, lesson), batch).item() == 0
     labels["age"][1], identity[2] = 8, 1.0
     loss_of((logits, lesson), batch).backward()  # type: ignore[no-untyped-call]
@@ -106,7 +115,7 @@ def test_only_what_is_known_is_learnt_from() -> None:
     assert (lesson.grad.abs().sum(dim=1) > 0).tolist() == [False, False, True, False]
 
 
-def test_street_photos_teach_no_identity(mix: Mix) -> None:
+def test_street_photos_teach_no_identity(mix: FaceSampler) -> None:
     batch = next(iter(mix.batches(0, 32)))
     assert np.isnan(batch.identity[-STREET:]).all()
     assert np.isfinite(batch.identity[:-STREET]).all()

@@ -1,4 +1,4 @@
-"""Where on a face things sit, and how they take on its light, blur and grain; knows neither masks nor glasses."""
+"""The axes of a face for drawing on it, and the light, blur and grain of its photo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EYES_DEEP, _NOSE_FORWARD = 0.92, 0.43
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class FaceAxes:
     """A face's own axes: x to the right of the picture, y from the eyes (0) down to the mouth (1), both turned with it.
 
     origin: the middle between the eyes, pixels. right: the x axis in the picture. unit: pixels from eyes to mouth.
@@ -44,7 +44,7 @@ class Face:
         return self.origin[0] + k * (x * u - y * v), self.origin[1] + k * (x * v + y * u)
 
     def grid(self, rows: slice, columns: slice) -> tuple[Floats, Floats]:
-        """Both of every pixel in that part of the picture."""
+        """The x and y of every pixel in that part of the picture."""
         (u, v), k = self.right, self.unit
         across = (np.arange(columns.start, columns.stop, dtype=np.float32)[None] - self.origin[0]) / k
         down = (np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] - self.origin[1]) / k
@@ -59,13 +59,13 @@ class Face:
         return self.axis + self.radius * sin(min(max(angle + self.turn, -pi / 2), pi / 2))
 
 
-def face(points: Floats) -> Face:
-    """Five points (5, 2): the eyes, the nose's tip, the corners of the mouth -> the face's axes."""
+def face_axes(points: Floats) -> FaceAxes:
+    """Five points (5, 2): eyes, tip of the nose, corners of the mouth -> the face's axes."""
     spots = np.asarray(points, np.float64)
     eyes, mouth = spots[:2].mean(0), spots[3:].mean(0)
     along, down = spots[1] - spots[0], mouth - eyes
     seen = max(float(np.hypot(*along)), 1.0)
-    # Both directions tell the roll: eyes alone are off by a pixel, and mouths are crooked.
+    # Both directions estimate the roll: eyes alone are off by a pixel, and mouths are crooked.
     right = along / seen + np.array([down[1], -down[0]]) / max(float(np.hypot(*down)), 1.0)
     right = right / max(float(np.hypot(*right)), 1e-6)
     below = np.array([-right[1], right[0]])
@@ -76,7 +76,7 @@ def face(points: Floats) -> Face:
     apart = (min(max(seen / unit / cos(turn), 0.75), 1.05) + _EYES_APART) / 2
     low = float(down @ right) / unit + 0.15 * sin(turn)
     slope = (low / 1.5 - nose[0] / nose[1]) / (1.5 - nose[1])
-    return Face(
+    return FaceAxes(
         (float(eyes[0]), float(eyes[1])), (float(right[0]), float(right[1])), unit, turn, apart,
         -_EYES_DEEP * apart * sin(turn), _HALF_WIDTH * apart, nose,
         (nose[0] / nose[1] - slope * nose[1], slope),
@@ -84,8 +84,8 @@ def face(points: Floats) -> Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a picture does to whatever it shows.
+class PhotoStyle:
+    """How a photo renders what it shows.
 
     grey: (s, s) its luminance. light: (3,) the lamp, 1 where white is white. soft: blur in pixels (standard deviation).
     grain: standard deviation of its noise, in grey levels. coloured: 0 for a picture in shades of grey, 1 for others.
@@ -98,8 +98,8 @@ class Look:
     coloured: float
 
 
-def look(crop: Pixels, rng: np.random.Generator) -> Look:
-    """Pixels (s, s, 3) -> their light, blur and grain, guessed: the brightest parts are taken for white."""
+def photo_style(crop: Pixels, rng: np.random.Generator) -> PhotoStyle:
+    """Pixels (s, s, 3) -> an estimate of light, blur and grain, in which the brightest parts count as white."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     near, far = cv2.blur(grey, (3, 3)), cv2.blur(grey, (9, 9))
     fine, coarse = float(cv2.absdiff(grey, near).mean()), float(cv2.absdiff(grey, far).mean()) + 0.3
@@ -112,7 +112,7 @@ def look(crop: Pixels, rng: np.random.Generator) -> Look:
     strength = min(max(bright / 198, 0.35), 1.03) * rng.uniform(0.9, 1.08)
     soft = float(np.interp(fine / coarse, (0.15, 0.42), (1.2, 0.35))) * rng.uniform(0.7, 1.2)
     grain = min(max(0.5 * fine, 0.4), 3.5) * rng.uniform(0.5, 1.4)
-    return Look(grey, (strength * cast).astype(np.float32), soft, grain, coloured)
+    return PhotoStyle(grey, (strength * cast).astype(np.float32), soft, grain, coloured)
 
 
 def smooth(image: Floats, sigma: float) -> Floats:
@@ -120,22 +120,22 @@ def smooth(image: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.2)), np.float32)
 
 
-def thrice(plane: Floats) -> Floats:
-    """One plane (h, w) -> the same for each colour (h, w, 3); quicker than to let numpy spread it."""
+def three_channels(plane: Floats) -> Floats:
+    """One plane (h, w) -> the same for each colour (h, w, 3); faster than numpy's broadcasting."""
     return np.asarray(cv2.merge((plane, plane, plane)), np.float32)
 
 
 def darken(part: Pixels, share: Floats) -> None:
-    """Takes a share (h, w) of the light away from a part of a picture, in place; where it is 0, nothing changes."""
-    part[:] = cv2.multiply(part, thrice(1 - share), dtype=cv2.CV_8U)
+    """Remove a share (h, w) of the light from a part of a picture, in place; at 0 nothing changes."""
+    part[:] = cv2.multiply(part, three_channels(1 - share), dtype=cv2.CV_8U)
 
 
-def lay(part: Pixels, layer: Floats, cover: Floats, seen: Look, rng: np.random.Generator) -> None:
-    """Puts a layer (h, w, 3) over a part of a picture, in place, as far as `cover` (h, w) says, with its grain."""
+def blend_layer(part: Pixels, layer: Floats, cover: Floats, seen: PhotoStyle, rng: np.random.Generator) -> None:
+    """Blend a layer (h, w, 3) into a part of a picture, in place, with opacity `cover` (h, w) and the photo's grain."""
     height, width = cover.shape
     # Grain in a photo is not sharp either: what cameras and JPEG leave of it is a little smeared.
     noise = cv2.blur(rng.integers(0, 256, (height, width), np.uint8), (2, 2)).astype(np.float32)
-    grained = layer + thrice((noise - 127.5) * (seen.grain / 40))
+    grained = layer + three_channels((noise - 127.5) * (seen.grain / 40))
     over = np.clip(grained, 0, 255).astype(np.uint8)
     if seen.coloured < 1:
         pale = cv2.cvtColor(cv2.cvtColor(over, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)

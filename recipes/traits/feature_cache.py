@@ -1,4 +1,4 @@
-"""What the base says of the pictures to train on: drawn and asked once, kept, and read again; knows no trait."""
+"""The base's features of the training pictures: computed once per epoch's draw, file in files, and read again."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import Tensor
 
 from mien.types import Floats, Ints, Pixels
 from recipes.traits.backbone import Base
-from recipes.traits.mixing import Mix
 from recipes.traits.teacher import Teacher
+from recipes.traits.training_batches import FaceSampler
 
-_TAUGHT = "taught-"
-"""Before the names of the columns that a teacher filled."""
+_TEACHER_PREFIX = "taught-"
+"""Prefix of the columns with a teacher's probabilities."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
-    """A batch: `steps` (n, c, h, w) uint8 of the base, each worth `scale`; labels and identity as in `mixing.Batch`.
+class FeatureBatch:
+    """A batch: the base's output `steps` (n, c, h, w) uint8 times `scale`; labels and identity as in `Batch`.
 
-    taught: trait -> the probabilities that a teacher gives its labels (n, k); empty without a teacher.
+    taught: trait -> a teacher's probabilities of its labels (n, k); empty without a teacher.
     """
 
     steps: Pixels
@@ -35,36 +35,36 @@ class Said:
     taught: dict[str, Floats]
 
     def values(self) -> Tensor:
-        """What the top takes, in the order that PyTorch's convolutions like."""
+        """The top's input, in the memory layout that is fastest for PyTorch's convolutions."""
         return (torch.from_numpy(self.steps).float() * self.scale).contiguous(memory_format=torch.channels_last)
 
-    def only(self, chosen: Ints) -> Said:
+    def only(self, chosen: Ints) -> FeatureBatch:
         """Some of the rows, in that order."""
         labels = {name: values[chosen] for name, values in self.labels.items()}
         taught = {name: values[chosen] for name, values in self.taught.items()}
-        return Said(self.steps[chosen], self.scale, labels, self.identity[chosen], taught)
+        return FeatureBatch(self.steps[chosen], self.scale, labels, self.identity[chosen], taught)
 
 
-def blend(said: Said, share: float, rng: np.random.Generator) -> tuple[float, Said, Tensor]:
-    """A batch -> the greater share, the batch in another order, and the values of both, mixed by these shares."""
+def mixup(batch: FeatureBatch, share: float, rng: np.random.Generator) -> tuple[float, FeatureBatch, Tensor]:
+    """A batch -> the larger share, the batch in another order, and the values of both, mixed by that share."""
     share = max(share, 1 - share)
-    other = said.only(rng.permutation(len(said.steps)))
-    return share, other, share * said.values() + (1 - share) * other.values()
+    other = batch.only(rng.permutation(len(batch.steps)))
+    return share, other, share * batch.values() + (1 - share) * other.values()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
-    """The batches of an epoch, each of `variety` epochs drawn once; the files go when the shelf is closed."""
+class FeatureCache:
+    """The batches of `variety` epochs, each drawn once, then repeated; the files are removed on closing."""
 
-    mix: Mix
+    sampler: FaceSampler
     base: Base
     teacher: Teacher | None
     size: int
     variety: int
     folder: Path
 
-    def __enter__(self) -> Shelf:
-        self._clear()  # what a killed training left may be of other pictures
+    def __enter__(self) -> FeatureCache:
+        self._clear()  # files of a killed training may be of other pictures
         return self
 
     def __exit__(
@@ -72,24 +72,28 @@ class Shelf:
     ) -> None:
         self._clear()
 
-    def batches(self, epoch: int) -> Sequence[Said]:
+    def batches(self, epoch: int) -> Sequence[FeatureBatch]:
         """The batches of an epoch."""
         number = epoch % self.variety
         if not self._file(number).is_file():
             self._fill(number)
-        with np.load(self._file(number), allow_pickle=False) as kept:
-            columns = {name: kept[name] for name in kept.files}
+        with np.load(self._file(number), allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files}
         steps, identity = columns.pop("steps"), columns.pop("identity")
-        taught = {name.removeprefix(_TAUGHT): columns.pop(name) for name in list(columns) if name.startswith(_TAUGHT)}
-        whole = Said(steps, self.base.scale, columns, identity, taught)
+        taught = {
+            name.removeprefix(_TEACHER_PREFIX): columns.pop(name)
+            for name in list(columns)
+            if name.startswith(_TEACHER_PREFIX)
+        }
+        whole = FeatureBatch(steps, self.base.scale, columns, identity, taught)
         return [whole.only(np.arange(start, start + self.size)) for start in range(0, len(steps), self.size)]
 
     def _fill(self, number: int) -> None:
         rows: list[dict[str, Any]] = []
-        for batch in self.mix.batches(number, self.size):
+        for batch in self.sampler.batches(number, self.size):
             taught = self.teacher(batch.pixels) if self.teacher else {}
             row = {"steps": self.base(batch.pixels), "identity": batch.identity, **batch.labels}
-            rows.append(row | {_TAUGHT + name: values for name, values in taught.items()})
+            rows.append(row | {_TEACHER_PREFIX + name: values for name, values in taught.items()})
         columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         np.savez(self._file(number), allow_pickle=False, **columns)
 
@@ -98,4 +102,4 @@ class Shelf:
             self._file(number).unlink(missing_ok=True)
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"said-{number}.npz"
+        return self.folder / f"features-{number}.npz"

@@ -1,4 +1,4 @@
-"""Batches to train the built-in traits on: faces drawn, disguised, spoilt and turned, each under its own seed."""
+"""Training batches for the built-in traits: faces with drawings, transformed and degraded, each with its own seed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import cv2
 import numpy as np
 
 from mien.types import Floats, Ints, Pixels
-from recipes.traits.draw import How, Kind, draw_glasses, draw_mask, draw_other
-from recipes.traits.faces import GLASSES, MASKS, SIDE, Rows
+from recipes.traits.faces import GLASSES, MASKS, SIDE, FaceTable
+from recipes.traits.glasses import Kind, draw_glasses
+from recipes.traits.masks import Placement, draw_mask
+from recipes.traits.occlusions import draw_occlusion
 
 WORN, NONE, WRONG = (MASKS.index(name) for name in ("with_mask", "without_mask", "incorrect"))
 STREET = 16
-"""So many rows of a batch are street photos, the rare classes as often as the common one."""
-_WHOLE = 0.3  # of the faces come as they are in the pool, and not upright
-_DISGUISES = (("worn", 0.13), ("under-nose", 0.05), ("under-mouth", 0.03), ("other", 0.04), ("glasses", 0.04))
-_MASKS: dict[str, How] = {"worn": "worn", "under-nose": "under-nose", "under-mouth": "under-mouth"}
-_LABELLED = 3.0  # a face whose glasses are known comes so much oftener
+"""Rows of a batch that are street photos; rare classes are drawn more often than their share."""
+_WHOLE = 0.3  # share of faces that stay as they are in the pool, not upright
+_DRAWINGS = (("worn", 0.13), ("under-nose", 0.05), ("under-mouth", 0.03), ("other", 0.04), ("glasses", 0.04))
+_MASKS: dict[str, Placement] = {"worn": "worn", "under-nose": "under-nose", "under-mouth": "under-mouth"}
+_LABELLED = 3.0  # weight of a face whose glasses are labelled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,17 +34,17 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mix:
-    """What batches are drawn from; `upright` and `whole` are the same faces, row by row."""
+class FaceSampler:
+    """Draws batches; `upright` and `whole` are the same faces, row by row."""
 
-    upright: Rows
-    whole: Rows
-    street: Rows
+    upright: FaceTable
+    whole: FaceTable
+    street: FaceTable
     side: int
     seed: int = 0
 
     def batches(self, epoch: int, size: int) -> Iterator[Batch]:
-        """The batches of an epoch: as many as FairFace fills once."""
+        """The batches of an epoch, in which each face of FairFace comes once at most."""
         rng = np.random.default_rng((self.seed, epoch))
         likely = np.where(self.upright.labels["glasses"] >= 0, _LABELLED, 1.0)
         fair = size - STREET
@@ -61,36 +63,40 @@ class Mix:
             rng = np.random.default_rng((*key, place))
             if place < len(fair):
                 rows = self.whole if rng.random() < _WHOLE else self.upright
-                crop, said = disguised(rows, int(number), rng)
+                crop, labels_of_face = draw_accessory(rows, int(number), rng)
             else:
                 crop = self.street.crops[number]
-                said = {name: int(values[number]) for name, values in self.street.labels.items()}
-            made.append(spoilt(turned(crop, self.side, rng), rng))
-            labels.append(said)
+                labels_of_face = {name: int(values[number]) for name, values in self.street.labels.items()}
+            made.append(degrade(random_affine(crop, self.side, rng), rng))
+            labels.append(labels_of_face)
         identity = np.concatenate([self.upright.identity[fair], self.street.identity[street]])
-        return Batch(np.stack(made), {name: np.array([said[name] for said in labels]) for name in labels[0]}, identity)
+        return Batch(
+            np.stack(made),
+            {name: np.array([labels_of_face[name] for labels_of_face in labels]) for name in labels[0]},
+            identity,
+        )
 
 
-def disguised(rows: Rows, number: int, rng: np.random.Generator) -> tuple[Pixels, dict[str, int]]:
-    """A face, now and then with a mask, glasses or something else drawn on it, and its labels."""
+def draw_accessory(rows: FaceTable, number: int, rng: np.random.Generator) -> tuple[Pixels, dict[str, int]]:
+    """A face, sometimes with a mask, glasses or something else drawn on it, and its labels."""
     crop, points = rows.crops[number], rows.points[number]
-    said = {name: int(values[number]) for name, values in rows.labels.items()}
-    names = [name for name, _ in _DISGUISES]
-    likely = np.array([share for _, share in _DISGUISES])
+    labels_of_face = {name: int(values[number]) for name, values in rows.labels.items()}
+    names = [name for name, _ in _DRAWINGS]
+    likely = np.array([share for _, share in _DRAWINGS])
     pick = str(rng.choice([*names, "nothing"], p=[*likely, 1 - likely.sum()]))
-    if pick == "glasses" and said["glasses"] <= GLASSES.index("none"):
+    if pick == "glasses" and labels_of_face["glasses"] <= GLASSES.index("none"):
         kind: Kind = "glasses" if rng.random() < 0.6 else "sunglasses"
-        return draw_glasses(crop, points, rng, kind), {**said, "glasses": GLASSES.index(kind)}
+        return draw_glasses(crop, points, rng, kind), {**labels_of_face, "glasses": GLASSES.index(kind)}
     if pick == "other":
-        return draw_other(crop, points, rng), said
+        return draw_occlusion(crop, points, rng), labels_of_face
     if pick in _MASKS:
         how = _MASKS[pick]
-        return draw_mask(crop, points, rng, how), {**said, "mask": WORN if how == "worn" else WRONG}
-    return crop, said
+        return draw_mask(crop, points, rng, how), {**labels_of_face, "mask": WORN if how == "worn" else WRONG}
+    return crop, labels_of_face
 
 
-def turned(crop: Pixels, side: int, rng: np.random.Generator) -> Pixels:
-    """A crop mirrored, turned, scaled and moved a little, at the network's size."""
+def random_affine(crop: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """A crop randomly mirrored, rotated, scaled and shifted, at the network's size."""
     angle, zoom = math.radians(rng.uniform(-12, 12)), side / SIDE * rng.uniform(0.9, 1.15)
     across, down = rng.uniform(-0.05, 0.05, 2) * side
     turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -106,8 +112,8 @@ def turned(crop: Pixels, side: int, rng: np.random.Generator) -> Pixels:
     )
 
 
-def spoilt(crop: Pixels, rng: np.random.Generator) -> Pixels:
-    """A crop lit otherwise, and now and then small, blurred, grey, or recompressed, as photos are."""
+def degrade(crop: Pixels, rng: np.random.Generator) -> Pixels:
+    """A crop in other light, and sometimes small, blurred, grey or recompressed, like real photos."""
     side = crop.shape[0]
     if rng.random() < 0.25:
         small = int(rng.integers(22, 64))

@@ -1,4 +1,4 @@
-"""Drawing what may hide a mouth and is no mask: hands, cups, microphones, scarves, beards, plain patches."""
+"""Draws what may hide a mouth and is not a mask: hands, cups, microphones, scarves, beards, plain patches."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 
 from mien.types import Floats, Pixels
 from recipes.traits.fabric import SIDE, fabric, tone
-from recipes.traits.place import Face, Look, darken, face, lay, look, smooth
+from recipes.traits.face_geometry import FaceAxes, PhotoStyle, blend_layer, darken, face_axes, photo_style, smooth
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """What a drawing starts from. size: the crop's side. skin: (3,) the colour of the cheeks."""
 
-    where: Face
-    seen: Look
+    where: FaceAxes
+    seen: PhotoStyle
     size: tuple[int, int]
     skin: Floats
 
 
-def draw_other(crop: Pixels, points: Floats, rng: np.random.Generator) -> Pixels:
-    """Pixels (s, s, 3) RGB and five points (5, 2) in them -> a copy with something else before mouth or chin."""
-    where, seen = face(points), look(crop, rng)
+def draw_occlusion(crop: Pixels, points: Floats, rng: np.random.Generator) -> Pixels:
+    """Pixels (s, s, 3) RGB and five points (5, 2) in them -> a copy with something in front of mouth or chin."""
+    where, seen = face_axes(points), photo_style(crop, rng)
     cheeks = [where.pixel(where.middle(0.55) + side * 0.4, 0.55) for side in (-1, 1)]
     height, width = crop.shape[:2]
     spots = [crop[int(np.clip(y, 0, height - 1)), int(np.clip(x, 0, width - 1))] for x, y in cheeks]
@@ -36,7 +36,7 @@ def draw_other(crop: Pixels, points: Floats, rng: np.random.Generator) -> Pixels
     cover = smooth(cover, seen.soft)
     shadow = np.roll(smooth(cover, where.unit * 0.06), max(1, round(where.unit * 0.04)), 0)
     darken(made, np.asarray(np.clip(shadow - cover, 0, 1) * rng.uniform(0.2, 0.6), np.float32))
-    lay(made, smooth(layer, seen.soft), cover, seen, rng)
+    blend_layer(made, smooth(layer, seen.soft), cover, seen, rng)
     return made
 
 
