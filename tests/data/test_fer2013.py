@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.data import DataOptions, open_data
-from mien.data.fer2013 import EMOTIONS, recognises
+from mien.data.fer2013 import EMOTIONS, is_fer2013
 from mien.errors import DataError
 
 Table = Callable[..., Path]
@@ -86,7 +86,7 @@ def test_rows_without_an_emotion_are_left_out_and_noted(table: Table) -> None:
 def test_a_row_of_a_split_that_is_not_known_is_learnt_from_and_noted(table: Table) -> None:
     data = open_data(table(f"emotion,pixels,Usage\n0,{PIXELS},Training\n1,{PIXELS},Foo\n", name="fer2013.csv"))
     assert [origin.split for origin in data.origins] == ["train", None]
-    assert list(data.notes) == ["1 row of fer2013.csv names no split that is known, and will be learnt from: line 3"]
+    assert list(data.notes) == ["1 row of fer2013.csv has no known split and will be used for training: line 3"]
 
 
 def test_a_table_of_nothing_says_so(table: Table) -> None:
@@ -95,9 +95,9 @@ def test_a_table_of_nothing_says_so(table: Table) -> None:
 
 
 def test_it_is_told_from_a_table_of_files_by_its_columns(table: Table) -> None:
-    assert recognises(["emotion", "pixels", "Usage"])
-    assert recognises(["emotion", " Usage", " pixels"])
-    assert not recognises(["filename", "emotion"])
+    assert is_fer2013(["emotion", "pixels", "Usage"])
+    assert is_fer2013(["emotion", " Usage", " pixels"])
+    assert not is_fer2013(["filename", "emotion"])
 
 
 def test_its_columns_are_fixed(table: Table) -> None:

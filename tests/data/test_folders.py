@@ -42,7 +42,7 @@ def test_every_photo_can_be_read_from_its_path(lay: Lay) -> None:
 def test_photos_beside_the_label_folders_are_left_out_and_noted(lay: Lay) -> None:
     data = open_data(lay("anna/1.jpg", "z1.jpg", "z2.jpg", "z3.jpg", "z4.jpg"))
     assert [ref.key for ref in data.refs] == ["anna/1.jpg"]
-    assert list(data.notes) == ["left out 4 photos that lie in no label folder: z1.jpg, z2.jpg, z3.jpg, z4.jpg"]
+    assert list(data.notes) == ["left out 4 photos outside the label folders: z1.jpg, z2.jpg, z3.jpg, z4.jpg"]
 
 
 def test_an_empty_label_folder_is_noted(lay: Lay) -> None:
@@ -82,7 +82,7 @@ def test_an_empty_label_folder_inside_a_split_is_noted(lay: Lay) -> None:
 def test_train_beside_other_folders_is_a_label_and_that_is_said(lay: Lay) -> None:
     data = open_data(lay("train/x/1.jpg", "bus/2.jpg"))
     assert data.labels == ["bus", "train"]
-    assert list(data.notes) == ["train: taken for label, because splits would all be named so and hold label folders"]
+    assert list(data.notes) == ["train: treated as label, since not all folders are splits that hold label folders"]
 
 
 def test_flat_train_and_val_folders_are_labels(lay: Lay) -> None:
@@ -110,7 +110,7 @@ def test_nothing_to_read_is_one_sentence(lay: Lay, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [DataOptions(target="age"), DataOptions(images=Path())])
 def test_options_of_tables_do_not_apply_and_that_is_said(lay: Lay, options: DataOptions) -> None:
-    with pytest.raises(DataError, match=r"--(target|images) does not apply to .*, which was taken for label folders"):
+    with pytest.raises(DataError, match=r"--(target|images) does not apply to .*, which was read as label folders"):
         open_data(lay("a/1.jpg"), options)
 
 
@@ -133,6 +133,6 @@ def test_contact_sheets_are_not_taken_for_a_class(lay: Lay) -> None:
     assert open_data(root).labels == ["grid", "grid_after"]  # somebody's own labels
     (root / ".mien").mkdir()
     (root / ".mien" / "augment.json").write_text("{}")
-    with pytest.raises(DataError, match=r"contact sheets beside the variants on them: give .*grid_after$"):
+    with pytest.raises(DataError, match=r"contact sheets beside their variants: use .*grid_after$"):
         open_data(root)
     assert open_data(root / "grid_after").labels == ["anna", "ben"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mien.data import DataOptions, DataSet, open_data
-from mien.data.tables import rows
+from mien.data.tables import FILES, choose_columns, find_column, label_doubts, parse_split, rows
 from mien.errors import DataError
 
 Lay = Callable[..., Path]
@@ -103,7 +103,7 @@ def test_a_missing_file_stays_in_and_is_noted(lay: Lay, table: Table) -> None:
 
 
 def test_when_no_file_is_there_the_folder_is_asked_for(table: Table) -> None:
-    with pytest.raises(DataError, match=r"none of the 2 photos that .* names lies in .*: name their folder with"):
+    with pytest.raises(DataError, match=r"none of the 2 photos that .* names is in .*: name their folder with"):
         open_data(table("filename,label\nx.jpg,a\ny.jpg,b\n"))
 
 
@@ -149,7 +149,7 @@ def test_absolute_paths_are_followed(lay: Lay, table: Table) -> None:
         ("\n\n", "is empty: its first line must name the columns"),
         ("x.jpg,anna\ny.jpg,ben\n", "has no header: its first line must name the columns, such as filename,label"),
         ("name,label\nx,y\n", r"has no column of file names, such as filename \(its columns are: name, label\)"),
-        ("filename,size\nx.jpg,3\n", r"no column that is called like a label: .* \(its columns are: size\)"),
+        ("filename,size\nx.jpg,3\n", r"no label column: .* \(its columns are: size\)"),
         ("filename,label\n", "has no row with both a file and a label"),
     ],
 )
@@ -223,3 +223,67 @@ def test_real_table_of_twenty_people(data: Path) -> None:
     assert Counter(origin.split for origin in people.origins) == {"train": 195, "test": 197}
     assert all(ref.path is not None and ref.path.is_file() for ref in people.refs)
     assert all(origin.group is None for origin in people.origins)
+
+
+@pytest.mark.parametrize("column", ["label", "Label", "emotion", "person", "class", "identity", " Category "])
+def test_the_label_is_found_by_its_name_in_any_case(column: str) -> None:
+    assert choose_columns(["size", column], None, "t.csv").label == column
+
+
+def test_the_earlier_name_of_the_list_wins_over_the_earlier_column() -> None:
+    assert choose_columns(["person", "label"], None, "t.csv").label == "label"
+    assert find_column(["image", "filename"], FILES) == "filename"
+
+
+def test_the_user_names_the_label() -> None:
+    assert choose_columns(["label", "age"], "age", "t.csv").label == "age"
+    assert choose_columns(["Age"], "age", "t.csv").label == "Age"
+
+
+def test_without_a_label_the_columns_there_are_get_listed() -> None:
+    with pytest.raises(DataError, match=r"t\.csv has no label column.*--target.*age, race"):
+        choose_columns(["age", "race"], None, "t.csv")
+    with pytest.raises(DataError, match=r"t\.csv has no column 'gender' \(its columns are: age, race\)"):
+        choose_columns(["age", "race"], "gender", "t.csv")
+
+
+def test_a_person_is_the_group_unless_it_is_the_label() -> None:
+    assert choose_columns(["emotion", "person"], None, "t.csv").group == "person"
+    assert choose_columns(["person", "split"], None, "t.csv").group is None
+    assert choose_columns(["label", "subject", "group"], None, "t.csv").group == "group"
+
+
+def test_the_split_and_the_licence_are_found() -> None:
+    columns = choose_columns(["label", "Usage", "license"], None, "t.csv")
+    assert (columns.split, columns.licence) == ("Usage", "license")
+    assert columns.names == ["label", "Usage", "license"]
+
+
+def test_a_column_is_read_once_though_it_means_two_things() -> None:
+    assert choose_columns(["label", "subset"], "subset", "t.csv").split is None
+
+
+def test_it_is_said_where_another_column_might_be_meant() -> None:
+    assert label_doubts(["emotion", "person"], None) == [
+        "took the column emotion for the label; --target names another, such as person"
+    ]
+    assert label_doubts(["emotion", "person"], "person") == []
+    assert label_doubts(["label", "person"], None) == []
+    assert label_doubts(["emotion", "size"], None) == []
+    assert label_doubts(["age"], None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("Training", "train"),
+        ("PublicTest", "val"),
+        ("PrivateTest", "test"),
+        (" validation ", "val"),
+        ("TEST", "test"),
+        ("fold1", None),
+        ("", None),
+    ],
+)
+def test_splits_are_known_by_their_usual_names(text: str, split: str | None) -> None:
+    assert parse_split(text) == split

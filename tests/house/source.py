@@ -61,7 +61,7 @@ def _for_types(node: ast.AST) -> bool:
 
 
 def module_name(file: str) -> str:
-    """`data/walk.py` -> `mien.data.walk`, `data/__init__.py` -> `mien.data`."""
+    """`data/walk.py` -> `mien.data.files`, `data/__init__.py` -> `mien.data`."""
     return "mien." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 

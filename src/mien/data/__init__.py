@@ -1,19 +1,21 @@
-"""Reads photos and labelled data in every form that a user may have; knows no pixels, and decodes nothing."""
+"""Photos and labelled data in all forms that users have; decodes no picture."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from mien.data import fer2013, tables
 from mien.data.dataset import DataOptions, DataSet
-from mien.data.walk import PICTURES, readable, walk
+from mien.data.files import PICTURES, readable, scan_folder
 from mien.errors import DataError
 from mien.registry import Registry
 from mien.types import Origin, PhotoRef
 
-__all__ = ["READERS", "DataOptions", "DataSet", "form_of", "open_data", "outside", "photos"]
+__all__ = ["READERS", "DataOptions", "DataSet", "DataSource", "form_of", "open_data", "outside", "photos"]
 
 READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
     "reader",
@@ -27,40 +29,62 @@ READERS: Registry[Callable[[Path, DataOptions], DataSet]] = Registry(
     },
 )
 
+DataSource: TypeAlias = str | os.PathLike[str] | DataSet
+"""Labelled data: the path of a folder or file in any of these forms, or a data set that was read before."""
+
 _OPTIONS = {
     "photos with --labels": ("labels", "target"),
     "a folder with metadata.csv": ("target",),
     "a table": ("images", "target"),
     "Parquet": ("images", "target"),
 }
-"""Which options each form of data takes; the others take none."""
+"""The options of each form of data; the others have none."""
 
 
-def open_data(data: Path, options: DataOptions | None = None) -> DataSet:
-    """DATA in any form -> data set.
+def open_data(
+    data: DataSource,
+    options: DataOptions | None = None,
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    images: str | os.PathLike[str] | None = None,
+    target: str | None = None,
+    split: str | None = None,
+) -> DataSet:
+    """Labelled data in any form -> data set; one that was read before is returned as it is.
+
+    labels, images, target: as in `DataOptions`, in place of `options`. split: only the photos of this official split.
 
     Raises:
-        DataError: it is not there, is nothing that can be read, or an option does not apply to it.
+        DataError: it does not exist, cannot be read, has no such split, or an option does not apply to it.
     """
-    options = options or DataOptions()
+    options = options or DataOptions(_path(images), target, _path(labels))
+    data_set = data if isinstance(data, DataSet) else _read(Path(data), options)
+    return data_set if split is None else data_set.only(split)
+
+
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _read(data: Path, options: DataOptions) -> DataSet:
     if options.loose and data.is_file() and data.name.lower().endswith(PICTURES):
         return DataSet.of([PhotoRef(Origin(readable(data.name)), data)], [])
     form = form_of(data, options)
     for name in ("images", "target", "labels"):
         if getattr(options, name) is not None and name not in _OPTIONS.get(form, ()):
-            raise DataError(f"--{name} does not apply to {data}, which was taken for {form}")
+            raise DataError(f"--{name} does not apply to {data}, which was read as {form}")
     return READERS.load(form)(data, options)
 
 
 def photos(paths: Sequence[Path]) -> list[PhotoRef]:
-    """Files and folders -> photos without labels, in the order given, each once; a file that is missing stays in.
+    """Files and folders -> photos without labels, in the order given, each once; missing files are kept.
 
     Raises:
-        DataError: there is not one photo in them.
+        DataError: there are no photos in them.
     """
     refs: dict[str, PhotoRef] = {}
     for path in paths:
-        files = [found.path for found in walk(path).found] if path.is_dir() else [path]
+        files = [file.path for file in scan_folder(path).files] if path.is_dir() else [path]
         for file in files:
             key = readable(file.as_posix())
             refs.setdefault(key, PhotoRef(Origin(key), file))
@@ -70,7 +94,7 @@ def photos(paths: Sequence[Path]) -> list[PhotoRef]:
 
 
 def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
-    """The photos that do not lie below `dst`, links followed; all of them where `src` lies there itself."""
+    """The photos that are not below `dst`, links followed; all of them if `src` itself is below it."""
     real, target = cache(Path.resolve), dst.resolve()
     if src.resolve().is_relative_to(target):
         return list(refs)
@@ -78,10 +102,10 @@ def outside(refs: Sequence[PhotoRef], src: Path, dst: Path) -> list[PhotoRef]:
 
 
 def form_of(data: Path, options: DataOptions | None = None) -> str:
-    """What form of data lies at a path, by its name and its first line: a name of `READERS`.
+    """The form of the data at a path, by its name and first line: a name of `READERS`.
 
     Raises:
-        DataError: nothing is there, or nothing that can be read.
+        DataError: it does not exist or cannot be read.
     """
     if not data.exists():
         raise DataError(f"there is no file or folder {data}")
@@ -92,16 +116,16 @@ def form_of(data: Path, options: DataOptions | None = None) -> str:
     if data.suffix.lower() == ".parquet":
         return "Parquet"
     if data.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return "FER2013's table" if fer2013.recognises(tables.header(data)) else "a table"
+        return "FER2013's table" if fer2013.is_fer2013(tables.header(data)) else "a table"
     if data.name.lower().endswith(PICTURES):
-        raise DataError(f"{data} is one photo: give the folder that holds the label folders")
-    raise DataError(f"{data} is not labelled data: give a folder of label folders, a CSV or a Parquet file")
+        raise DataError(f"{data} is one photo: use the folder that holds the label folders")
+    raise DataError(f"{data} is not labelled data: use a folder of label folders, a CSV or a Parquet file")
 
 
 def _form_of_folder(data: Path) -> str:
     metadata = data / "metadata.csv"
     if metadata.is_file() and "file_name" in tables.header(metadata):
         return "a folder with metadata.csv"
-    seen = walk(data, (*PICTURES, ".parquet"))
-    tables_only = bool(seen.found) and all(found.name.lower().endswith(".parquet") for found in seen.found)
+    scan = scan_folder(data, (*PICTURES, ".parquet"))
+    tables_only = bool(scan.files) and all(file.name.lower().endswith(".parquet") for file in scan.files)
     return "Parquet" if tables_only else "label folders"

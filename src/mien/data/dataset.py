@@ -1,24 +1,26 @@
-"""What reading labelled data gives and takes; knows no file and no form of data."""
+"""Labelled data once it is read: the data set, the options for reading it, and groups of variants."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import overload
 
 from mien.errors import DataError
+from mien.text import original_stem, parse_variant
 from mien.types import Origin, PhotoRef
 
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """What the user may say about labelled data.
+    """How to read labelled data.
 
     images: the folder that a table's file names start from (the table's own folder when None).
-    target: the column that holds the label (found by its name when None).
+    target: the column of the label (found by its name when None).
     labels: a table that labels the photos of a folder.
-    loose: whether photos of a folder that lie in no label folder stay in, without a label.
+    loose: keep photos outside the label folders, without a label.
     """
 
     images: Path | None = None
@@ -31,9 +33,9 @@ class DataOptions:
 class DataSet:
     """Labelled photos in a fixed order, with unique keys.
 
-    refs: the photos; those of a Parquet file are read as they are asked for, so go over them once, in order.
-    origins: what is known of each photo, in the same order and without reading any.
-    notes: what a person should know about how the data was read, one sentence each.
+    refs: the photos; those of a Parquet file are read on demand, so iterate over them once, in order.
+    origins: what is known about each photo, in the same order, without reading any.
+    notes: what the user should know about how the data was read, one sentence each.
     """
 
     refs: Sequence[PhotoRef]
@@ -42,7 +44,7 @@ class DataSet:
 
     @classmethod
     def of(cls, refs: Sequence[PhotoRef], notes: Iterable[str]) -> DataSet:
-        """Photos that are all at hand."""
+        """Photos that are all in memory or on disk."""
         return cls(refs, [ref.origin for ref in refs], list(notes))
 
     @property
@@ -52,7 +54,7 @@ class DataSet:
 
     @property
     def splits(self) -> list[str]:
-        """The official splits that the data has, sorted."""
+        """The official splits of the data, sorted."""
         return sorted({origin.split for origin in self.origins if origin.split is not None})
 
     def only(self, split: str) -> DataSet:
@@ -70,7 +72,7 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Subset(Sequence[PhotoRef]):
-    """Some photos of a sequence, in rising order; gone over by going once over the whole."""
+    """Some photos of a sequence, in rising order; iterating reads the whole sequence once."""
 
     refs: Sequence[PhotoRef]
     kept: Sequence[int]
@@ -88,3 +90,22 @@ class Subset(Sequence[PhotoRef]):
     def __iter__(self) -> Iterator[PhotoRef]:
         kept = set(self.kept)
         return (ref for i, ref in enumerate(self.refs) if i in kept)
+
+
+def group_variants(refs: Sequence[PhotoRef]) -> list[PhotoRef]:
+    """Photos -> the same, with a photo and its variants (`x`, `x~07`) of one folder in one group, by their names.
+
+    A variant is named after its photo's stem or, where two photos share that, after its whole name. Groups that the
+    data names stay as they are, and a photo without variants gets none.
+    """
+    paths = [PurePosixPath(unicodedata.normalize("NFC", ref.key)) for ref in refs]
+    families = {_family(path) for path in paths if parse_variant(path.stem)}
+    groups = (next((name for name in (str(path), _family(path)) if name in families), None) for path in paths)
+    return [
+        ref if ref.origin.group or group is None else replace(ref, origin=replace(ref.origin, group=group))
+        for ref, group in zip(refs, groups, strict=True)
+    ]
+
+
+def _family(path: PurePosixPath) -> str:
+    return str(path.with_name(original_stem(path.stem)))

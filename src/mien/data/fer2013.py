@@ -1,4 +1,4 @@
-"""Reads `fer2013.csv` as Kaggle ships it: 48 x 48 grey pixels as text in each row; knows no other table.
+"""Reads `fer2013.csv` as Kaggle ships it: 48 x 48 grey pixels as text in each row.
 
 Columns `emotion` (0 to 6), `pixels` and `Usage`, of Goodfellow et al., "Challenges in Representation Learning", 2013.
 """
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.columns import first_of, split_named
 from mien.data.dataset import DataOptions, DataSet
-from mien.data.tables import rows
+from mien.data.tables import find_column, parse_split, rows
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef
@@ -24,15 +23,15 @@ _LABELS = {str(number): name for number, name in enumerate(EMOTIONS)}
 _HEADER = f"P5 {SIDE} {SIDE} 255\n".encode()
 
 
-def recognises(columns: Sequence[str]) -> bool:
+def is_fer2013(columns: Sequence[str]) -> bool:
     """Whether a table of these columns is FER2013's."""
-    return first_of(columns, ("emotion",)) is not None and first_of(columns, ("pixels",)) is not None
+    return find_column(columns, ("emotion",)) is not None and find_column(columns, ("pixels",)) is not None
 
 
 def read(data: Path, options: DataOptions) -> DataSet:
     """fer2013.csv -> data set of PGM pictures, keys `NAME#row`, in the table's order.
 
-    A row whose pixels are broken stays in as it is, to be rejected as unreadable; one without a label is left out.
+    A row with broken pixels stays in, to be rejected as unreadable; one without a label is left out.
 
     Raises:
         DataError: it cannot be read, or has no row with a label.
@@ -40,13 +39,13 @@ def read(data: Path, options: DataOptions) -> DataSet:
     del options  # the columns are fixed
     lines = rows(data)
     _, names = next(lines)
-    emotion, pixels, usage = (first_of(names, (name,)) for name in ("emotion", "pixels", "usage"))
+    emotion, pixels, usage = (find_column(names, (name,)) for name in ("emotion", "pixels", "usage"))
     assert emotion is not None
     assert pixels is not None
     refs: list[PhotoRef] = []
     unlabelled: list[int] = []
     broken: list[int] = []
-    unnamed: list[int] = []
+    no_split: list[int] = []
     for index, (number, cells) in enumerate(lines):
         row = dict(zip(names, cells, strict=False))
         label = _LABELS.get(row[emotion])
@@ -57,14 +56,14 @@ def read(data: Path, options: DataOptions) -> DataSet:
         picture = _pgm(text)
         if picture is None:
             broken.append(number)
-        split = split_named(row.get(usage, "")) if usage else None
+        split = parse_split(row.get(usage, "")) if usage else None
         if usage and split is None:
-            unnamed.append(number)
+            no_split.append(number)
         origin = Origin(f"{data.name}#{index}", label, split)
         refs.append(PhotoRef(origin, data=text.encode() if picture is None else picture))
     if not refs:
         raise DataError(f"{data} has no row with an emotion of 0 to 6")
-    return DataSet.of(refs, [*_notes(data, unlabelled, broken), *_unnamed(data, unnamed)])
+    return DataSet.of(refs, [*_notes(data, unlabelled, broken), *_split_notes(data, no_split)])
 
 
 def _pgm(text: str) -> bytes | None:
@@ -86,8 +85,8 @@ def _notes(data: Path, unlabelled: Sequence[int], broken: Sequence[int]) -> Iter
         yield f"{many} of {data.name} {'has' if len(broken) == 1 else 'have'} broken pixels: line {join_names(broken)}"
 
 
-def _unnamed(data: Path, rows: Sequence[int]) -> Iterator[str]:
+def _split_notes(data: Path, rows: Sequence[int]) -> Iterator[str]:
     if rows:
         many = pluralize(len(rows), "row")
-        verb = "names" if len(rows) == 1 else "name"
-        yield f"{many} of {data.name} {verb} no split that is known, and will be learnt from: line {join_names(rows)}"
+        verb = "has" if len(rows) == 1 else "have"
+        yield f"{many} of {data.name} {verb} no known split and will be used for training: line {join_names(rows)}"

@@ -1,4 +1,4 @@
-"""Reads Parquet in the Hugging Face image convention; knows no text table, and decodes no picture.
+"""Reads Parquet files in the Hugging Face image convention.
 
 Convention: an `image` column of struct<bytes: binary, path: string>, or of plain binary; class names in the schema.
 """
@@ -16,9 +16,9 @@ from typing import Any, overload
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.columns import Columns, choose, doubts, first_of, split_named
 from mien.data.dataset import DataOptions, DataSet
-from mien.data.walk import folder_at, walk
+from mien.data.files import require_folder, scan_folder
+from mien.data.tables import Columns, choose_columns, find_column, label_doubts, parse_split
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef
@@ -28,7 +28,7 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One file: where it lies, its picture column, and the folder that paths inside it start from."""
+    """A file, its picture column, and the folder that paths in it start from."""
 
     file: Path
     image: str
@@ -42,8 +42,8 @@ class _Row:
     number: int
 
 
-class Rows(Sequence[PhotoRef]):
-    """The photos of Parquet files, read as they are asked for; going over them in order holds one row group."""
+class ParquetPhotos(Sequence[PhotoRef]):
+    """The photos of Parquet files, read on demand; iterating in order keeps one row group in memory."""
 
     def __init__(self, rows: Sequence[_Row]) -> None:
         self._rows = rows
@@ -54,11 +54,11 @@ class Rows(Sequence[PhotoRef]):
     @overload
     def __getitem__(self, index: int) -> PhotoRef: ...
     @overload
-    def __getitem__(self, index: slice) -> Rows: ...
-    def __getitem__(self, index: int | slice) -> PhotoRef | Rows:
+    def __getitem__(self, index: slice) -> ParquetPhotos: ...
+    def __getitem__(self, index: int | slice) -> PhotoRef | ParquetPhotos:
         if isinstance(index, slice):
-            return Rows(self._rows[index])
-        return next(iter(Rows([self._rows[index]])))
+            return ParquetPhotos(self._rows[index])
+        return next(iter(ParquetPhotos([self._rows[index]])))
 
     def __iter__(self) -> Iterator[PhotoRef]:
         start = 0
@@ -80,16 +80,16 @@ def read(data: Path, options: DataOptions) -> DataSet:
     Raises:
         DataError: a file is damaged, or lacks a column of pictures or of labels.
     """
-    files = [found.path for found in walk(data, (".parquet",)).found] if data.is_dir() else [data]
+    files = [file.path for file in scan_folder(data, (".parquet",)).files] if data.is_dir() else [data]
     root = data if data.is_dir() else data.parent
-    images = folder_at(options.images, "--images") if options.images else None
+    images = require_folder(options.images, "--images") if options.images else None
     rows: list[_Row] = []
-    notes: dict[str, None] = {}  # each once, though several files may raise it
+    notes: dict[str, None] = {}  # without duplicates
     for file in files:
         try:
             with pq.ParquetFile(file) as parquet:
                 labelled, unlabelled = _rows(parquet, file, root, images, options.target)
-                notes.update(dict.fromkeys(doubts(parquet.schema_arrow.names, options.target)))
+                notes.update(dict.fromkeys(label_doubts(parquet.schema_arrow.names, options.target)))
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{file} is not a Parquet file, or is damaged: {str(error).splitlines()[0]}") from error
         rows += labelled
@@ -98,7 +98,7 @@ def read(data: Path, options: DataOptions) -> DataSet:
             notes[f"left out {many} of {file.name} without a label: row {join_names(unlabelled)}"] = None
     if not rows:
         raise DataError(f"{data} has no row with a label")
-    return DataSet(Rows(rows), [row.origin for row in rows], list(notes))
+    return DataSet(ParquetPhotos(rows), [row.origin for row in rows], list(notes))
 
 
 def _rows(
@@ -107,7 +107,7 @@ def _rows(
     """One file -> its rows with a label, and the numbers of those without; no picture is read."""
     schema = parquet.schema_arrow
     table = _Table(file, _image_column(schema, file), images or file.parent)
-    columns = choose([name for name in schema.names if name != table.image], target, str(file))
+    columns = choose_columns([name for name in schema.names if name != table.image], target, str(file))
     values = parquet.read(columns=columns.names).to_pydict()
     origins = _origins(file.relative_to(root), columns, values, _class_names(schema, columns.label))
     labelled = [_Row(origin, table, number) for number, origin in enumerate(origins) if origin.label is not None]
@@ -118,7 +118,7 @@ def _image_column(schema: pa.Schema, file: Path) -> str:
     pictures = [field.name for field in schema if _holds_pictures(field.type)]
     if not pictures:
         raise DataError(f"{file} has no column of pictures in bytes (its columns are: {', '.join(schema.names)})")
-    return first_of(pictures, ("image", "img", "photo", "picture")) or pictures[0]
+    return find_column(pictures, ("image", "img", "photo", "picture")) or pictures[0]
 
 
 def _holds_pictures(kind: pa.DataType) -> bool:
@@ -142,7 +142,7 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
 
 
 def _origins(name: Path, columns: Columns, values: dict[str, list[Any]], classes: list[str] | None) -> list[Origin]:
-    """The columns of the file `name` -> what is known of each row; `classes` are the names behind its numbers."""
+    """The columns of the file `name` -> what is known about each row; `classes` are the names of label numbers."""
     nothing = [None] * len(values[columns.label])
     by_name = _split_of(name)
     result = []
@@ -153,27 +153,27 @@ def _origins(name: Path, columns: Columns, values: dict[str, list[Any]], classes
             strict=True,
         )
     ):
-        known = by_name if split is None else split_named(str(split))
+        known = by_name if split is None else parse_split(str(split))
         origin = Origin(f"{name.as_posix()}#{number}", _text(label, classes), known, _text(licence), _text(group))
         result.append(origin)
     return result
 
 
 def _text(value: object, classes: Sequence[str] | None = None) -> str | None:
-    """A cell as text; a number is a place in `classes` where there are any, and -1 there says that there is none."""
+    """A cell as text; with `classes` a number is an index into them, and -1 means no label."""
     if isinstance(value, int) and classes is not None:
         return classes[value] if 0 <= value < len(classes) else None
     return (unicodedata.normalize("NFC", str(value)).strip() or None) if value is not None else None
 
 
 def _split_of(name: Path) -> str | None:
-    """The split that a file's name begins with (`train-00000-of-00002.parquet`), or that its folder is called."""
-    begins = re.split(r"[-_.]", name.stem)[0]
-    return next((split for split in map(split_named, (begins, *reversed(name.parts[:-1]))) if split), None)
+    """The split that a file name begins with (`train-00000-of-00002.parquet`), or the name of its folder."""
+    prefix = re.split(r"[-_.]", name.stem)[0]
+    return next((split for split in map(parse_split, (prefix, *reversed(name.parts[:-1]))) if split), None)
 
 
 def _pictures(table: _Table, rows: Sequence[_Row]) -> Iterator[PhotoRef]:
-    """The photos of some rows of one file, in rising order."""
+    """The photos of rows of one file, in rising order."""
     wanted = iter(rows)
     row = next(wanted, None)
     with pq.ParquetFile(table.file) as parquet:
@@ -202,7 +202,7 @@ def _groups(parquet: pq.ParquetFile, lowest: int, highest: int) -> tuple[list[in
 def _ref(row: _Row, cell: dict[str, Any] | bytes | None) -> PhotoRef:
     """A cell -> a photo: its bytes, else the file below the images' folder that it names, else no bytes at all.
 
-    A table from elsewhere has no say over other files of this machine.
+    A table from elsewhere must not reach other files of this machine.
     """
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     if data is None and path and not PurePath(path).is_absolute() and ".." not in PurePath(path).parts:

@@ -1,4 +1,4 @@
-"""Reads a table in text: CSV or TSV with a header, whose rows name photo files; knows no Parquet and no pixels."""
+"""Reads CSV and TSV tables of photo files and labels, and says what the columns of a table mean."""
 
 from __future__ import annotations
 
@@ -8,25 +8,40 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mien.data.columns import FILES, Columns, choose, doubts, first_of, split_named
-from mien.data.dataset import DataOptions, DataSet
-from mien.data.families import with_families
-from mien.data.files import Files
-from mien.data.walk import PICTURES, folder_at, walk
+from mien.data.dataset import DataOptions, DataSet, group_variants
+from mien.data.files import PICTURES, FileFinder, require_folder, scan_folder
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef
 
 DELIMITERS = ",;\t"
+FILES = ("filename", "file_name", "file", "path", "file_path", "filepath", "image", "image_path", "image_id", "photo")
+LABELS = ("label", "labels", "class", "category", "emotion", "expression", "person", "identity", "name")
+_GROUPS = ("group", "subject", "person", "identity")
+_SPLITS = ("split", "usage", "subset", "partition")
+_LICENCES = ("licence", "license")
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "publictest": "val",  # FER2013's two tests: the public one was there to choose by, the private one to be judged on
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
 
 
 def read(data: Path, options: DataOptions) -> DataSet:
-    """Table -> data set; the files lie below `options.images`, or beside the table.
+    """Table -> data set; the files are below `options.images`, or beside the table.
 
     Raises:
         DataError: the table cannot be read, lacks a column, or names no photo that is there.
     """
-    images = folder_at(options.images, "--images") if options.images else data.parent
+    images = require_folder(options.images, "--images") if options.images else data.parent
     return _read(data, images, options.target)
 
 
@@ -40,15 +55,15 @@ def read_metadata(data: Path, options: DataOptions) -> DataSet:
 
 
 def read_labelled(data: Path, options: DataOptions) -> DataSet:
-    """Folder of photos, and a table that labels them -> data set; photos that the table leaves out are noted.
+    """Folder of photos, and a table that labels them -> data set; a note names photos that the table leaves out.
 
     Raises:
         DataError: as for `read`, or DATA is not a folder.
     """
     assert options.labels is not None
-    known = _read(options.labels, folder_at(data, "with --labels, DATA"), options.target)
+    known = _read(options.labels, require_folder(data, "with --labels, DATA"), options.target)
     keys = {origin.uri for origin in known.origins}
-    unlabelled = [found.name for found in walk(data).found if found.name not in keys]
+    unlabelled = [file.name for file in scan_folder(data).files if file.name not in keys]
     if not unlabelled:
         return known
     note = f"left out {pluralize(len(unlabelled), 'photo')} that {options.labels.name} does not label"
@@ -90,9 +105,60 @@ def rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{table} is not a table that can be read: {error} (line {reader.line_num})") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a table by what they mean."""
+
+    label: str
+    split: str | None = None
+    group: str | None = None
+    licence: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, each once."""
+        chosen = (self.label, self.split, self.group, self.licence)
+        return list(dict.fromkeys(name for name in chosen if name is not None))
+
+
+def choose_columns(columns: Sequence[str], target: str | None, table: str) -> Columns:
+    """Column names -> what each means; `target` is the label's column if the user named one.
+
+    Raises:
+        DataError: no column holds labels; the message lists the columns that there are.
+    """
+    label = find_column(columns, (target,) if target else LABELS)
+    if label is None:
+        what = f"no column {target!r}" if target else "no label column: name one with --target"
+        raise DataError(f"{table} has {what} (its columns are: {', '.join(columns)})")
+    others = [column for column in columns if column != label]
+    return Columns(label, find_column(others, _SPLITS), find_column(others, _GROUPS), find_column(others, _LICENCES))
+
+
+def label_doubts(columns: Sequence[str], target: str | None) -> list[str]:
+    """A note if several columns might be the label, none is called `label`, and the user named none."""
+    likely = [column for column in columns if column.strip().lower() in LABELS]
+    chosen = find_column(columns, LABELS)
+    if target or len(likely) < 2 or chosen == find_column(columns, LABELS[:2]):
+        return []
+    others = ", ".join(column for column in likely if column != chosen)
+    return [f"took the column {chosen} for the label; --target names another, such as {others}"]
+
+
+def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column with the earliest of these names, in upper or lower case."""
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
+
+
+def parse_split(text: str) -> str | None:
+    """`Training`, `validation`, `PrivateTest` ... -> `train`, `val` or `test`; None for anything else."""
+    return _SPLIT_NAMES.get(text.strip().lower())
+
+
 @dataclass(slots=True)
-class _Seen:
-    """What went over the table's rows, for the notes."""
+class _Rows:
+    """The photos of a table, and what is worth a note about its rows."""
 
     incomplete: list[int] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
@@ -105,7 +171,7 @@ def _read(table: Path, images: Path, target: str | None) -> DataSet:
     lines = rows(table)
     _, names = next(lines)
     file_column, columns = _columns(table, names, target)
-    files, seen = Files(images), _Seen()
+    files, seen = FileFinder(images), _Rows()
     for number, cells in lines:
         row = dict(zip(names, cells, strict=False))
         file, label = row.get(file_column, ""), row.get(columns.label, "")
@@ -113,25 +179,25 @@ def _read(table: Path, images: Path, target: str | None) -> DataSet:
             _add(seen, files, file, row, columns)
         else:
             seen.incomplete.append(number)
-    refs = with_families([seen.by_key[key] for key in sorted(seen.by_key)])
+    refs = group_variants([seen.by_key[key] for key in sorted(seen.by_key)])
     if not refs:
         raise DataError(f"{table} has no row with both a file and a label")
     if len(files.missing) == len(refs):
-        here = f"none of the {pluralize(len(refs), 'photo')} that {table} names lies in {images}"
+        here = f"none of the {pluralize(len(refs), 'photo')} that {table} names is in {images}"
         raise DataError(f"{here}: name their folder with --images (the first is {refs[0].key})")
-    return DataSet.of(refs, [*doubts(names, target), *_notes(table, seen), *files.notes(table.name)])
+    return DataSet.of(refs, [*label_doubts(names, target), *_notes(table, seen), *files.notes(table.name)])
 
 
 def _columns(table: Path, names: Sequence[str], target: str | None) -> tuple[str, Columns]:
     if any(name.lower().endswith(PICTURES) for name in names):
         raise DataError(f"{table} has no header: its first line must name the columns, such as filename,label")
-    file = first_of([name for name in names if name != target], FILES)
+    file = find_column([name for name in names if name != target], FILES)
     if file is None:
         raise DataError(f"{table} has no column of file names, such as filename (its columns are: {', '.join(names)})")
-    return file, choose([name for name in names if name != file], target, str(table))
+    return file, choose_columns([name for name in names if name != file], target, str(table))
 
 
-def _add(seen: _Seen, files: Files, file: str, row: dict[str, str], columns: Columns) -> None:
+def _add(seen: _Rows, files: FileFinder, file: str, row: dict[str, str], columns: Columns) -> None:
     key, path = files.find(file)
     label = unicodedata.normalize("NFC", row[columns.label])
     if key in seen.by_key:
@@ -139,15 +205,15 @@ def _add(seen: _Seen, files: Files, file: str, row: dict[str, str], columns: Col
         (seen.repeated if same else seen.conflicting).append(key)
         return
     split = row.get(columns.split, "") if columns.split else ""
-    if split and split_named(split) is None:
+    if split and parse_split(split) is None:
         seen.splits.add(split)
     group = row.get(columns.group) if columns.group else None
     licence = row.get(columns.licence) if columns.licence else None
-    origin = Origin(key, label, split_named(split), licence or None, group or None)
+    origin = Origin(key, label, parse_split(split), licence or None, group or None)
     seen.by_key[key] = PhotoRef(origin, path)
 
 
-def _notes(table: Path, seen: _Seen) -> Iterator[str]:
+def _notes(table: Path, seen: _Rows) -> Iterator[str]:
     if seen.incomplete:
         lines = f"line{'s' if len(seen.incomplete) > 1 else ''} {join_names(seen.incomplete)}"
         yield f"left out {pluralize(len(seen.incomplete), 'row')} of {table.name} without a file or a label: {lines}"
@@ -157,7 +223,7 @@ def _notes(table: Path, seen: _Seen) -> Iterator[str]:
         many = pluralize(len(seen.conflicting), "row")
         yield f"left out {many} of {table.name} with another label than before for {_names(seen.conflicting)}"
     if seen.splits:
-        yield f"took these for no split, as only train, val and test are known: {join_names(sorted(seen.splits))}"
+        yield f"ignored unknown splits (train, val and test are known): {join_names(sorted(seen.splits))}"
 
 
 def _names(keys: Sequence[str]) -> str:

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from mien.data.walk import folder_at, readable, walk
+from mien.data.files import readable, require_folder, scan_folder
 from mien.errors import DataError
 
 Lay = Callable[..., Path]
 
 
 def names(root: Path) -> list[str]:
-    return [found.name for found in walk(root).found]
+    return [found.name for found in scan_folder(root).files]
 
 
 def test_pictures_come_sorted_with_their_path_below_the_folder(lay: Lay) -> None:
     root = lay("b/2.png", "b/1.JPG", "a/deep/er/x.webp", "top.gif")
     assert names(root) == ["a/deep/er/x.webp", "b/1.JPG", "b/2.png", "top.gif"]
-    assert all(found.path == root / found.name for found in walk(root).found)
+    assert all(found.path == root / found.name for found in scan_folder(root).files)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.jfif", "a.png", "a.pgm", "a.tiff", "a.avif", "a.heic"])
@@ -32,20 +32,20 @@ def test_a_picture_is_known_by_its_suffix_in_any_case(lay: Lay, name: str) -> No
 
 def test_hidden_and_system_files_and_bundles_are_counted_and_passed_over(lay: Lay) -> None:
     root = lay("a/x.jpg", ".hidden.jpg", ".mien/y.jpg", "__MACOSX/a/x.jpg", "a/Thumbs.db", "faces.mien/worst.png")
-    seen = walk(root)
-    assert [found.name for found in seen.found] == ["a/x.jpg"]
-    assert seen.passed_over == {"hidden or system files": 4, "bundles": 1}
+    seen = scan_folder(root)
+    assert [found.name for found in seen.files] == ["a/x.jpg"]
+    assert seen.skipped == {"hidden or system files": 4, "bundles": 1}
 
 
 def test_what_is_not_a_picture_is_counted_by_suffix_in_one_note(lay: Lay) -> None:
-    seen = walk(lay("a/x.jpg", "a/notes.txt", "b.TXT", "README"))
+    seen = scan_folder(lay("a/x.jpg", "a/notes.txt", "b.TXT", "README"))
     assert list(seen.notes()) == ["passed over 3 things that are not a photo: .txt (2), no suffix (1)"]
-    one = walk(lay("y.jpg", "z.csv", folder="other"))
+    one = scan_folder(lay("y.jpg", "z.csv", folder="other"))
     assert list(one.notes()) == ["passed over 1 thing that is not a photo: .csv (1)"]
 
 
 def test_a_clean_folder_needs_no_note(lay: Lay) -> None:
-    assert list(walk(lay("a/x.jpg")).notes()) == []
+    assert list(scan_folder(lay("a/x.jpg")).notes()) == []
 
 
 def test_links_that_lead_back_end_the_walk_and_are_noted(lay: Lay) -> None:
@@ -54,16 +54,16 @@ def test_links_that_lead_back_end_the_walk_and_are_noted(lay: Lay) -> None:
     (root / "a" / "b").symlink_to(root / "b", target_is_directory=True)
     (root / "b" / "a").symlink_to(root / "a", target_is_directory=True)
     (root / "a" / "self").symlink_to(root / "a", target_is_directory=True)
-    seen = walk(root)
-    assert {"a/x.jpg", "b/y.jpg", "a/b/y.jpg", "b/a/x.jpg"} == {found.name for found in seen.found}
-    assert any("links that lead back to where they lie" in note for note in seen.notes())
+    seen = scan_folder(root)
+    assert {"a/x.jpg", "b/y.jpg", "a/b/y.jpg", "b/a/x.jpg"} == {found.name for found in seen.files}
+    assert any("links that lead back to their own folder" in note for note in seen.notes())
 
 
 def test_a_linked_folder_elsewhere_is_followed(lay: Lay) -> None:
     root, elsewhere = lay("a/x.jpg"), lay("far.jpg", folder="elsewhere")
     (root / "b").symlink_to(elsewhere, target_is_directory=True)
     assert names(root) == ["a/x.jpg", "b/far.jpg"]
-    assert walk(root).loops == []
+    assert scan_folder(root).loops == []
 
 
 def test_a_link_to_nothing_stays_as_a_photo_that_is_missing(lay: Lay) -> None:
@@ -92,17 +92,17 @@ def test_a_folder_that_will_not_open_is_noted(lay: Lay, monkeypatch: pytest.Monk
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    assert [found.name for found in walk(root).found] == ["a/x.jpg"]
-    assert list(walk(root).notes()) == ["could not open 1 folder: b"]
+    assert [found.name for found in scan_folder(root).files] == ["a/x.jpg"]
+    assert list(scan_folder(root).notes()) == ["could not open 1 folder: b"]
 
 
 def test_a_folder_that_goes_away_is_noted(tmp_path: Path) -> None:
-    assert walk(tmp_path / "gone").closed == [str(tmp_path / "gone")]
+    assert scan_folder(tmp_path / "gone").unreadable == [str(tmp_path / "gone")]
 
 
 def test_names_that_are_not_utf8_can_be_printed(lay: Lay) -> None:
     root = lay(os.fsdecode(b"a/caf\xe9.jpg"))
-    (found,) = walk(root).found
+    (found,) = scan_folder(root).files
     assert found.name == "a/caf\\xe9.jpg"
     assert found.name.encode()
     assert found.path.read_bytes()
@@ -136,14 +136,14 @@ def test_ten_thousand_files_are_listed_without_asking_after_each(
         return stat(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", counted)
-    assert len(walk(tmp_path).found) == 10_000
+    assert len(scan_folder(tmp_path).files) == 10_000
     assert len(asked) < 500
 
 
 def test_a_folder_is_asked_for_by_the_name_the_user_knows(lay: Lay) -> None:
     root = lay("x.jpg")
-    assert folder_at(root, "--images") == root
+    assert require_folder(root, "--images") == root
     with pytest.raises(DataError, match=r"--images must be a folder: .*x\.jpg is a file"):
-        folder_at(root / "x.jpg", "--images")
+        require_folder(root / "x.jpg", "--images")
     with pytest.raises(DataError, match=r"--images must be a folder: .*nope is not there"):
-        folder_at(root / "nope", "--images")
+        require_folder(root / "nope", "--images")

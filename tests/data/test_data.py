@@ -23,9 +23,9 @@ def test_every_reader_in_the_table_loads() -> None:
 def test_a_path_that_holds_no_data_says_what_to_give(lay: Lay, astronaut: bytes) -> None:
     root = lay("face.jpg", "notes.docx")
     (root / "face.jpg").write_bytes(astronaut)
-    with pytest.raises(DataError, match=r"face\.jpg is one photo: give the folder"):
+    with pytest.raises(DataError, match=r"face\.jpg is one photo: use the folder"):
         open_data(root / "face.jpg")
-    with pytest.raises(DataError, match=r"notes\.docx is not labelled data: give a folder of label folders"):
+    with pytest.raises(DataError, match=r"notes\.docx is not labelled data: use a folder of label folders"):
         open_data(root / "notes.docx")
     with pytest.raises(DataError, match=r"there is no .*nope"):
         open_data(root / "nope", DataOptions(labels=root))
@@ -86,3 +86,22 @@ def test_real_folders_of_photos(data: Path) -> None:
     refs = photos([data / "identity" / "orl", data / "identity" / "celeb5"])
     assert len(refs) == 318
     assert len({ref.key for ref in refs}) == 318
+
+
+def test_a_path_may_be_text_and_a_data_set_passes_through(lay: Lay) -> None:
+    root = lay("train/a/1.jpg", "test/a/2.jpg")
+    data = open_data(str(root))
+    assert open_data(data) is data
+    assert [origin.uri for origin in open_data(data, split="test").origins] == ["test/a/2.jpg"]
+    with pytest.raises(DataError, match="the data has no split 'val'"):
+        open_data(root, split="val")
+
+
+def test_options_may_be_given_as_keywords(lay: Lay) -> None:
+    root = lay("photos/x.jpg")
+    (root / "t.csv").write_text("file,who\nx.jpg,ana\n")
+    for data in (
+        open_data(root / "t.csv", images=str(root / "photos"), target="who"),
+        open_data(str(root / "photos"), labels=str(root / "t.csv"), target="who"),
+    ):
+        assert data.labels == ["ana"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mien.data.families import with_families
+from mien.data.dataset import group_variants
 from mien.types import Origin, PhotoRef
 
 
 def groups(*names: str) -> dict[str, str | None]:
-    made = with_families([PhotoRef(Origin(name)) for name in names])
+    made = group_variants([PhotoRef(Origin(name)) for name in names])
     assert [ref.key for ref in made] == list(names)
     return {ref.key: ref.origin.group for ref in made}
 
@@ -43,5 +43,5 @@ def test_unicode_forms_do_not_part_a_family() -> None:
 
 
 def test_groups_that_the_data_names_stay() -> None:
-    (made,) = with_families([PhotoRef(Origin("x~00.jpg", group="subject 3"))])
+    (made,) = group_variants([PhotoRef(Origin("x~00.jpg", group="subject 3"))])
     assert made.origin.group == "subject 3"
