@@ -29,7 +29,7 @@ from mien.config import settings
 from mien.data import photos
 from mien.images import decode
 from mien.pipeline.spec import build_spec
-from mien.run.local import stream
+from mien.run.local import run_stages
 from mien.stage import apply
 from mien.types import Faces
 
@@ -139,7 +139,7 @@ def stage_seconds(paths: list[Path]) -> dict[str, float]:
 
 
 def found(paths: list[Path]) -> list[Faces]:
-    results = list(stream(build_spec("mtcnn").detecting(), photos(paths), keep_going=False))
+    results = list(run_stages(build_spec("mtcnn").detect_stages(), photos(paths), keep_going=False))
     return [result for result in results if isinstance(result, Faces)]
 
 

@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 
 from mien.data import DataOptions, open_data
 from mien.evaluate import Share
-from mien.pipeline.classifier import open_classifier
-from mien.pipeline.classify import Classify
-from mien.pipeline.execute import RunOptions
-from mien.run.local import stream
+from mien.pipeline.classifier import Classify, load
+from mien.pipeline.execute import RunOptions, prepare_photos
+from mien.run.local import run_stages
 from mien.types import UNCERTAIN, Prediction
 
 MIEN = [sys.executable, "-c", "from mien.cli import main; main()"]
@@ -54,9 +53,9 @@ def evaluated(trait: str, data: Path, faces: str, *options: object) -> dict[str,
 def answers(trait: str, data: Path, faces: str, images: Path | None = None) -> list[Answer]:
     """The answer for each labelled photo that has one, as `mien evaluate` comes to it."""
     refs = open_data(data, DataOptions(images=images)).refs
-    recogniser = open_classifier(Path(trait), faces)
-    naming = Classify(recogniser.head, silence=recogniser.silence, measures=True)
-    told = stream([naming], RunOptions().inputs(recogniser.spec, refs), keep_going=False)
+    recogniser = load(trait, faces=faces)
+    naming = Classify(recogniser.head, recogniser.abstention, list_all=True)
+    told = run_stages([naming], prepare_photos(recogniser.spec, refs, RunOptions()), keep_going=False)
     return [
         Answer(one.key, one.origin.label or "", one.top[0][0], one.label != UNCERTAIN)
         for one in told

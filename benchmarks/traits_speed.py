@@ -22,7 +22,7 @@ from mien.models import builtin_traits
 from mien.pipeline.classifier import open_trait
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import open_traits
-from mien.run.local import stream
+from mien.run.local import run_stages
 from mien.types import Faces, Floats
 
 Crops: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -59,7 +59,7 @@ def _one_core() -> Iterator[None]:
 
 
 def _found(pictures: Sequence[Path]) -> list[Faces]:
-    found = stream(build_spec().detecting(), photos(pictures[: 2 * FACES]), keep_going=False)
+    found = run_stages(build_spec().detect_stages(), photos(pictures[: 2 * FACES]), keep_going=False)
     return [item for item in found if isinstance(item, Faces)][:FACES]
 
 

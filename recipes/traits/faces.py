@@ -24,7 +24,7 @@ from mien.detect import DETECTORS, resolve
 from mien.detect.stage import Detect
 from mien.embed import EMBEDDERS
 from mien.images.stage import Decode
-from mien.run.local import stream
+from mien.run.local import run_stages
 from mien.stage import AnyStage
 from mien.types import Box, Crop, Floats, Ints, Origin, PhotoRef, Pixels
 
@@ -146,14 +146,14 @@ def landmarks(crops: Pixels) -> Floats:
 
 
 def _upright(refs: Sequence[PhotoRef]) -> Iterator[tuple[int, Pixels]]:
-    for made in stream(_stages("largest"), refs, keep_going=True):
+    for made in run_stages(_stages("largest"), refs, keep_going=True):
         if isinstance(made, Crop):
             yield int(made.key), made.pixels
 
 
 def _found(paths: Sequence[Path]) -> dict[str, list[Crop]]:
     found: dict[str, list[Crop]] = {}
-    for made in stream(_stages("all"), photos(list(paths)), keep_going=True):
+    for made in run_stages(_stages("all"), photos(list(paths)), keep_going=True):
         if isinstance(made, Crop):
             found.setdefault(made.key, []).append(made)
     return found

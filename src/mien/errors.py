@@ -1,4 +1,8 @@
-"""The errors that a user is meant to read; knows no room and no library."""
+"""The errors and warnings that a user is meant to read."""
+
+
+class MienWarning(UserWarning):
+    """Something that the user should know, in one sentence; the work goes on."""
 
 
 class MienError(Exception):

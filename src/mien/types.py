@@ -6,7 +6,7 @@ Arrays inside them are read, never written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -70,11 +70,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class PhotoRef:
-    """A photo that has not been read: a path on disk, or its encoded bytes out of a table."""
+    """A photo that has not been read: a path on disk, its encoded bytes, or pixels (h, w, 3) that are in memory."""
 
     origin: Origin
     path: Path | None = None
     data: bytes | None = None
+    pixels: Pixels | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
@@ -228,3 +229,7 @@ class Rejected:
     def line(self) -> dict[str, Any]:
         """The line that every verb prints for a photo without a result."""
         return {"image": self.key, "rejected": self.as_json()}
+
+    def text(self) -> str:
+        """The same for a person."""
+        return f"{self.key}: {self.reason}" + (f" ({self.detail})" if self.detail else "")

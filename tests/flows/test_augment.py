@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mien.flows.preview import preview
 
 from mien import fileio
 from mien.align.views import ViewOptions, view
@@ -20,7 +21,6 @@ from mien.data import open_data, photos
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
 from mien.flows.augment import AugmentOptions, AugmentResult, augment, faces
-from mien.flows.preview import preview
 from mien.images import decode, encode
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_spec

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mien.flows.naming import named
+
 from tests.conftest import Mien
 
 

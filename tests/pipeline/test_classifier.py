@@ -12,7 +12,7 @@ import pytest
 from mien.data import photos
 from mien.errors import BundleError, WeightsError
 from mien.models import builtin_traits
-from mien.pipeline.classifier import open_classifier
+from mien.pipeline.classifier import load
 from mien.pipeline.execute import RunOptions
 from mien.types import UNCERTAIN, Prediction
 from tests.flows.silent import answering
@@ -33,27 +33,27 @@ def _edit(bundle: Path, change: object) -> None:
 
 
 def test_it_pins_what_it_was_trained_with(people: Path) -> None:
-    ready = open_classifier(people)
+    ready = load(people)
     assert (ready.spec.detector, ready.spec.embedder, ready.spec.view.name) == ("mtcnn", "dlib-resnet", "dlib")
     assert ready.head.labels == ("Eileen Collins", "Grace Hopper")
 
 
 def test_it_names_both_people(people: Path, album: Path) -> None:
-    found = list(open_classifier(people).predictions(photos([album / "originals"]), RunOptions(1)))
+    found = list(load(people).predictions(photos([album / "originals"]), RunOptions(1)))
     assert [p.label for p in found if isinstance(p, Prediction)] == ["Eileen Collins", "Grace Hopper"]
 
 
 def test_other_weights_than_it_was_trained_with_are_refused(copy: Path) -> None:
     _edit(copy, lambda manifest: manifest["weights"].update({"dlib-resnet": "another"}))
     with pytest.raises(BundleError, match="other weights of dlib-resnet"):
-        open_classifier(copy)
+        load(copy)
 
 
 @pytest.mark.parametrize("part", ["chain", "head", "weights"])
 def test_a_bundle_that_lacks_a_part_is_refused(copy: Path, part: str) -> None:
     _edit(copy, lambda manifest: manifest.pop(part))
     with pytest.raises(BundleError) as caught:
-        open_classifier(copy)
+        load(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -61,20 +61,20 @@ def test_a_bundle_that_lacks_a_part_is_refused(copy: Path, part: str) -> None:
 def test_labels_that_do_not_fit_the_head_are_refused(copy: Path, labels: object) -> None:
     _edit(copy, lambda manifest: manifest["head"].update(labels=labels))
     with pytest.raises(BundleError):
-        open_classifier(copy)
+        load(copy)
 
 
 @pytest.mark.parametrize("threshold", [-1e308, -1.5, 1.5, 1e308, "0.5", True, [], 10**400])
 def test_a_threshold_that_is_no_cosine_is_refused(copy: Path, threshold: object) -> None:
     _edit(copy, lambda manifest: manifest["head"].update(threshold=threshold))
     with pytest.raises(BundleError):
-        open_classifier(copy)
+        load(copy)
 
 
 @pytest.mark.parametrize("threshold", [None, -1.0, 0.97, 1.0])
 def test_a_threshold_that_is_a_cosine_is_taken(copy: Path, threshold: object) -> None:
     _edit(copy, lambda manifest: manifest["head"].update(threshold=threshold))
-    assert open_classifier(copy).head.labels
+    assert load(copy).head.labels
 
 
 @pytest.mark.parametrize("value", [None, 5, "text", [], [[]], {}, True, 1e308, "\x1b[31m"])
@@ -82,7 +82,7 @@ def test_a_threshold_that_is_a_cosine_is_taken(copy: Path, threshold: object) ->
 def test_a_part_that_is_something_else_is_refused_in_one_sentence(copy: Path, part: str, value: object) -> None:
     _edit(copy, lambda manifest: manifest.update({part: value}))
     with pytest.raises(BundleError) as caught:
-        open_classifier(copy)
+        load(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -94,7 +94,7 @@ def test_any_field_of_a_chain_that_holds_something_else_is_refused_or_means_what
     for field in manifest["chain"]:
         _edit(copy, lambda manifest, field=field: manifest["chain"].update({field: value}))
         with suppress(BundleError):
-            assert open_classifier(copy).spec.as_json()[field] == value
+            assert load(copy).spec.as_json()[field] == value
         (copy / "bundle.json").write_text(json.dumps(manifest))
 
 
@@ -111,7 +111,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", builtin_traits.TRAITS)
 def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) -> None:
-    ready = open_classifier(Path(name))
+    ready = load(Path(name))
     assert ready.bundle.path == builtin_traits.bundle_path(name)
     assert set(ready.head.labels) == set(builtin_traits.get_trait(name).labels)
     assert ready.spec.detector == "mtcnn"
@@ -121,24 +121,24 @@ def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) 
 @pytest.mark.parametrize("name", ["people", "mask.mien", "Mask", "traits"])
 def test_another_name_is_a_path(elsewhere: Path, name: str) -> None:
     with pytest.raises(BundleError, match=f"there is no bundle at {name}"):
-        open_classifier(Path(name))
+        load(Path(name))
 
 
 def test_a_bundle_of_one_s_own_wins_over_a_built_in_trait(elsewhere: Path, people: Path) -> None:
     shutil.copytree(people, elsewhere / "mask")
-    assert open_classifier(Path("mask")).head.labels == ("Eileen Collins", "Grace Hopper")
+    assert load(Path("mask")).head.labels == ("Eileen Collins", "Grace Hopper")
 
 
 def test_a_folder_of_photos_that_is_called_like_a_trait_is_said_to_hide_it(elsewhere: Path) -> None:
     (elsewhere / "mask").mkdir()
     with pytest.raises(BundleError, match="mask lies in this folder and is no bundle"):
-        open_classifier(Path("mask"))
+        load(Path("mask"))
 
 
 def test_a_built_in_trait_takes_pictures_that_are_cut(elsewhere: Path) -> None:
-    ready = open_classifier(Path("mask"), "cut")
+    ready = load(Path("mask"), "cut")
     assert (ready.spec.faces, ready.spec.view.name, ready.spec.view.margin) == ("cut", "box", 0.0)
-    assert ready.spec.view.size == open_classifier(Path("mask")).spec.view.size
+    assert ready.spec.view.size == load(Path("mask")).spec.view.size
 
 
 def test_the_detector_of_a_built_in_trait_is_the_best_that_is_here(
@@ -147,13 +147,13 @@ def test_the_detector_of_a_built_in_trait_is_the_best_that_is_here(
     from mien.models.inventory import add
 
     add(test_models / "yunet_n_dynamic.onnx", None)
-    assert open_classifier(Path("mask")).spec.detector == "yunet"
+    assert load(Path("mask")).spec.detector == "yunet"
 
 
 def test_a_built_in_trait_that_is_turned_off_is_refused(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_TRAITS", "none")
     with pytest.raises(WeightsError, match="'gender' is turned off"):
-        open_classifier(Path("gender"))
+        load(Path("gender"))
 
 
 def test_a_built_in_trait_whose_head_is_of_another_network_is_refused(
@@ -162,14 +162,14 @@ def test_a_built_in_trait_whose_head_is_of_another_network_is_refused(
     answering(monkeypatch, tmp_path, {})
     _edit(builtin_traits.FOLDER / "mask.mien", lambda manifest: manifest["weights"].update({"traits": "another"}))
     with pytest.raises(BundleError, match="does not belong to the network beside it"):
-        open_classifier(Path("mask"))
+        load(Path("mask"))
 
 
 def test_of_the_youngest_the_gender_is_uncertain(
     elsewhere: Path, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, tmp_path, {"age": "0-2", "gender": "Female"})
-    found = list(open_classifier(Path("gender")).predictions(photos([album / "originals"]), RunOptions(1)))
+    found = list(load(Path("gender")).predictions(photos([album / "originals"]), RunOptions(1)))
     assert [(p.label, p.top) for p in found if isinstance(p, Prediction)] == [(UNCERTAIN, ())] * 2
 
 
@@ -178,5 +178,5 @@ def test_a_bundle_from_elsewhere_cannot_ask_for_silence(
 ) -> None:
     answering(monkeypatch, tmp_path, {"age": "0-2"})
     _edit(copy, lambda manifest: manifest.update(silent={"bundle": "age", "labels": ["0-2"]}))
-    found = list(open_classifier(copy).predictions(photos([album / "originals"]), RunOptions(1)))
+    found = list(load(copy).predictions(photos([album / "originals"]), RunOptions(1)))
     assert [p.label for p in found if isinstance(p, Prediction)] == ["Eileen Collins", "Grace Hopper"]

@@ -10,7 +10,7 @@ import pytest
 from mien.data import photos
 from mien.errors import DataError, UnknownName
 from mien.pipeline.embed_faces import ConcatEmbedder
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.types import Embedding, Reason, Rejected
 
@@ -20,7 +20,7 @@ JOINED = "dlib-resnet+traits"
 
 
 def vectors(way: PipelineSpec, *places: Path) -> list[Embedding | Rejected]:
-    return list(RunOptions(1, cache=False).vectors(way, photos(list(places))))
+    return list(embed_photos(way, photos(list(places, RunOptions(1, cache=False)))))
 
 
 @pytest.mark.parametrize("faces", ["find", "cut"])
@@ -50,7 +50,7 @@ def test_a_bundle_can_pin_them_together() -> None:
 
 def test_prepared_otherwise_and_back_again_it_is_the_same() -> None:
     made = build_spec("mtcnn", JOINED)
-    assert made.taking("cut").taking("find") == made
+    assert made.with_faces("cut").with_faces("find") == made
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mien.data import photos
-from mien.pipeline.execute import CachedStages, RunOptions
+from mien.pipeline.execute import CachedStages, RunOptions, embed_photos
 from mien.pipeline.spec import build_spec
 from mien.stage import Needs
 from mien.store.cache import Cache, digest
@@ -22,7 +22,7 @@ _CHAIN = build_spec("mtcnn")
 
 
 def _vectors(refs: list[PhotoRef], drive: RunOptions) -> list[Embedding | Rejected]:
-    return list(drive.vectors(_CHAIN, refs))
+    return list(embed_photos(_CHAIN, refs, drive))
 
 
 @pytest.fixture

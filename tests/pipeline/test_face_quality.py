@@ -13,7 +13,7 @@ from mien.experiment.recipes import FaceOptions, TrainOptions
 from mien.flows.evaluate import evaluate
 from mien.flows.pairs import benchmark_pairs
 from mien.flows.train import train
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import build_spec
 
 pytestmark = [pytest.mark.usefixtures("models_home"), pytest.mark.slow]
@@ -72,6 +72,6 @@ def test_every_odd_file_gets_a_result_or_a_reason(data: Path) -> None:
     from mien.data import photos
 
     refs = photos(sorted((data / "bad_input").iterdir()))
-    results = list(RunOptions(2, cache=False).vectors(build_spec("mtcnn"), refs))
+    results = list(embed_photos(build_spec("mtcnn"), refs, RunOptions(2, cache=False)))
     assert {result.key for result in results} == {ref.key for ref in refs}
     assert len(refs) >= 29

@@ -175,10 +175,10 @@ def test_crops_that_make_no_picture_are_refused(size: int) -> None:
 
 @pytest.mark.parametrize("made", [build_spec("mtcnn"), build_crop_spec(64, grey=True, detector="mtcnn")])
 def test_faces_prepared_otherwise_and_back_again_are_the_same(made: PipelineSpec) -> None:
-    other = made.taking("cut")
+    other = made.with_faces("cut")
     assert other.faces == "cut"
     assert (other.view.size, other.view.grey) == (made.view.size, made.view.grey)
-    assert other.taking("find") == made
-    assert made.taking("find") == made
+    assert other.with_faces("find") == made
+    assert made.with_faces("find") == made
     with pytest.raises(DataError, match="use 'find' or 'cut'"):
-        made.taking("found")
+        made.with_faces("found")

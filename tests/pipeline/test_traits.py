@@ -16,7 +16,7 @@ from mien.pipeline.embed_faces import AT_ONCE
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
-from mien.run.local import stream
+from mien.run.local import run_stages
 from mien.types import UNCERTAIN, Faces, Floats
 from tests.flows.silent import answering
 
@@ -31,8 +31,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def found(album: Path) -> list[Faces]:
-    stages = build_spec("mtcnn", which="all").detecting()
-    faces = list(stream(stages, photos([album / "originals", album / "inbox" / "012.jpg"]), False))
+    stages = build_spec("mtcnn", which="all").detect_stages()
+    faces = list(run_stages(stages, photos([album / "originals", album / "inbox" / "012.jpg"]), False))
     return [each for each in faces if isinstance(each, Faces)]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, seconds
+from mien.cli.output import Output
 
 
 def align(
@@ -30,31 +30,27 @@ def align(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Cut every photo's face, upright and in place; a run that was broken off goes on where it stopped."""
-    from dataclasses import replace
-
-    from mien.align.views import ViewOptions
-    from mien.align.views import view as view_of
-    from mien.data import photos
-    from mien.errors import DataError
-    from mien.flows.align import align as flow
-    from mien.pipeline.spec import build_spec
+    """Cut the face out of every photo, upright; an interrupted run continues where it stopped."""
+    import mien
 
     out = Output(json, quiet)
-    if not src.is_dir():
-        raise DataError(f"{src} is not a folder: give the folder that holds the photos")
-    cut = view_of(view, ViewOptions(size, landmarks, margin, grey))
-    way = replace(build_spec(detector, which="all" if all_faces else "largest", min_face=min_face), view=cut)
-    done = flow(src, photos([src]), dst, way, form, out.drive(workers, keep_going=keep_going))
-    out.rejections(done.rejected)
-    fields = {
-        "photos": done.photos,
-        "crops": done.crops,
-        "there": done.there,
-        "rejected": len(done.rejected),
-        "seconds": seconds(done.seconds),
-        "counts": dict(done.counts),
-        "detector": way.detector,
-    }
-    there = f", {done.there} photos were done before" if done.there else ""
-    out.record(fields, f"{done.crops} crops of {done.photos} photos in {done.seconds:.1f} s{there}: {dst}")
+    result = mien.align(
+        src,
+        dst,
+        view=view,
+        landmarks=landmarks,
+        size=size,
+        margin=margin,
+        grey=grey,
+        format=form,
+        all_faces=all_faces,
+        detector=detector,
+        min_face=min_face,
+        workers=workers,
+        keep_going=keep_going,
+        progress=out.progress,
+    )
+    out.rejections(result.rejected)
+    there = f", {result.there} photos were done before" if result.there else ""
+    text = f"{result.crops} crops of {result.photos} photos in {result.seconds:.1f} s{there}: {dst}"
+    out.record(result.as_json(), text)

@@ -16,18 +16,14 @@ from mien.cli import (
     clean,
     demo,
     embed,
-    enroll,
     evaluate,
-    forget,
-    identify,
+    gallery,
     look,
     models,
-    people,
     serve,
     sort,
     study,
     train,
-    undo,
     verify,
 )
 
@@ -57,12 +53,27 @@ def _options(
     """From a folder of photos to a measured, running face classifier."""
 
 
-_VERBS = (look, align, check, clean, augment, embed, train, evaluate, classify, sort, undo, verify, study)
-_PEOPLE = (enroll, identify, people, forget)
-
-for verb in (*_VERBS, *_PEOPLE):
-    app.command()(getattr(verb, verb.__name__.rpartition(".")[2]))
+for verb in (
+    look.look,
+    align.align,
+    check.check,
+    clean.clean,
+    augment.augment,
+    embed.embed,
+    train.train,
+    evaluate.evaluate,
+    classify.classify,
+    sort.sort,
+    sort.undo,
+    verify.verify,
+    study.study,
+    gallery.enroll,
+    gallery.identify,
+    gallery.people,
+    gallery.forget,
+    demo.demo,
+):
+    app.command()(verb)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(models.app, name="models")
 app.add_typer(serve.app, name="serve")
-app.command()(demo.demo)

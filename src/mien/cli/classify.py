@@ -1,4 +1,4 @@
-"""`mien classify`: the names of faces in photos."""
+"""`mien classify`: the label of every face."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def classify(
     bundle: options.BundleArgument,
     images: options.Photos,
     top: Annotated[int, typer.Option("--top", min=1, help="How many labels to show, 10 at most.")] = 3,
-    faces: options.OtherFaces = None,
+    faces: options.BundleFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,
@@ -22,20 +22,25 @@ def classify(
     quiet: options.Quiet = False,
 ) -> None:
     """Name every face of photos: the best labels with their probabilities, or "unknown"."""
-    from mien.data import photos
-    from mien.flows.classify import classify as flow
+    import mien
     from mien.types import Reason, Rejected
 
     out = Output(json, quiet)
-    drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
     missing = True
-    for result in flow(bundle, photos(images), drive, faces):
+    for result in mien.classify(
+        bundle,
+        images,
+        faces=faces,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=out.progress,
+    ):
         missing &= isinstance(result, Rejected) and result.reason is Reason.MISSING
         if isinstance(result, Rejected):
-            why = f"{result.reason}" + (f" ({result.detail})" if result.detail else "")
-            out.record(result.line(), f"{result.key}: {why}")
-            continue
-        shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
-        out.record(result.as_json(top), f"{result.key}: {result.label}" + (f"  ({shown})" if shown else ""))
+            out.record(result.line(), result.text())
+        else:
+            shown = "  ".join(f"{label} {score:.2f}" for label, score in result.top[:top])
+            out.record(result.as_json(top), f"{result.key}: {result.label}" + (f"  ({shown})" if shown else ""))
     if missing:
         raise typer.Exit(1)

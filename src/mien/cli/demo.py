@@ -12,22 +12,12 @@ from mien.cli.output import Output
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A new folder for everything that the demo writes.")] = Path(
-        "demo-output"
-    ),
+    folder: Annotated[Path, typer.Argument(help="A new folder for everything the demo writes.")] = Path("demo-output"),
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show the whole way from photos to sorted folders, offline, on photographs that installed packages carry."""
-    from mien.flows.demo import demo as flow
+    """Go from photos to sorted folders, offline, on two photographs that installed packages carry."""
+    from mien.flows.demo import demo as run_demo
 
     out = Output(json, quiet)
-    shown = flow(folder, out.note, out.drive())
-    fields = {
-        "folder": str(shown.folder),
-        "faces": shown.faces,
-        "accuracy_all": shown.accuracy,
-        "filed": shown.filed,
-        "rejected": shown.rejected,
-    }
-    out.record(fields)
+    out.record(run_demo(folder, out.note, progress=out.progress).as_json())

@@ -1,4 +1,4 @@
-"""`mien embed`: faces as numbers."""
+"""`mien embed`: faces as vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, seconds
+from mien.cli.output import Output
 from mien.text import pluralize
 
 
@@ -18,7 +18,10 @@ def embed(
     ],
     out: Annotated[Path, typer.Argument(help="Folder, or a file that ends in .parquet or .npz.")],
     form: Annotated[
-        str | None, typer.Option("--format", help="openface-csv, parquet or npz; by the ending of OUT if not said.")
+        str | None,
+        typer.Option(
+            "--format", help="openface-csv, parquet or npz (default: by the ending of OUT, else openface-csv)."
+        ),
     ] = None,
     all_faces: options.AllFaces = False,
     detector: options.Detector = "auto",
@@ -36,31 +39,26 @@ def embed(
     quiet: options.Quiet = False,
 ) -> None:
     """Turn the face of every photo into a vector; a second run computes only what is new."""
-    from dataclasses import replace
-
-    from mien.data import DataOptions, open_data
-    from mien.flows.embed import embed as flow
-    from mien.pipeline.spec import build_spec
+    import mien
 
     show = Output(json, quiet)
-    way = build_spec(detector, embedder, faces, "all" if all_faces else "largest", min_face)
-    way = replace(way, mirror=not plain, normalise=not plain)
-    data = open_data(src, DataOptions(images=images, loose=True))
-    show.notes(data.notes)
-    root = images or (src if src.is_dir() else src.parent)
-    drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(data.refs, root, out, form, way, drive)
-    show.rejections(done.rejected)
-    rate = done.photos / max(done.seconds, 1e-9)
-    fields = {
-        "photos": done.photos,
-        "faces": done.faces,
-        "rejected": len(done.rejected),
-        "seconds": seconds(done.seconds),
-        "photos_per_second": round(rate, 2),
-        "detector": way.detector,
-        "embedder": way.embedder,
-    }
-    written = ", ".join(str(path) for path in done.files)
-    found = f"{pluralize(done.faces, 'face')} of {pluralize(done.photos, 'photo')}"
-    show.record(fields, f"{found} in {done.seconds:.1f} s: {written}")
+    result = mien.embed(
+        src,
+        out,
+        format=form,
+        all_faces=all_faces,
+        detector=detector,
+        embedder=embedder,
+        faces=faces,
+        min_face=min_face,
+        plain=plain,
+        images=images,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=show.progress,
+    )
+    show.rejections(result.rejected)
+    files = ", ".join(str(path) for path in result.files)
+    counts = f"{pluralize(len(result.embeddings), 'face')} of {pluralize(result.photos, 'photo')}"
+    show.record(result.as_json(), f"{counts} in {result.seconds:.1f} s: {files}")

@@ -27,7 +27,7 @@ def evaluate(
             "--split", help="train, val, test or all; where the data has a held-out split, that one by default."
         ),
     ] = None,
-    faces: options.OtherFaces = None,
+    faces: options.BundleFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,

@@ -1,7 +1,8 @@
-"""`mien sort`: photos into the folders of their labels."""
+"""`mien sort` and `mien undo`: photos into the folders of their labels, and back."""
 
 from __future__ import annotations
 
+import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 def sort(
     bundle: options.BundleArgument,
-    src: Annotated[Path, typer.Argument(help="Folder of photos to be filed.")],
+    src: Annotated[Path, typer.Argument(help="Folder of the photos to file.")],
     dst: Annotated[Path, typer.Argument(help="Folder in which the label folders are made.")],
     mode: Annotated[str, typer.Option("--mode", help="copy, link (hard links) or move.")] = "copy",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
-    faces: options.OtherFaces = None,
+    faces: options.BundleFaces = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     no_cache: options.NoCache = False,
@@ -29,48 +30,67 @@ def sort(
     quiet: options.Quiet = False,
 ) -> None:
     """File photos into label folders, unknown/ and rejected/, by what a bundle sees; `mien undo` takes it back."""
-    import json as jsonlib
-
-    from mien.flows.sort import sort as flow
+    import mien
 
     out = Output(json, quiet)
-    drive = out.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(bundle, src, dst, mode, drive, faces=faces, dry_run=dry_run)
-    out.notes(f"finished what a broken-off run had begun: {path}" for path in done.settled)
+    result = mien.sort(
+        bundle,
+        src,
+        dst,
+        mode=mode,
+        dry_run=dry_run,
+        faces=faces,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=out.progress,
+    )
+    out.notes(f"finished what an interrupted run had begun: {path}" for path in result.recovered)
     if dry_run:
-        for line in done.plan.as_json_lines():
+        for line in result.plan.as_json_lines():
             fields = jsonlib.loads(line)
             out.record(fields, f"{fields['action']} {fields['source']} -> {fields['target']}")
-    out.rejections(done.rejected)
-    if done.plan.elsewhere:
-        where = f"{pluralize(done.plan.elsewhere, 'photo')} filed before under another label than now"
-        out.note(f"note: {where}: undo that run first to have them filed anew")
-    for act, reason in done.outcome.failed:
+    out.rejections(result.rejected)
+    if result.plan.elsewhere:
+        moved = f"{pluralize(result.plan.elsewhere, 'photo')} filed before under another label than now"
+        out.notes([f"{moved}: undo that run first to file them again"])
+    for act, reason in result.outcome.failed:
         out.warn(f"left alone: {escape(str(act.source))}: {reason}")
-    plan = done.plan
-    fields = {
-        "planned": len(plan.transfers),
-        "done": len(done.outcome.done),
-        "unknown": plan.unknown,
-        "rejected": plan.rejected,
-        "journal": None if done.path is None else str(done.path),
-        "counts": dict(plan.counts),
-        "kept": plan.kept,
-        "elsewhere": plan.elsewhere,
-        "failed": len(done.outcome.failed),
-    }
-    out.record(fields, _text(done, dst, dry_run))
-    if done.outcome.failed:
+    out.record(result.as_json(), _text(result, dst, dry_run))
+    if result.outcome.failed:
         raise typer.Exit(1)
 
 
-def _text(done: SortResult, dst: Path, dry_run: bool) -> str:
-    plan = done.plan
+def _text(result: SortResult, dst: Path, dry_run: bool) -> str:
+    plan = result.plan
     if not plan.transfers:
         return "nothing to do: every photo was filed before" if plan.kept else "no photos to file"
-    filed = len(done.outcome.done)
-    what = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
+    counts = f"{plan.unknown} unknown, {plan.rejected} rejected, {plan.kept} there before"
     if dry_run:
-        return f"{pluralize(len(plan.transfers), 'photo')} would be filed into {dst} ({what})"
-    undo = f"; take it back with: mien undo {done.path}" if filed else ""
-    return f"{filed} of {pluralize(len(plan.transfers), 'photo')} filed into {dst} ({what}){undo}"
+        return f"{pluralize(len(plan.transfers), 'photo')} would be filed into {dst} ({counts})"
+    filed = len(result.outcome.done)
+    undo = f"; take it back with: mien undo {result.journal}" if filed else ""
+    return f"{filed} of {pluralize(len(plan.transfers), 'photo')} filed into {dst} ({counts}){undo}"
+
+
+def undo(
+    journals: Annotated[
+        list[Path],
+        typer.Argument(metavar="JOURNAL...", help="Journals that 'mien sort' or 'mien clean' named, in any order."),
+    ],
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Put every file back where it was; what was changed since is left alone and named."""
+    import mien
+
+    out = Output(json, quiet)
+    failed = 0
+    for journal, outcome in mien.undo(*journals):
+        for act, reason in outcome.failed:
+            out.warn(f"left alone: {escape(str(act.target))}: {reason}")
+        fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
+        out.record(fields, f"{pluralize(len(outcome.done), 'file')} put back, {len(outcome.failed)} left alone")
+        failed += len(outcome.failed)
+    if failed:
+        raise typer.Exit(1)

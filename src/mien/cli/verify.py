@@ -15,7 +15,8 @@ def verify(
     a: Annotated[Path, typer.Argument(help="One photo.")],
     b: Annotated[Path, typer.Argument(help="The other photo.")],
     threshold: Annotated[
-        float | None, typer.Option("--threshold", help="Largest distance of one person; the embedder's by default.")
+        float | None,
+        typer.Option("--threshold", help="Largest distance of one person (default: the embedder's own)."),
     ] = None,
     detector: options.Detector = "auto",
     embedder: options.Embedder = "auto",
@@ -23,12 +24,10 @@ def verify(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell whether the main faces of two photos are one person."""
-    from mien.flows.verify import verify as flow
-    from mien.pipeline.spec import build_spec
+    """Tell whether the main faces of two photos belong to one person."""
+    import mien
 
     out = Output(json, quiet)
-    way = build_spec(detector, embedder, faces)
-    answer = flow(a, b, way, out.drive(1), threshold)
+    answer = mien.verify(a, b, threshold=threshold, detector=detector, embedder=embedder, faces=faces)
     verdict = "the same person" if answer.same else "different people"
-    out.record(answer.as_json(way), f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")
+    out.record(answer.as_json(), f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")

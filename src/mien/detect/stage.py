@@ -33,7 +33,7 @@ class Detect:
     faces: Literal["largest", "all"] = "largest"
     min_face: int = 20
     name: ClassVar[str] = "detect"
-    batch_size: ClassVar[int] = 8
+    batch_size: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:
@@ -57,7 +57,7 @@ class WholeImage:
     """Photo -> Faces for pictures of cut faces: one face, as large as the picture, without landmarks."""
 
     name: ClassVar[str] = "whole"
-    batch_size: ClassVar[int] = 8
+    batch_size: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:

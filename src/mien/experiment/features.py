@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from mien.data import DataSet
 from mien.errors import DataError
-from mien.pipeline.classify import stack_inputs
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.classifier import stack_inputs
+from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.spec import PipelineSpec
 from mien.text import join_names, pluralize
 from mien.train.holdout import likeness
@@ -92,7 +92,7 @@ def gather_features(data: DataSet, spec: PipelineSpec, drive: RunOptions) -> Fea
     """
     items: list[Embedding | Crop] = []
     rejected: list[Rejected] = []
-    for result in drive.inputs(spec, data.refs):
+    for result in prepare_photos(spec, data.refs, drive):
         if isinstance(result, Rejected):
             rejected.append(result)
         elif result.origin.label is not None:

@@ -200,7 +200,7 @@ def _network(chosen: Settings, options: TrainOptions, drive: RunOptions, name: s
         # A network of embeddings is so small that threads would spend their time waiting for each other.
         threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
         folder=home / safe_name(name),
-        watch=drive.watch,
+        watch=drive.progress.training,
         augment=augment,
         calm=calm,
         described=" then ".join(repr(policy) for policy in policies if policy is not None),

@@ -2,333 +2,162 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
-from math import ceil, isqrt, sqrt
-from operator import attrgetter
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from mien import fileio
-from mien.align.output_record import (
-    OutputPlan,
-    OutputRecord,
-    SourcePhoto,
-    crop_name,
-    existing_files,
-    fold_name,
-    plan_outputs,
-)
-from mien.augment.policy import Policy
-from mien.augment.stage import Varied, Vary
-from mien.config import settings
-from mien.data import outside
+from mien.align.views import ViewOptions
+from mien.align.views import view as view_of
+from mien.augment.methods import METHODS
+from mien.augment.policy import Policy, Step
+from mien.augment.policy import policy as policy_of
+from mien.augment.stage import plain, seed_of
+from mien.data import photos
 from mien.errors import DataError
-from mien.flows.embed import ledger
-from mien.flows.filling import (
-    OF_ITS_NAME,
-    SUFFIXES,
-    claim,
-    finish,
-    missed_before,
-    remove,
-    source_of,
-    stamp_of,
-)
-from mien.images import Decode, contact_sheet, encode
+from mien.flows.augment_folder import MARKS, AugmentOptions, AugmentResult, augment_folder, face_stages, no_face
+from mien.images import captioned_sheet, encode
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import PipelineSpec
-from mien.pipeline.whole_image import WholeImageCrop
-from mien.stage import AnyStage, Needs
-from mien.text import parse_variant, pluralize, variant_name
-from mien.types import Origin, PhotoRef, Pixels, Reason, Rejected
-
-MARK = PurePosixPath(".mien/augment.json")
-GRID, AFTER = "grid", "grid_after"
-
-_RECORD = "augment.jsonl"
-_VERSION = 1
-"""Raised whenever the same settings would give other variants, so that a folder never holds a mixture."""
-_PIXELS = 100_000_000
-"""Of all variants of one face: what a worker holds in memory, and as much again as a sheet."""
-_MOST_SIDE = 512
-"""Of a face that is cut already, where no size was asked for."""
-_SHEET = -1
-"""The number of the contact sheet among the variants of a face."""
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentOptions:
-    """What a user may say about the variants.
-
-    grid: contact sheets too. size: the longer side of faces that are cut already; None keeps theirs, to a limit.
-    """
-
-    policy: Policy
-    variants: int = 64
-    seed: int = 0
-    grid: bool = False
-    form: str = "jpeg"
-    size: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentResult:
-    """What came of it: faces, variants and grids written now; `there`: photos that an earlier run had done."""
-
-    photos: int
-    faces: int
-    variants: int
-    grids: int
-    there: int
-    rejected: Sequence[Rejected]
-    seconds: float
-
-
-def faces(spec: PipelineSpec, options: AugmentOptions) -> list[AnyStage]:
-    """The stages PhotoRef -> Crop: faces that are looked for, or pictures that are faces already.
-
-    Raises:
-        DataError: so many variants of such a size that they would not fit into memory.
-    """
-    side = spec.view.size if spec.faces == "find" else options.size
-    if side and side**2 * options.variants > _PIXELS:
-        raise DataError(
-            f"{options.variants} variants of {side} x {side} pixels are more than one sheet can hold:"
-            " ask for fewer with --variants, or smaller ones with --size"
-        )
-    if spec.faces == "find":
-        return spec.cutting()
-    whole = WholeImageCrop(options.size, min(_MOST_SIDE, isqrt(_PIXELS // options.variants)))
-    return [Decode(options.size or whole.most, settings().max_megapixels), whole]
+from mien.pipeline.progress import Progress
+from mien.pipeline.spec import PipelineSpec, build_spec
+from mien.run.local import run_stages
+from mien.types import Crop, PhotoRef, Pixels
 
 
 def augment(
-    src: Path, refs: Sequence[PhotoRef], dst: Path, spec: PipelineSpec, options: AugmentOptions, drive: RunOptions
+    src: str | Path,
+    dst: str | Path | None = None,
+    *,
+    variants: int = 64,
+    policy: str = "gentle",
+    grid: bool = False,
+    preview: str | Path | None = None,
+    faces: str | None = None,
+    view: str | None = None,
+    size: int | None = None,
+    format: str = "jpeg",
+    seed: int = 0,
+    all_faces: bool = False,
+    detector: str = "auto",
+    min_face: int = 20,
+    workers: int | None = None,
+    keep_going: bool = False,
+    progress: bool | Progress = False,
 ) -> AugmentResult:
-    """Photos below `src` -> variants `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png` below `dst`, and `dst/rejected.csv`.
+    """Make variants of every face by a policy: `a/x~00.jpg`, `a/x~01.jpg` ... of `a/x.png`, and `dst/rejected.csv`.
 
-    `src` may be one photo. With `grid` they lie in `dst/grid_after`, and a sheet of each face in `dst/grid`. A run that
-    was broken off goes on where it stopped, and no file is replaced that was not written here by an earlier run.
+    With `grid` they go to `dst/grid_after`, and a sheet of each face to `dst/grid`. A run that was interrupted
+    continues where it stopped, and no file is replaced that was not written here by an earlier run.
+
+    Args:
+        src: Folder of photos, or one photo; its folders are kept.
+        dst: Folder for the variants.
+        variants: How many of each face, the unchanged face included.
+        policy: A policy's name, or a TOML file.
+        grid: A contact sheet of each face, too.
+        preview: PNG or JPEG file that shows what each method makes of the first face.
+        faces: "find" looks for the face, "cut" takes each picture as a face already cut; by default "cut" for folders
+            that `align` or `augment` wrote.
+        view: How faces are cut: "openface" (default), "dlib", "arcface", "fer" or "box".
+        size: Side of a variant in pixels.
+        format: "jpeg" or "png".
+        seed: Seed of everything that is random.
+        all_faces: Every face of a photo, not only the main one.
+        detector: "auto", or a name from `mien models list`.
+        min_face: Side of the smallest face, in pixels of the photo.
+        workers: Threads, by default as many as there are cores.
+        keep_going: An unexpected failure costs only its photo.
+        progress: Show a bar.
 
     Raises:
-        DataError: no such format, `dst` is `src`, holds variants of another kind, or cannot be written; no face at all.
+        DataError: No such folder or format, `dst` is `src`, holds variants of another kind, or cannot be written; no
+            face at all.
+        WeightsError: Weights are missing.
+        MissingExtra: torch is not installed.
+    """
+    src = Path(src)
+    run = RunOptions.build(workers, keep_going, progress=progress)
+    if dst is None and preview is None:
+        raise DataError("nothing to do: give DST for the variants, or --preview FILE.png for a sheet to look at")
+    if not src.exists():
+        raise DataError(f"there is no file or folder {src}")
+    if faces is None and any((src / mark).is_file() for mark in MARKS):
+        run.note(f"{src} holds faces cut by mien, which are taken as they are (--faces find looks for faces in them)")
+        faces = "cut"
+    spec = build_spec(detector, faces=faces or "find", which="all" if all_faces else "largest", min_face=min_face)
+    if spec.faces == "cut" and view is not None:
+        raise DataError(f"--view {view} says how to cut faces that are found: it does not go with --faces cut")
+    spec = replace(spec, view=view_of(view or "openface", ViewOptions(size)))
+    options = AugmentOptions(policy_of(policy), variants, seed, grid, format, size if spec.faces == "cut" else None)
+    result = AugmentResult(options.policy.name, spec.detector if spec.faces == "find" else "none")
+    refs = photos([src])
+    if preview is not None:
+        write_preview(refs, spec, options, Path(preview))
+        result = replace(result, preview=Path(preview))
+    if dst is not None:
+        result = augment_folder(src, refs, Path(dst), spec, options, run, result)
+    return result
+
+
+_COLUMNS = 4
+_SIDE = 192
+_TELLING = 5
+"""A seed that stretches the face clearly where zoom is drawn, and hides an eye where a part is erased."""
+
+
+def write_preview(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOptions, file: Path) -> None:
+    """Photos -> a sheet of the first face in them, at `file`: as it is, by each method alone, and by the whole policy.
+
+    A method of the policy goes as far as the policy lets it, and the others as far as is telling.
+
+    Raises:
+        DataError: no photo shows a face, or `file` is no PNG or JPEG or cannot be written.
         WeightsError: weights are missing. MissingExtra: torch is not installed.
     """
-    if options.form not in SUFFIXES:
-        raise DataError(f"--format {options.form}: use {' or '.join(SUFFIXES)}")
-    src = src.parent if src.is_file() else src
-    root = src.resolve()
-    if root == dst.resolve():
-        raise DataError(f"{dst} holds the photos themselves: choose another folder for the variants")
-    start = time.perf_counter()
-    stages = faces(spec, options)
-    refs = outside(refs, src, dst)
-    if not refs:
-        raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
+    suffix = file.suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise DataError(f"--preview {file}: give a file that ends in .png or .jpg")
+    fileio.check_writable(file)
     options.policy.ready()
     if spec.faces == "find":
         spec.ready()
-    out = Out(dst, options.form, options.variants, options.grid)
-    with OutputRecord.open(dst, _RECORD) as record:
-        _claim(dst, spec, options)
-        photos = {source_of(src, root, ref): ref for ref in refs}
-        seeded = {ref.key: _below(src, ref).as_posix() for ref in refs}
-        wanted = {
-            source: SourcePhoto(place, stamp_of(photos[source]))
-            for source, place in _places(photos, seeded, out.suffix).items()
-        }
-        lies = _lying(out, record, wanted)
-        todo = plan_outputs(wanted, record.entries, lies, several=spec.which == "all")
-        there = sum(bool(record.entries[source].crops) for source in photos if source not in todo.places)
-        record.begin(todo.places)
-        vary = Vary(options.policy, options.variants, options.seed, seeded)
-        made, missed = 0, {}
-        for source, results in _made(photos, todo, [*stages, vary], out, drive):
-            missed[source] = [it for it in results if isinstance(it, Rejected)]
-            made += len(results) - len(missed[source])
-            _finish(record, source, results, wanted[source], todo.earlier[source], out)
-        rejected = [
-            it
-            for source, ref in photos.items()
-            for it in missed.get(source, missed_before(ref, record.entries[source]))
-        ]
-    fileio.write(dst / "rejected.csv", ledger(rejected))
-    if not made and not there:
-        raise DataError(nothing("varied", len(refs), rejected, spec))
-    seconds = time.perf_counter() - start
-    return AugmentResult(len(refs), made, made * options.variants, made * options.grid, there, rejected, seconds)
+    face = _first(refs, spec, options)
+    fileio.write(file, encode(_sheet(face, options), "png" if suffix == ".png" else "jpeg"))
 
 
-@dataclass(frozen=True, slots=True)
-class Out:
-    """Where things lie: variants and sheets below `folder`, by the place of a face, `a/x.jpg`."""
-
-    folder: Path
-    form: str
-    count: int
-    grid: bool
-
-    @property
-    def suffix(self) -> str:
-        return SUFFIXES[self.form]
-
-    @property
-    def variants(self) -> Path:
-        """The folder that the label folders of variants lie in."""
-        return self.folder / AFTER if self.grid else self.folder
-
-    @property
-    def numbers(self) -> list[int]:
-        """What belongs to a face: its variants, and the sheet."""
-        return [*range(self.count), *([_SHEET] if self.grid else [])]
-
-    def path(self, place: str, number: int) -> Path:
-        """Where a variant of a face lies, or its sheet."""
-        if number == _SHEET:
-            return self.folder / GRID / place
-        below = PurePosixPath(place)
-        return self.variants / below.with_stem(variant_name(below.stem, number))
+def alone(policy: Policy, method: str) -> Policy:
+    """A policy of one method only, as far as `policy` lets it go, or as is telling where it has it not."""
+    step = next((step for step in policy.steps if step.method == method), Step(method, *METHODS[method].usual))
+    far = METHODS[method].strongest(step.low, step.high)
+    # As far as it goes in both directions, zoom would look like scale: it is drawn instead.
+    ends = (step.low, step.high) if method == "zoom" else (far, far)
+    return replace(policy, name=method, steps=(Step(method, *ends),))
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A face all of whose variants are on the disk: its place."""
-
-    origin: Origin
-    place: str
-
-    @property
-    def key(self) -> str:
-        return self.origin.uri
+def _first(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOptions) -> Pixels:
+    rejected = []
+    for found in run_stages(face_stages(spec, options), refs, keep_going=True):
+        if isinstance(found, Crop):
+            return plain(found.pixels)
+        rejected.append(found)
+    raise DataError(no_face("shown", len(refs), rejected, spec))
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Writes the variants of a face, and its sheet: Varied -> Saved, or Rejected where its name cannot be written."""
-
-    out: Out
-    places: Mapping[str, str]
-    name: str = "save"
-    batch_size: int = 1
-    needs: Needs = field(default_factory=Needs)
-
-    def __call__(self, batch: Sequence[Varied], /) -> Iterator[Saved | Rejected]:
-        for varied in batch:
-            place = crop_name(self.places[varied.key], varied.face.index)
-            try:
-                for number, picture in enumerate(varied.pictures):
-                    self._write(self.out.path(place, number), picture)
-                if self.out.grid:
-                    columns = ceil(sqrt(len(varied.pictures)))
-                    self._write(self.out.path(place, _SHEET), contact_sheet(varied.pictures, columns))
-            except DataError as error:
-                cause = error.__cause__
-                if not isinstance(cause, OSError) or cause.errno not in OF_ITS_NAME:
-                    raise
-                detail = f"variants of {place} could not be written: {cause.strerror}"
-                yield Rejected(varied.origin, self.name, Reason.ERROR, detail)
-            else:
-                yield Saved(varied.origin, place)
-
-    def _write(self, path: Path, pixels: Pixels) -> None:
-        fileio.write(path, encode(pixels, "png" if self.out.form == "png" else "jpeg"))
+def _sheet(face: Pixels, options: AugmentOptions) -> Pixels:
+    policy = options.policy
+    pictures, captions = [face], [("as it is", "")]
+    for method in METHODS:
+        pictures.append(alone(policy, method).pictures(face, [_TELLING])[0])
+        captions.append((method, _note(policy, method)))
+    pictures.append(policy.pictures(face, [seed_of(options.seed, "preview", 0)])[0])
+    captions.append((f"policy {policy.name}", "all that it holds"))
+    return captioned_sheet(pictures, captions, _COLUMNS, _SIDE)
 
 
-def _made(
-    photos: Mapping[str, PhotoRef], todo: OutputPlan, stages: Sequence[AnyStage], out: Out, drive: RunOptions
-) -> Iterator[tuple[str, list[Saved | Rejected]]]:
-    """Source by source what came of it, once all of its variants are on the disk."""
-    refs = [photos[source] for source in todo.places]
-    save = Save(out, {photos[source].key: place for source, place in todo.places.items()})
-    results = drive.run([*stages, save], refs, len(refs), "photos")
-    for source, (_, made) in zip(todo.places, groupby(results, key=attrgetter("key")), strict=True):
-        yield source, list(made)
-
-
-def _finish(
-    record: OutputRecord,
-    source: str,
-    made: Sequence[Saved | Rejected],
-    photo: SourcePhoto,
-    before: Iterable[str],
-    out: Out,
-) -> None:
-    """Take away what an earlier run made and this one did not, and note the photo as done."""
-    rejected = [it for it in made if isinstance(it, Rejected)]
-    places = [it.place for it in made if isinstance(it, Saved)]
-    kept = {fold_name(place) for place in places}
-    remove(out.path(place, number) for place in before if fold_name(place) not in kept for number in out.numbers)
-    finish(record, source, photo.stamp, places, rejected)
-
-
-def _claim(dst: Path, spec: PipelineSpec, options: AugmentOptions) -> None:
-    """Mark the folder with how its variants are made, so that a later run does not mix two kinds."""
-    ours: dict[str, Any] = {
-        "version": _VERSION,
-        "policy": options.policy.as_json(),
-        "variants": options.variants,
-        "seed": options.seed,
-        "grid": options.grid,
-        "format": options.form,
-        "size": options.size,
-        "faces": spec.faces,
-        "chain": spec.as_json() if spec.faces == "find" else None,
-    }
-    claim(dst / MARK, ours, f"{dst} holds variants that were made in another way")
-
-
-def _below(src: Path, ref: PhotoRef) -> PurePosixPath:
-    path = ref.path or Path(ref.key)
-    return PurePosixPath((path.relative_to(src) if path.is_relative_to(src) else Path(path.name)).as_posix())
-
-
-def _places(photos: Mapping[str, PhotoRef], below: Mapping[str, str], suffix: str) -> dict[str, str]:
-    """The place that each photo asks for: `a/x.jpg` for a/x.png; where two share that, `a/x.png.jpg`.
-
-    By its whole name, a variant can be told to be of this photo and not of the other.
-    """
-    paths = {source: PurePosixPath(below[ref.key]) for source, ref in photos.items()}
-    shared = Counter(fold_name(str(path.with_suffix(""))) for path in paths.values())
-    return {
-        source: f"{path}{suffix}" if shared[fold_name(str(path.with_suffix("")))] > 1 else str(path.with_suffix(suffix))
-        for source, path in paths.items()
-    }
-
-
-def _lying(out: Out, record: OutputRecord, wanted: Mapping[str, SourcePhoto]) -> dict[str, str]:
-    """The faces whose variants lie in the folder, by their places, folded -> as they are.
-
-    Of those that the record knows only such as are whole, and of strangers all of which there is anything.
-    """
-    known = [*(entry.place for entry in record.entries.values()), *record.crops]
-    places = [*known, *(photo.place for photo in wanted.values())]
-    numbers: dict[str, set[int]] = {}
-    names: dict[str, str] = {}
-    for name in existing_files(out.variants, places).values():
-        path = PurePosixPath(name)
-        if variant := parse_variant(path.stem):
-            place = str(path.with_stem(variant[0]))
-            numbers.setdefault(fold_name(place), set()).add(variant[1])
-            names[fold_name(place)] = place
-    for key, name in existing_files(out.folder / GRID, places).items() if out.grid else ():
-        numbers.setdefault(key, set()).add(_SHEET)
-        names[key] = name
-    ours, whole = {fold_name(crop) for crop in record.crops}, set(out.numbers)
-    return {key: name for key, name in names.items() if key not in ours or numbers[key] >= whole}
-
-
-def nothing(done: str, photos: int, rejected: Sequence[Rejected], spec: PipelineSpec) -> str:
-    """The sentence where not one face could be `done` with as was asked."""
-    reasons = Counter(it.reason for it in rejected)
-    shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    hint = ": if they are faces that are cut already, say --faces cut" if suggests_cut(photos, rejected, spec) else ""
-    return f"no face in {pluralize(photos, 'photo')} could be {done} ({shown}){hint}"
-
-
-def suggests_cut(photos: int, rejected: Sequence[Rejected], spec: PipelineSpec) -> bool:
-    """Whether so many photos show no face that they may well be faces already."""
-    return spec.faces == "find" and 2 * sum(it.reason is Reason.NO_FACE for it in rejected) > photos
+def _note(policy: Policy, method: str) -> str:
+    step = next((step for step in policy.steps if step.method == method), None)
+    if step is None:
+        return f"not in {policy.name}"
+    span = f"{step.low:g} to {step.high:g}" if METHODS[method].limits else ""
+    often = f"{step.probability:.0%} of variants" if step.probability < 1 else ""
+    return ", ".join(part for part in (span, often) if part) or "always"

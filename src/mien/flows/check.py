@@ -108,7 +108,7 @@ def check(data: DataSet, spec: PipelineSpec, drive: RunOptions, expect: str | No
     unmasked = mask_findings(shown) if expect == MASK else []
     findings += unmasked
     for word in _words(shown, spec, len(counts)):
-        drive.tell(word)
+        drive.note(word)
     advice = colour_advice(shown).sentence if len(counts) > 1 else None
     found = sorted(_once(findings), key=_order)
     return CheckResult(

@@ -13,7 +13,7 @@ from mien.data.dataset import Subset
 from mien.flows.check import CheckResult
 from mien.flows.report import today
 from mien.images import Decode, thumbnail
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.execute import RunOptions, execute
 from mien.pipeline.spec import PipelineSpec
 from mien.stage import AnyStage, Needs
 from mien.types import Origin, Photo, Rejected
@@ -96,7 +96,7 @@ def _pictures(data: DataSet, wanted: Sequence[str], drive: RunOptions) -> dict[s
     kept = [i for i, origin in enumerate(data.origins) if origin.uri in rank]
     stages: list[AnyStage] = [Decode(2 * PICTURE, settings().max_megapixels), Reduce()]
     made: dict[str, bytes] = {}
-    for result in drive.run(stages, Subset(data.refs, kept), len(kept), "pictures"):
+    for result in execute(stages, Subset(data.refs, kept), len(kept), "pictures", drive):
         if not isinstance(result, Rejected):
             made[result.key] = result.jpeg
     room, chosen = MOST_BYTES, {}

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from mien import fileio
 from mien.config import settings
-from mien.data import open_data, photos
+from mien.data import open_data
 from mien.errors import DataError, MissingExtra
-from mien.experiment.recipes import FaceOptions, TrainOptions
 from mien.flows.evaluate import evaluate
-from mien.flows.look import FaceAnnotator, PhotoReport, look
+from mien.flows.look import look
 from mien.flows.sort import sort
 from mien.flows.train import train
 from mien.images import decode, encode
 from mien.models import builtin_traits
+from mien.pipeline.annotate import PhotoReport
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import build_spec
-from mien.pipeline.traits import open_traits
+from mien.pipeline.progress import Progress
 from mien.text import pluralize
 from mien.types import Pixels
 
@@ -34,14 +34,14 @@ _PEOPLE = {
 _FACELESS = ("coffee.png", "chelsea.png", "rocket.jpg")
 _TO_LEARN, _TO_SORT = 12, 6
 # Expression is for research only, and gender is wrong of one of these two people.
-_SHOWN = ("age", "glasses")
+_TRAITS = ("age", "glasses")
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Where to look after the demo, and what came of it."""
+class DemoResult:
+    """Where the demo wrote, and what came of it."""
 
     folder: Path
     faces: int
@@ -49,9 +49,19 @@ class Shown:
     filed: int
     rejected: int
 
+    def as_json(self) -> dict[str, Any]:
+        """The line of `mien demo --json`."""
+        return {
+            "folder": str(self.folder),
+            "faces": self.faces,
+            "accuracy_all": self.accuracy,
+            "filed": self.filed,
+            "rejected": self.rejected,
+        }
 
-def demo(folder: Path, say: Say, drive: RunOptions) -> Shown:
-    """Look, train, evaluate and sort in `folder`, telling each step and the command that does it.
+
+def demo(folder: Path, say: Say, *, progress: bool | Progress = False) -> DemoResult:
+    """Look, train, evaluate and sort in `folder`, naming each step and the command that does it.
 
     Raises:
         MissingExtra: scikit-image, which carries the photos, is not installed.
@@ -66,31 +76,33 @@ def demo(folder: Path, say: Say, drive: RunOptions) -> Shown:
         f"This demo is tiny: {_TO_LEARN + _TO_SORT} renditions (cropped, turned, darker, smaller) of one photograph of"
         f" each of {len(_PEOPLE)} people. It shows that everything runs; its figures say nothing about accuracy."
     )
-    shown = ",".join(name for name in _SHOWN if name in builtin_traits.enabled_traits()) or builtin_traits.NONE
-    options = f"--min-face 40 --traits {shown} --draw {folder}/look"
+    traits = ",".join(name for name in _TRAITS if name in builtin_traits.enabled_traits()) or builtin_traits.NONE
+    options = f"--min-face 40 --traits {traits} --draw {folder}/look"
     say(f"\n1. Look at the photos:  mien look {folder}/originals {options}")
     faces = 0
-    way, told = build_spec(which="all", min_face=40), FaceAnnotator(open_traits(shown).traits)
-    for seen in look(photos([folder / "originals"]), way, folder / "look", drive, told):
-        found = seen.faces if isinstance(seen, PhotoReport) else []
+    originals = [folder / "originals"]
+    for report in look(originals, draw=folder / "look", traits=traits, min_face=40, progress=progress):
+        found = report.faces if isinstance(report, PhotoReport) else []
         faces += len(found)
         words = [", ".join(face.words()) for face in found]
-        say(f"   {Path(seen.key).name}: {'; '.join([pluralize(len(found), 'face'), *filter(None, words)])}")
+        say(f"   {Path(report.key).name}: {'; '.join([pluralize(len(found), 'face'), *filter(None, words)])}")
     bundle = folder / "people.mien"
     say(f"\n2. Learn who is who:  mien train {folder}/photos --out {bundle}")
-    trained = train(open_data(folder / "photos"), "photos", bundle, TrainOptions(), FaceOptions(), drive)
-    say(f"   {sum(trained.fit.counts.values())} photos of {len(trained.fit.counts)} people in {trained.seconds:.1f} s")
+    training = train(folder / "photos", bundle, progress=progress).training
+    counts = training.fit.counts
+    say(f"   {sum(counts.values())} photos of {len(counts)} people in {training.seconds:.1f} s")
     say(f"\n3. Measure it on other renditions:  mien evaluate {bundle} {folder}/held-out --report {folder}/report.html")
-    measured = evaluate(bundle, open_data(folder / "held-out"), "held-out", folder / "report.html", drive)
-    accuracy = measured.evaluation.accuracy_all.value
-    say(f"   {measured.evaluation.accuracy_all.right} of {measured.evaluation.n} right")
+    measured = evaluate(
+        bundle, open_data(folder / "held-out"), "held-out", folder / "report.html", RunOptions()
+    ).evaluation
+    say(f"   {measured.accuracy_all.right} of {measured.n} right")
     say(f"\n4. File a messy folder:  mien sort {bundle} {folder}/inbox {folder}/sorted")
-    done = sort(bundle, folder / "inbox", folder / "sorted", "copy", drive)
+    done = sort(bundle, folder / "inbox", folder / "sorted", progress=progress)
     for label, count in {**done.plan.counts, "unknown": done.plan.unknown, "rejected": done.plan.rejected}.items():
         say(f"   {label}: {count}")
-    say(f"\n5. Take it back:  mien undo {done.path}")
+    say(f"\n5. Take it back:  mien undo {done.journal}")
     say(f"\nOpen {folder}/report.html, {bundle}/report.html and the pictures in {folder}/look.")
-    return Shown(folder, faces, accuracy, len(done.outcome.done), done.plan.rejected)
+    return DemoResult(folder, faces, measured.accuracy_all.value, len(done.outcome.done), done.plan.rejected)
 
 
 def album(folder: Path) -> None:

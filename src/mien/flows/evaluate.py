@@ -13,10 +13,9 @@ from mien.data import DataSet
 from mien.errors import BundleError
 from mien.evaluate import Report, grouped_by_label, measure
 from mien.flows.report import report
-from mien.pipeline.classifier import open_classifier
-from mien.pipeline.classify import Classify, stack_inputs
-from mien.pipeline.execute import RunOptions
-from mien.run.local import stream
+from mien.pipeline.classifier import Classify, load, stack_inputs
+from mien.pipeline.execute import RunOptions, prepare_photos
+from mien.run.local import run_stages
 from mien.store.bundle import Bundle
 from mien.train.seen import SEEN, digests
 from mien.types import Crop, Embedding, Rejected
@@ -51,12 +50,12 @@ def evaluate(
     Raises:
         BundleError, WeightsError: the bundle cannot be used. DataError: nothing is labelled, or `to` not writable.
     """
-    recogniser = open_classifier(bundle, faces)
-    recogniser.forewarn(data.refs, drive)
+    recogniser = load(bundle, faces=faces)
+    refs = recogniser.check_input(data.refs, drive)
     head, spec = recogniser.head, recogniser.spec
-    naming = Classify(head, silence=recogniser.silence, measures=True)
+    naming = Classify(head, recogniser.abstention, list_all=True)
     seen = _Seen(_digests(recogniser.bundle))
-    results = stream([naming], seen.watch(drive.inputs(spec, data.refs)), drive.keep_going)
+    results = run_stages([naming], seen.watch(prepare_photos(spec, refs, drive)), drive.keep_going)
     figures = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
     trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
     evaluation = replace(figures, detector=spec.detector, trained_on=trained_on)

@@ -10,20 +10,20 @@ from hashlib import sha256
 import numpy as np
 
 from mien import models
+from mien.config import settings
 from mien.curate.features import ImageFeatures, Quality, colour_statistics, grey_thumbnail, pack, pose, unpack
 from mien.curate.features import visible_share as share_inside
 from mien.embed.stage import Embed
 from mien.images import ImageError
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
+from mien.pipeline.annotate import measure_quality, pixels_inside
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
-from mien.pipeline.execute import CacheFormat, RunOptions
-from mien.pipeline.face_quality import inside, measure_quality
+from mien.pipeline.execute import CacheFormat, RunOptions, cached_map, load_bytes
 from mien.pipeline.spec import PipelineSpec
 from mien.pipeline.spec import build_spec as chained
-from mien.pipeline.traits import Trait, Traits, available
-from mien.run.local import stream
+from mien.pipeline.traits import Trait, Traits, available_traits
+from mien.run.local import run_stages
 from mien.stage import AnyStage, Needs
-from mien.store.cache import digest
 from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
 
 # Raised whenever the same settings would give other figures, so that no cache answers for an older mien.
@@ -55,11 +55,11 @@ def inspect(refs: Sequence[PhotoRef], spec: PipelineSpec, drive: RunOptions) -> 
     """
     spec.ready()
     models.ensure(APPEARANCE_EMBEDDER)
-    told = available(_TOLD, spec.faces)
+    told = available_traits(_TOLD, spec.faces)
     for note in told.notes:
-        drive.tell(note)
+        drive.note(note)
     way = Inspection(spec, told.traits)
-    return drive.recalled(way, way.digest(), refs, CacheFormat(pack, unpack), _AT_ONCE)
+    return cached_map(way, way.digest(), refs, drive, CacheFormat(pack, unpack), _AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Inspection:
     spec: PipelineSpec
     traits: Traits
 
-    def stages(self) -> list[AnyStage]:
+    def stages(self, max_faces: int | None = None) -> list[AnyStage]:  # noqa: ARG002 (a check takes them all)
         """The one stage PhotoRef -> Shown."""
         return [Inspect(self)]
 
@@ -86,7 +86,7 @@ class Inspection:
 
     def digest(self) -> bytes:
         """The address of its results: everything that decides a figure."""
-        heads = {name: dict(one.bundle.manifest) for told in self.traits.told for name, one in told.items()}
+        heads = {name: dict(one.bundle.manifest) for told in self.traits.classifiers for name, one in told.items()}
         weights = {**self.spec.weights(), APPEARANCE_EMBEDDER: models.identity(APPEARANCE_EMBEDDER)}
         whole = {"chain": self.spec.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
         return sha256(b"inspect" + json.dumps(whole, sort_keys=True).encode()).digest()
@@ -102,9 +102,11 @@ class Inspect:
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[ImageFeatures | Rejected]:
-        sums = {ref.key: digest(ref.data) for ref in batch if ref.data is not None}
-        decode, detect = self.inspection.spec.detecting()
-        for result in stream([decode, Perhaps(detect), Show(self.inspection)], batch, keep_going=False):
+        loaded = [load_bytes(ref, settings().max_megapixels) for ref in batch]
+        sums = {ref.key: checksum for ref, checksum in loaded}
+        decode, detect = self.inspection.spec.detect_stages()
+        refs = [ref for ref, _ in loaded]
+        for result in run_stages([decode, Perhaps(detect), Show(self.inspection)], refs, keep_going=False):
             yield replace(result, digest=sums[result.key]) if isinstance(result, ImageFeatures) else result
 
 
@@ -137,7 +139,7 @@ class Show:
         ways, traits = self.inspection.ways(), self.inspection.traits
         made, rejected = embed_faces(batch, list(ways.values()))
         by_way = dict(zip(ways.values(), made, strict=True))
-        told = traits.tell(batch, [by_way[way] for way in traits.ways])
+        told = traits.from_vectors(batch, [by_way[way] for way in traits.embedders])
         lost = {item.key: item for item in rejected if item.reason is not Reason.NO_FACE}
         for faces, each in zip(batch, told, strict=True):
             if faces.key in lost:
@@ -152,7 +154,7 @@ class Show:
     def _columns(self, told: Sequence[Mapping[str, Trait]]) -> dict[str, Floats]:
         """Probabilities (n, k) of each trait, NaN where it says nothing of a face."""
         columns = {}
-        for named in self.inspection.traits.told:
+        for named in self.inspection.traits.classifiers:
             for name, recogniser in named.items():
                 silent = [np.nan] * len(recogniser.head.labels)
                 rows = [list(each[name].scores.values()) if name in each else silent for each in told]
@@ -191,7 +193,9 @@ def _colour(faces: Faces) -> Floats:
     """Of the main face, by the pixels that there are."""
     photo = faces.photo
     return (
-        colour_statistics(inside(photo.pixels, photo.scale, faces.face(0))) if len(faces) else np.empty(0, np.float32)
+        colour_statistics(pixels_inside(photo.pixels, photo.scale, faces.face(0)))
+        if len(faces)
+        else np.empty(0, np.float32)
     )
 
 

@@ -2,137 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import overload
 
-from mien import fileio
-from mien.curate.features import Quality
-from mien.images import draw, encode, pixels_at_scale
-from mien.pipeline.embed_faces import embed_faces
+from mien.data.sources import ImageSource, ImageSources, is_single, photo_refs
+from mien.pipeline.annotate import Face, FaceAnnotator, PhotoReport
+from mien.pipeline.classifier import one_picture
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.face_quality import measure_quality
-from mien.pipeline.spec import PipelineSpec
-from mien.pipeline.traits import NO_TRAITS, Trait, Traits
-from mien.stage import Needs
-from mien.types import UNCERTAIN, Detection, Faces, Origin, PhotoRef, Pixels, Rejected
-
-if TYPE_CHECKING:
-    from mien.flows.identify import Match
-    from mien.flows.naming import Naming
+from mien.pipeline.identify import namer_for_look
+from mien.pipeline.progress import Progress
+from mien.pipeline.spec import build_spec
+from mien.pipeline.traits import open_traits
+from mien.types import PhotoRef, Rejected
 
 
-_ABSENT = ("without_mask", "none")
+class FaceList(list[Face]):
+    """The faces of one picture, which a notebook shows in it."""
+
+    def __init__(self, report: PhotoReport | None) -> None:
+        super().__init__(report.faces if report else ())
+        self.report = report
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_() if self.report else "<p>no face was found</p>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Face:
-    """A face, how good its picture is, its traits by name, and who it is, of those who are enrolled."""
-
-    face: Detection
-    quality: Quality
-    traits: Mapping[str, Trait]
-    person: Match | None = None
-
-    def words(self) -> list[str]:
-        """What is worth saying in a few words: who it is, and what a face shows, not what it does not show."""
-        names = [] if self.person is None else [self.person.name]
-        return names + [trait.label for trait in self.traits.values() if trait.label not in (*_ABSENT, UNCERTAIN)]
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields that `mien look` prints of a face."""
-        landmarks = self.face.landmarks
-        return {
-            **self.face.as_json(),
-            "landmarks": None if landmarks is None else landmarks.astype(float).round(1).tolist(),
-            "quality": self.quality.as_json(),
-            "traits": {name: trait.as_json() for name, trait in self.traits.items()},
-            "person": None if self.person is None else self.person.as_json(),
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PhotoReport:
-    """A photo with faces, and its size at full scale."""
-
-    origin: Origin
-    width: int
-    height: int
-    faces: Sequence[Face]
-
-    @property
-    def key(self) -> str:
-        return self.origin.uri
-
-    def as_json(self, detector: str) -> dict[str, Any]:
-        """The line that `mien look` prints for a photo."""
-        faces = [each.as_json() for each in self.faces]
-        return {"image": self.key, "width": self.width, "height": self.height, "detector": detector, "faces": faces}
-
-
-@dataclass(frozen=True, slots=True)
-class FaceAnnotator:
-    """What is to be said of faces besides where they are: traits, and who they are where a gallery is at hand."""
-
-    traits: Traits = NO_TRAITS
-    naming: Naming | None = None
-
-    def __call__(self, batch: Sequence[Faces], /) -> list[list[tuple[dict[str, Trait], Match | None]]]:
-        """Photos -> for each, for each face, its traits and its name; every network runs once over all faces."""
-        own = () if self.naming is None else (self.naming.way,)
-        ways = (*self.traits.ways, *own)
-        made = embed_faces(batch, ways)[0] if ways else []
-        traits = self.traits.tell(batch, made[: len(self.traits.ways)])
-        if self.naming is None:
-            return [[(each, None) for each in row] for row in traits]
-        names = self.naming.tell(batch, made[-1])
-        return [list(zip(row, named, strict=True)) for row, named in zip(traits, names, strict=True)]
-
-
+@overload
+def look(images: ImageSource, *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> FaceList: ...  # type: ignore[overload-overlap]  # fmt: skip  # noqa: E501
+@overload
+def look(images: Iterable[ImageSource], *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> Iterator[PhotoReport | Rejected]: ...  # fmt: skip  # noqa: E501
 def look(
-    refs: Sequence[PhotoRef],
-    spec: PipelineSpec,
-    drawings: Path | None,
-    drive: RunOptions,
-    told: FaceAnnotator | None = None,
-) -> Iterator[PhotoReport | Rejected]:
-    """Photos -> what is seen in them; with `drawings`, an annotated copy of each photo with faces goes there.
+    images: ImageSources,
+    *,
+    draw: str | Path | None = None,
+    traits: str | None = None,
+    detector: str = "auto",
+    min_face: int = 20,
+    workers: int | None = None,
+    keep_going: bool = False,
+    progress: bool | Progress = False,
+) -> FaceList | Iterator[PhotoReport | Rejected]:
+    """Find every face, with landmarks, quality, built-in traits, and who it is of those who are enrolled.
+
+    Args:
+        images: One picture (a path, bytes, an RGB array or a PIL image), a folder, or several of these.
+        draw: Folder for annotated copies of the photos with faces.
+        traits: "all", "none", or names separated by commas, such as "mask,glasses".
+        detector: "auto", or a name of `mien.detect.DETECTORS`.
+        min_face: Side of the smallest face, in pixels of the photo.
+        workers: Threads, by default as many as there are cores.
+        keep_going: An unexpected failure costs only its photo.
+        progress: Show a bar.
+
+    Returns:
+        For one picture a list of its faces, empty where there is none; for a folder or several pictures an iterator
+        over their reports, and over what was rejected.
 
     Raises:
-        WeightsError: weights are missing. DataError: `drawings` cannot be written.
+        DataError: One picture cannot be read, there are no pictures, or `draw` cannot be written.
+        UnknownName: There is no such detector or trait.
+        WeightsError: Weights are missing.
     """
-    spec.ready()
-    places = {ref.key: f"{i:04d}-{Path(ref.key).stem}.jpg" for i, ref in enumerate(refs)} if drawings else {}
-    return drive.run(
-        [*spec.detecting(), Annotate(drawings, places, told or FaceAnnotator())], refs, len(refs), "photos"
-    )
+    run = RunOptions.build(workers, keep_going, progress=progress)
+    refs, single = photo_refs(images), is_single(images)
+    reports = _reports(refs, run, None if draw is None else Path(draw), traits, detector, min_face, pictures=single)
+    if not single:
+        return reports
+    found = one_picture(reports)
+    return FaceList(found[0] if found else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Annotate:
-    """Measures the faces of photos, says what is told of them, and draws them where asked: Faces -> Seen."""
-
-    drawings: Path | None
-    places: dict[str, str]
-    told: FaceAnnotator = field(default_factory=FaceAnnotator)
-    name: str = "describe"
-    batch_size: int = 8
-    needs: Needs = field(default_factory=Needs)
-
-    def __call__(self, batch: Sequence[Faces], /) -> Iterator[PhotoReport]:
-        for faces, told in zip(batch, self.told(batch), strict=True):
-            photo = faces.photo
-            found = [faces.face(i) for i in range(len(faces))]
-            columns = zip(found, measure_quality(faces), told, strict=True)
-            seen = [Face(face, good, *said) for face, good, said in columns]
-            if self.drawings:
-                fileio.write(self.drawings / self.places[photo.key], encode(_drawn(faces, seen), "jpeg"))
-            yield PhotoReport(photo.origin, photo.width, photo.height, seen)
-
-
-def _drawn(faces: Faces, seen: Sequence[Face]) -> Pixels:
-    pixels, scale = pixels_at_scale(faces.photo, 1.0)
-    labels = [f"{each.face.score:.2f}" for each in seen]
-    landmarks = None if faces.landmarks is None else faces.landmarks * scale
-    return draw(pixels, faces.boxes * scale, landmarks, labels, [each.words() for each in seen])
+def _reports(
+    refs: list[PhotoRef],
+    run: RunOptions,
+    draw: Path | None,
+    traits: str | None,
+    detector: str,
+    min_face: int,
+    *,
+    pictures: bool,
+) -> Iterator[PhotoReport | Rejected]:
+    with namer_for_look(detector) as (namer, why_not):
+        spec = build_spec(namer.spec.detector if namer else detector, which="all", min_face=min_face)
+        opened = open_traits(traits)
+        for note in (*opened.notes, *([why_not] if why_not else [])):
+            run.note(note)
+        yield from FaceAnnotator(spec, opened.traits, namer).reports(refs, run, draw, pictures=pictures)

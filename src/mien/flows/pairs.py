@@ -8,7 +8,7 @@ import numpy as np
 
 from mien.errors import DataError
 from mien.evaluate import PairsResult, read_pairs, score_pairs
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import PipelineSpec
 from mien.types import Embedding, Origin, PhotoRef
 
@@ -22,7 +22,7 @@ def benchmark_pairs(table: Path, images: Path, spec: PipelineSpec, drive: RunOpt
     pairs = read_pairs(table)
     keys = sorted({key for pair in pairs for key in (pair.a, pair.b)})
     refs = [PhotoRef(Origin(key), images / key) for key in keys]
-    vectors = {r.key: r.vector for r in drive.vectors(spec, refs) if isinstance(r, Embedding)}
+    vectors = {r.key: r.vector for r in embed_photos(spec, refs, drive) if isinstance(r, Embedding)}
     if not vectors:
         raise DataError(f"not one of the {len(refs)} photos that {table} names shows a face: is --images right?")
     distances = [

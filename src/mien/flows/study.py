@@ -19,6 +19,7 @@ from mien.experiment.trial import TrialStore, run_trial
 from mien.experiment.variants import StudyOptions, Variant, build_variants
 from mien.flows.report import today
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.progress import NoProgress
 from mien.text import join_names, pluralize
 from mien.types import Rejected
 
@@ -51,7 +52,7 @@ def study(
     if to is not None:
         fileio.check_writable(to)
     start = time.perf_counter()
-    varied = build_variants(options, faces, replace(drive, watch=None))  # one bar for all trainings
+    varied = build_variants(options, faces, replace(drive, progress=NoProgress()))  # one bar for all trainings
     for tree in (way.recipe.tree for way in varied if way.recipe.tree is not None):
         tree.check([origin.label for origin in data.origins if origin.label is not None])
     photos = prepare_study(data, [way.recipe.spec for way in varied], drive, options.seeds)
@@ -95,7 +96,7 @@ def _run(
     """Seed by seed, so that the variants are timed under like conditions."""
     done: dict[str, list[Trial]] = {way.name: [] for way in varied}
     plan = [(*test, way) for test in photos.tests(options.folds) for way in varied]
-    for seed, fold, rows, way in drive.track(plan, len(plan), "trainings"):
+    for seed, fold, rows, way in drive.progress.track(plan, len(plan), "trainings"):
         trial = memory.get(way, seed, fold, rows)
         if trial is None:
             try:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien import __version__
-from mien.data import DataSet
+from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError
 from mien.evaluate import Report, grouped_by_label, measure, render_card
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
 from mien.flows.report import licences, looked_at_by, report, today
-from mien.flows.reviewed import AppliedVerdicts
-from mien.pipeline.classify import make_prediction, stack_inputs
+from mien.flows.reviewed import AppliedVerdicts, reviewed
+from mien.pipeline.classifier import Classifier, load, make_prediction, stack_inputs
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
 from mien.train.rivals import Rival
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What came of it; `evaluation` is of photos that were not learnt from.
+    """What came of a training; `evaluation` is of photos that were not learnt from.
 
-    tried: the recipes that "auto" compared. rivals: the embedders that "auto" did.
+    recipes: how those did that `recipe="auto"` compared. embedders: likewise for `embedder="auto"`.
     """
 
     bundle: Path
@@ -44,71 +45,216 @@ class TrainResult:
     fit: Fit
     evaluation: Report
     seconds: float
-    tried: Sequence[RecipeScore] = ()
-    rivals: Sequence[Rival] = ()
+    recipes: Sequence[RecipeScore] = ()
+    embedders: Sequence[Rival] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The last line of `mien train --json`."""
+        measured = self.evaluation
+        return {
+            "bundle": str(self.bundle),
+            "recipe": self.recipe.name,
+            "labels": list(self.fit.head.labels),
+            "counts": dict(self.fit.counts),
+            "rejected": len(self.rejected),
+            "validation": {
+                "accuracy": measured.accuracy.value,
+                "macro_f1": measured.macro_f1.value,
+                "n": measured.accuracy.of,
+                "accuracy_all": measured.accuracy_all.value,
+                "ece": measured.ece,
+                "interval": measured.accuracy.interval,
+                "method": self.fit.held_out.method,
+            },
+            "seconds": round(self.seconds, 3),
+            "detector": self.recipe.spec.detector,
+            "embedder": self.recipe.spec.embedder,
+            "head": self.fit.head.kind,
+            "tried": [score.as_json() for score in self.recipes],
+            "embedders": [score.as_json() for score in self.embedders],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedClassifier(Classifier):
+    """A classifier that was just trained, with what came of the training."""
+
+    training: TrainResult = field(kw_only=True)
+
+    @property
+    def report(self) -> Report:
+        """What was measured on photos that were not learnt from."""
+        return self.training.evaluation
 
 
 def train(
+    data: str | Path | DataSet,
+    out: str | Path,
+    *,
+    recipe: str = "head",
+    detector: str = "auto",
+    embedder: str = "auto",
+    faces: str = "find",
+    min_face: int = 20,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+    target: str | None = None,
+    verdicts: str | Path | None = None,
+    hierarchy: str | None = None,
+    augment: str | None = None,
+    size: int | None = None,
+    colour: str | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    learning_rate: float | None = None,
+    balance: str | None = None,
+    false_accepts: float = 0.01,
+    seed: int = 0,
+    workers: int | None = None,
+    keep_going: bool = False,
+    cache: bool = True,
+    progress: bool | Progress = False,
+) -> TrainedClassifier:
+    """Learn classes from labelled photos: who it is, or whatever the labels say.
+
+    Args:
+        data: Folder of label folders, CSV, Parquet, fer2013.csv, a folder with metadata.csv, or a `DataSet`.
+        out: Where the bundle goes, such as "people.mien".
+        recipe: "head", "embedding-cnn", "finetune", "fer-cnn", "resnet-small", "alexnet", or "auto" for the best.
+        detector: "auto", or a name from `mien models list`.
+        embedder: "auto", or a name from `mien models list`.
+        faces: "find" looks for the face, "cut" takes each picture as a face already cut.
+        min_face: Side of the smallest face, in pixels of the photo.
+        labels: CSV that labels the photos of a folder.
+        images: Folder that the file names of a table start from.
+        target: Column of a table that holds the label.
+        verdicts: Table of decisions about findings of `check`.
+        hierarchy: Tree over the labels, told apart step by step: a TOML file or the name of a plan.
+        augment: Policy of the variants that a network sees crops in: a name or TOML file.
+        size: Side of a network's crops, in pixels.
+        colour: Of a network's crops: "rgb" or "grey".
+        epochs: Epochs of a network.
+        minutes: Time limit for a network; with recipe "auto" for everything (default 30).
+        learning_rate: Of a network.
+        balance: How a network treats uneven labels: "none", "weights" or "sampling".
+        false_accepts: Share of strangers that may be taken for somebody known.
+        seed: Seed of everything that is random.
+        workers: Threads, by default as many as there are cores.
+        keep_going: An unexpected failure costs only its photo.
+        cache: Whether embeddings are looked up and stored.
+        progress: Show bars.
+
+    Returns:
+        The classifier, ready to use, with `.report`.
+
+    Raises:
+        UnknownName: No such recipe.
+        DataError: Too little to learn from, an option that does not go with the recipe, or `out` cannot be written.
+        WeightsError: Weights are missing.
+        MissingExtra: So is a package.
+    """
+    run = RunOptions.build(workers, keep_going, cache, progress)
+    name = "data" if isinstance(data, DataSet) else Path(data).resolve().name
+    given, applied = _labelled(data, verdicts, DataOptions(_path(images), target, _path(labels)))
+    for note in given.notes:
+        run.note(note)
+    options = TrainOptions(
+        recipe, seed, false_accepts, hierarchy, epochs, minutes, learning_rate, policy=augment, balance=balance
+    )
+    preparation = FaceOptions(detector, embedder, faces, min_face, size, _is_grey(colour))
+    result = train_bundle(given, name, Path(out), options, preparation, run, verdicts=applied)
+    for note in result.fit.notes:
+        run.note(note)
+    classifier = load(result.bundle)
+    return TrainedClassifier(
+        classifier.bundle, classifier.spec, classifier.head, classifier.trained_on, training=result
+    )
+
+
+def train_bundle(
     data: DataSet,
     name: str,
     out: Path,
     options: TrainOptions,
     faces: FaceOptions,
-    drive: RunOptions,
+    run: RunOptions,
     *,
     verdicts: AppliedVerdicts | None = None,
 ) -> TrainResult:
-    """Labelled data (called `name`) -> a bundle at `out`, which tells of the `verdicts` that the data was changed by.
+    """Labelled data (called `name`) -> a bundle at `out`, whose manifest tells of the `verdicts` that were applied.
 
-    Raises:
-        UnknownName: no such recipe. DataError: too little to learn from, an option that does not go with the recipe, or
-        `out` cannot be written. WeightsError: weights are missing. MissingExtra: so is a package.
+    Raises: as `train`.
     """
     bundles.check_writable(out)
     start = time.perf_counter()
-    tried: Sequence[RecipeScore] = ()
-    picked = _picked(data, options, faces, drive)
-    if picked is not None:
-        faces = replace(faces, embedder=picked.spec.embedder)
-        drive.tell(picked.note)
+    recipes: Sequence[RecipeScore] = ()
+    choice = _choose_embedder(data, options, faces, run)
+    if choice is not None:
+        faces = replace(faces, embedder=choice.spec.embedder)
+        run.note(choice.note)
     if options.recipe == "auto":
-        chosen = choose_recipe(data, options, faces, drive)
-        options, tried, faces = chosen.options, chosen.scores, faces_for(chosen.options.recipe, faces)
+        chosen = choose_recipe(data, options, faces, run)
+        options, recipes, faces = chosen.options, chosen.scores, faces_for(chosen.options.recipe, faces)
         for note in chosen.notes:
-            drive.tell(note)
+            run.note(note)
     title = out.name.removesuffix(bundles.SUFFIX)
-    recipe = build_recipe(options, faces, drive, title)
+    recipe = build_recipe(options, faces, run, title)
     _check(recipe, data)
-    if picked is not None and picked.spec != recipe.spec:  # of a recipe that looks at the face itself
-        picked = None
-    found = gather_features(data, recipe.spec, drive) if picked is None else picked.features
-    inputs = stack_inputs(found.items)
-    fit = recipe.learn(inputs, found.labels, found.groups, found.splits, options.seed)
-    results: list[Prediction | Rejected] = [*_held_out(fit, found.items), *_counted(fit, found)]
+    if choice is not None and choice.spec != recipe.spec:  # of a recipe that looks at the face itself
+        choice = None
+    features = gather_features(data, recipe.spec, run) if choice is None else choice.features
+    inputs = stack_inputs(features.items)
+    fit = recipe.learn(inputs, features.labels, features.groups, features.splits, options.seed)
+    results: list[Prediction | Rejected] = [*_held_out(fit, features.items), *_counted(fit, features)]
     grouped = not grouped_by_label(data.origins)
     evaluation = measure(results, fit.head.labels, fit.head.threshold, grouped=grouped)
-    rivals = () if picked is None else picked.scores
-    note = _measured(fit, chosen=bool(tried or rivals))
+    embedders = () if choice is None else choice.scores
+    result = TrainResult(
+        out, recipe, features.rejected, fit, evaluation, time.perf_counter() - start, recipes, embedders
+    )
+    note = _measured(fit, chosen=bool(recipes or embedders))
     pages = {
         "report.html": report(evaluation, title, data, name, recipe.spec, note, _curves(fit)),
         "card.md": render_card(_facts(out, recipe.spec, options, fit, evaluation)),
     }
-    manifest = _manifest(name, recipe.spec, options, fit, evaluation, len(found.rejected))
-    manifest["training"] |= {"tried": [one.as_json() for one in tried], "embedders": [one.as_json() for one in rivals]}
+    manifest = _manifest(name, options, result)
     if verdicts is not None:
         manifest["training"]["verdicts"] = verdicts.as_json()
     arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
-    return TrainResult(out, recipe, found.rejected, fit, evaluation, time.perf_counter() - start, tried, rivals)
+    return replace(result, seconds=time.perf_counter() - start)
 
 
-def _picked(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: RunOptions) -> EmbedderChoice | None:
+def _labelled(
+    data: str | Path | DataSet, verdicts: str | Path | None, options: DataOptions
+) -> tuple[DataSet, AppliedVerdicts | None]:
+    """Labelled data in any form, as a person's verdicts would have it."""
+    given = data if isinstance(data, DataSet) else open_data(Path(data), options)
+    if verdicts is None:
+        return given, None
+    root = Path() if isinstance(data, DataSet) else Path(data)
+    return reviewed(given, Path(verdicts), root if root.is_dir() else root.parent)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _is_grey(colour: str | None) -> bool | None:
+    if colour not in (None, "rgb", "grey"):
+        raise DataError(f"--colour {colour}: use rgb or grey")
+    return None if colour is None else colour == "grey"
+
+
+def _choose_embedder(
+    data: DataSet, options: TrainOptions, faces: FaceOptions, run: RunOptions
+) -> EmbedderChoice | None:
     """The embedder that suits the labels, where the user leaves that open and the recipe takes any."""
     if faces.embedder != "auto" or options.recipe not in ("head", "auto"):
         return None
     if options.recipe == "head":
-        _check(build_recipe(options, faces, drive), data)  # refused before photos are looked at
-    return choose_embedder(data, faces, options.seed, drive)
+        _check(build_recipe(options, faces, run), data)  # refused before photos are looked at
+    return choose_embedder(data, faces, options.seed, run)
 
 
 def _measured(fit: Fit, *, chosen: bool) -> str:
@@ -116,7 +262,10 @@ def _measured(fit: Fit, *, chosen: bool) -> str:
     method = fit.held_out.method
     note = f"Measured while training, on photos that were not learnt from ({method})."
     if chosen and method not in ("val", "test"):
-        note += " The way was chosen by how it did on photos which these are among, so the figures flatter a little."
+        note += (
+            " The recipe or embedder was chosen by its results on photos that include these, so the figures are"
+            " slightly optimistic."
+        )
     return note
 
 
@@ -162,14 +311,8 @@ def _curves(fit: Fit) -> Mapping[str, Sequence[float | None]]:
     return {name: [epoch[name] for epoch in epochs] for name in names}
 
 
-def _manifest(
-    name: str,
-    spec: PipelineSpec,
-    options: TrainOptions,
-    fit: Fit,
-    evaluation: Report,
-    rejected: int,
-) -> dict[str, Any]:
+def _manifest(name: str, options: TrainOptions, result: TrainResult) -> dict[str, Any]:
+    fit, spec = result.fit, result.recipe.spec
     return {
         "mien": __version__,
         "created": today(),
@@ -184,11 +327,13 @@ def _manifest(
             "seed": options.seed,
             "false_accept_rate": options.false_accept_rate,
             "hierarchy": options.hierarchy,
-            "rejected": rejected,
+            "rejected": len(result.rejected),
             **fit.as_json(),
+            "tried": [score.as_json() for score in result.recipes],
+            "embedders": [score.as_json() for score in result.embedders],
         },
         # The whole confusion matrix of many labels would be most of the file; the report shows it.
-        "measured": {name: value for name, value in evaluation.as_json().items() if name != "confusion"},
+        "measured": {name: value for name, value in result.evaluation.as_json().items() if name != "confusion"},
     }
 
 

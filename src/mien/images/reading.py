@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from mien.images import Decoded, Header, ImageError
 from mien.images.colour import flatten, pixels_of
 from mien.images.formats import ends_early, open_image, shrink_by
 from mien.images.orientation import UPRIGHT, read_orientation, swaps_sides, upright
-from mien.types import Reason
+from mien.types import Pixels, Reason
 
 _DIVISORS: Final = (8, 4, 2)
 """By what libjpeg can divide the size while decoding."""
@@ -65,6 +65,17 @@ def decode_at(data: bytes, scale: float) -> Decoded:
     with _image_errors():
         image = open_image(data)
         return _load(data, image, _header(image, data), next((d for d in _DIVISORS if 1 / d >= scale), 1))
+
+
+def from_pil(image: Image.Image) -> Pixels:
+    """A PIL image, opened or made in memory -> upright RGB pixels (h, w, 3).
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    with _explained():
+        image = ImageOps.exif_transpose(image)
+        return pixels_of(flatten(image))
 
 
 def _header(image: ImageFile.ImageFile, data: bytes) -> Header:

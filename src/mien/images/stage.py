@@ -29,7 +29,7 @@ class Decode:
     longest: int | None
     max_megapixels: float
     name: ClassVar[str] = "decode"
-    batch_size: ClassVar[int] = 8
+    batch_size: ClassVar[int] = 1  # so that no two photos are decoded in full at one time
     needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Photo | Rejected]:
@@ -40,6 +40,9 @@ class Decode:
                 yield Rejected(ref.origin, self.name, error.reason, error.detail)
 
     def _photo(self, ref: PhotoRef) -> Photo:
+        if ref.pixels is not None:
+            height, width = ref.pixels.shape[:2]
+            return Photo(ref.origin, ref.pixels, width, height)
         data = read(ref, self.max_megapixels)
         decoded = decode(data, longest=self.longest, max_megapixels=self.max_megapixels)
         encoded = data if decoded.scale < 1 else None

@@ -1,4 +1,4 @@
-"""A bundle in use: the one way in which command line, service and cluster turn photos into answers."""
+"""A bundle in use: the one object that names faces for Python, commands, service and cluster."""
 
 from __future__ import annotations
 
@@ -6,80 +6,225 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from mien.data.sources import ImageSource, ImageSources, photo_refs
 from mien.detect import resolve
-from mien.errors import BundleError
+from mien.errors import BundleError, DataError
 from mien.models import builtin_traits
-from mien.models.head import Head
+from mien.models.head import Head, Scorer
 from mien.models.network import KIND, NetworkHead
-from mien.pipeline.classify import Abstention, Classify
-from mien.pipeline.execute import RunOptions
+from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.input_check import check_preprocessing
+from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PIXELS, PipelineSpec
-from mien.run.local import stream
+from mien.run.local import run_stages
+from mien.stage import Needs
 from mien.store import bundle as bundles
-from mien.types import PhotoRef, Prediction, Rejected
+from mien.types import UNCERTAIN, UNKNOWN, Crop, Embedding, PhotoRef, Prediction, Reason, Rejected
 
-_COSINE = 1.001  # the largest there is, and what rounding adds
+TOP = 10
+"""The labels that a prediction holds at most: all of a thousand for ten thousand faces would fill the memory."""
+
+_LARGEST_COSINE = 1.001  # with room for rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """Faces that a trait gives no answer for: those whose likeliest label by another head is among `labels`."""
+
+    head: Scorer
+    labels: frozenset[str]
+
+    def covers(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Inputs (n, ...), as the head takes them -> whether each is such a face (n,)."""
+        likeliest = self.head.answer(inputs)[0].argmax(axis=1)
+        return np.array([self.head.labels[i] in self.labels for i in likeliest], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """A bundle, checked and ready: the chain that it pins and the head that it carries.
+    """A bundle, checked and ready to use: the pipeline that it pins, and the head or network that it carries.
 
-    trained_on: whether faces were found or came cut in training; the chain may be told to take others. silence: of a
-    built-in trait, the faces that it says nothing about.
+    trained_on: whether faces were found ("find") or came cut ("cut") in training; `spec` may say otherwise.
+    abstention: of a built-in trait, the faces that it gives no answer for.
     """
 
     bundle: bundles.Bundle
     spec: PipelineSpec
     head: Head | NetworkHead
     trained_on: str
-    silence: Abstention | None = None
+    abstention: Abstention | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it tells apart."""
+        return self.head.labels
+
+    def __call__(self, image: ImageSource) -> list[Prediction]:
+        """One picture -> a prediction for every face, the main one first; empty where no face is found.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+        return one_picture(self.predict(image, workers=1))
+
+    def predict(
+        self,
+        images: ImageSources,
+        *,
+        workers: int | None = None,
+        keep_going: bool = False,
+        cache: bool = True,
+        progress: bool | Progress = False,
+    ) -> Iterator[Prediction | Rejected]:
+        """Pictures or folders -> a prediction for every face, and why a picture has none, in order.
+
+        Raises:
+            DataError: there are no pictures. WeightsError: weights are missing.
+        """
+        refs = photo_refs(images)
+        return self.predictions(refs, RunOptions.build(workers, keep_going, cache, progress), every_face=True)
 
     def predictions(
-        self, refs: Sequence[PhotoRef], drive: RunOptions, *, every_face: bool = False
+        self, refs: Sequence[PhotoRef], run: RunOptions, *, every_face: bool = False, check: bool = True
     ) -> Iterator[Prediction | Rejected]:
-        """PhotoRef -> Prediction: of the main face of each photo, or of every face."""
+        """PhotoRef -> Prediction: of the main face of each photo, or of every face.
+
+        check: whether the user is warned where photos seem to be prepared otherwise than in training.
+        """
         spec = self.spec.all_faces() if every_face else self.spec
-        self.forewarn(refs, drive)
-        yield from stream([Classify(self.head, silence=self.silence)], drive.inputs(spec, refs), drive.keep_going)
+        refs = self.check_input(refs, run) if check else refs
+        stage = Classify(self.head, self.abstention)
+        yield from run_stages([stage], prepare_photos(spec, refs, run), run.keep_going, run.timing)
 
-    def forewarn(self, refs: Sequence[PhotoRef], drive: RunOptions) -> None:
-        """Tell the user where pictures are, or seem to be, prepared otherwise than in training."""
+    def check_input(self, refs: Sequence[PhotoRef], run: RunOptions) -> Sequence[PhotoRef]:
+        """The photos, and a note to the user where they are, or seem to be, prepared otherwise than in training."""
         if self.trained_on != self.spec.faces:
-            drive.tell(f"the bundle was trained with --faces {self.trained_on}: answers for others may be wrong")
-        elif word := check_preprocessing(self.spec, refs):
-            drive.tell(word)
+            run.note(
+                f"the bundle was trained with --faces {self.trained_on}: its answers may be wrong for other pictures"
+            )
+            return refs
+        refs, warning = check_preprocessing(self.spec, refs)
+        if warning:
+            run.note(warning)
+        return refs
+
+    def with_faces(self, faces: str | None) -> Classifier:
+        """The same for pictures whose faces are to be found ("find") or are cut already ("cut"); None changes nothing.
+
+        Raises:
+            DataError: another word.
+        """
+        return self if faces is None else replace(self, spec=self.spec.with_faces(faces))
 
 
-def open_classifier(path: Path, faces: str | None = None) -> Classifier:
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """Embedding or Crop -> Prediction: the best label, or `UNKNOWN` below the head's threshold of familiarity.
+
+    The label is `UNCERTAIN` where the head is not certain, and for faces that `abstention` covers; of these no label is
+    listed, unless `list_all`. Batches are small, so that the first answers come before many faces are done.
+    """
+
+    head: Scorer
+    abstention: Abstention | None = None
+    list_all: bool = False
+    batch_size: int = 8
+
+    @property
+    def name(self) -> str:
+        return "classify"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    def __call__(self, batch: Sequence[Embedding | Crop], /) -> Iterator[Prediction]:
+        """Embeddings or crops, as the head takes them -> as many predictions, in the same order.
+
+        Raises:
+            ValueError: a vector has another dimension than the head, or is not finite; a crop has another size.
+        """
+        if not batch:
+            return
+        inputs = stack_inputs(batch)
+        probabilities, familiarity = self.head.answer(inputs)
+        covered = np.zeros(len(batch), dtype=bool) if self.abstention is None else self.abstention.covers(inputs)
+        for item, row, familiar, abstain in zip(batch, probabilities, familiarity, covered, strict=True):
+            prediction = make_prediction(item, self.head, row, float(familiar))
+            if abstain:
+                prediction = replace(prediction, label=UNCERTAIN, top=prediction.top if self.list_all else ())
+            yield prediction
+
+
+def stack_inputs(items: Sequence[Embedding | Crop]) -> npt.NDArray[Any]:
+    """What a head takes of each item: vectors (n, d), or pixels (n, s, s) or (n, s, s, 3)."""
+    return np.stack([item.vector if isinstance(item, Embedding) else item.pixels for item in items])
+
+
+def make_prediction(
+    item: Embedding | Crop, head: Scorer, probabilities: npt.NDArray[np.floating[Any]], familiarity: float
+) -> Prediction:
+    """A face, the probabilities (k,) of the head's labels and its familiarity -> Prediction.
+
+    `top` holds the best labels, `TOP` of them at most; equal probabilities keep the head's order.
+    """
+    best = np.argsort(-probabilities, kind="stable")[:TOP]
+    top = tuple((head.labels[i], float(probabilities[i])) for i in best)
+    label, probability = top[0]
+    if familiarity < head.threshold:
+        label = UNKNOWN
+    elif probability < head.certain:
+        label = UNCERTAIN
+    return Prediction(item.origin, item.face, label, top, familiarity)
+
+
+def one_picture(results: Iterator[Any]) -> list[Any]:
+    """The results for a single picture: none where it shows no face.
+
+    Raises:
+        DataError: it was rejected for another reason.
+    """
+    found = list(results)
+    for result in found:
+        if isinstance(result, Rejected) and result.reason is not Reason.NO_FACE:
+            detail = f" ({result.detail})" if result.detail and result.reason is not Reason.MISSING else ""
+            raise DataError(f"{result.key}: {result.reason.meaning}{detail}")
+    return [result for result in found if not isinstance(result, Rejected)]
+
+
+def load(bundle: str | Path, *, faces: str | None = None) -> Classifier:
     """Open a bundle, and make sure that this machine prepares faces as the one did that trained it.
 
-    The name of a built-in trait stands for its bundle, where nothing else of that name lies. faces: "find" or "cut", to
-    have them prepared otherwise than in training.
+    The name of a built-in trait stands for its bundle, where no file or folder of that name exists. faces: "find" or
+    "cut", to prepare faces otherwise than in training.
 
     Raises:
         BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing, or
         the trait is turned off.
     """
-    hidden = builtin_traits.bundle_path(str(path)) is not None
-    if hidden and not path.exists():
-        recogniser = open_trait(str(path))
+    path = Path(bundle)
+    is_trait = builtin_traits.bundle_path(str(path)) is not None
+    if is_trait and not path.exists():
+        classifier = open_trait(str(path))
         # The built-in traits have learnt from faces of both kinds.
-        recogniser = replace(recogniser, trained_on=faces or recogniser.trained_on)
-    elif hidden and not (path / builtin_traits.MANIFEST).exists():
+        classifier = replace(classifier, trained_on=faces or classifier.trained_on)
+    elif is_trait and not (path / builtin_traits.MANIFEST).exists():
         raise BundleError(
-            f"{path} lies in this folder and is no bundle, and the built-in trait is not looked for where something of"
-            " its name lies: type this in another folder"
+            f"{path} in this folder is not a bundle, and it hides the built-in trait of that name: run this in another"
+            " folder"
         )
     else:
-        recogniser = _opened(path)
-        if other := _others(recogniser):
+        classifier = _open(path)
+        if changed := _changed_weights(classifier):
             raise BundleError(
-                f"{path} was trained with other weights of {', '.join(other)} than this machine has: train it anew"
+                f"{path} was trained with other weights of {', '.join(changed)} than this machine has: train it again"
             )
-    return recogniser if faces is None else replace(recogniser, spec=recogniser.spec.taking(faces))
+    return classifier.with_faces(faces)
 
 
 def open_trait(name: str) -> Classifier:
@@ -90,49 +235,49 @@ def open_trait(name: str) -> Classifier:
         BundleError: it is damaged, or its network is another than it was trained with.
     """
     builtin_traits.require_enabled(name)
-    found = _opened(builtin_traits.get_trait(name).path)
-    if set(_others(found)) & set(found.spec.embedders):
+    classifier = _open(builtin_traits.get_trait(name).path)
+    if set(_changed_weights(classifier)) & set(classifier.spec.embedders):
         raise BundleError(f"the built-in trait {name!r} does not belong to the network beside it: reinstall mien")
-    spec = replace(found.spec, detector=resolve(found.spec.detector))
-    return replace(found, spec=spec, silence=_silence(found))
+    spec = replace(classifier.spec, detector=resolve(classifier.spec.detector))
+    return replace(classifier, spec=spec, abstention=_abstention(classifier))
 
 
-def _silence(found: Classifier) -> Abstention | None:
-    """Whom a built-in trait says nothing about, which it tells by another one's head over the same vectors."""
-    if "silent" not in found.bundle.manifest:
+def _abstention(classifier: Classifier) -> Abstention | None:
+    """The faces that a built-in trait gives no answer for, as another trait's head tells by the same vectors."""
+    if "silent" not in classifier.bundle.manifest:
         return None
-    said = found.bundle.manifest["silent"]
-    other = _opened(builtin_traits.get_trait(said["bundle"]).path)
-    if other.spec != found.spec:
-        raise BundleError(f"{found.bundle.path} and {other.bundle.path} do not belong together: reinstall mien")
-    return Abstention(other.head, frozenset(said["labels"]))
+    fields = classifier.bundle.manifest["silent"]
+    other = _open(builtin_traits.get_trait(fields["bundle"]).path)
+    if other.spec != classifier.spec:
+        raise BundleError(f"{classifier.bundle.path} and {other.bundle.path} do not belong together: reinstall mien")
+    return Abstention(other.head, frozenset(fields["labels"]))
 
 
-def _opened(path: Path) -> Classifier:
+def _open(path: Path) -> Classifier:
     bundle = bundles.load(path)
     try:
         spec = PipelineSpec.from_json(bundle.manifest["chain"])
         dict(bundle.manifest["weights"])
         return Classifier(bundle, spec, _head(bundle, spec), spec.faces)
     except (KeyError, ValueError, TypeError) as error:
-        raise BundleError(f"{path} is damaged ({error}): restore it or train it anew") from error
+        raise BundleError(f"{path} is damaged ({error}): restore it or train it again") from error
 
 
-def _others(found: Classifier) -> list[str]:
+def _changed_weights(classifier: Classifier) -> list[str]:
     """The weights that are not here as the bundle pins them."""
-    here, pinned = found.spec.weights(), dict(found.bundle.manifest["weights"])
+    here, pinned = classifier.spec.weights(), dict(classifier.bundle.manifest["weights"])
     return sorted(name for name in here if pinned.get(name) != here[name])
 
 
 def _head(bundle: bundles.Bundle, spec: PipelineSpec) -> Head | NetworkHead:
-    """The head or the network of a bundle; `ValueError` where it does not go with the chain."""
+    """The head or the network of a bundle; `ValueError` where it does not fit the pipeline."""
     fields = bundle.manifest["head"]
     if fields["kind"] != KIND:
         if spec.embedder == PIXELS:
-            raise ValueError("its head takes vectors, and its faces are left as pixels")
+            raise ValueError("its head takes vectors, but its pipeline ends with pixels")
         head = Head.load(fields, bundle.arrays)
-        if -math.inf < head.threshold < -_COSINE or head.threshold > _COSINE:
-            raise ValueError(f"a threshold of {head.threshold:g} is no cosine")
+        if -math.inf < head.threshold < -_LARGEST_COSINE or head.threshold > _LARGEST_COSINE:
+            raise ValueError(f"a threshold of {head.threshold:g} is not a cosine")
         return head
     if bundle.network is None:
         raise ValueError("its network is missing")
@@ -140,5 +285,5 @@ def _head(bundle: bundles.Bundle, spec: PipelineSpec) -> Head | NetworkHead:
     channels, *sides = network.input if len(network.input) == 3 else (0,)
     fits = channels == 3 or (channels == 1 and spec.view.grey)
     if (fits and sides == [spec.view.size] * 2) != (spec.embedder == PIXELS):
-        raise ValueError("its network does not take what its faces are made into")
+        raise ValueError("its network does not take the crops of its pipeline")
     return network

@@ -1,35 +1,75 @@
-"""How a flow is driven: workers, progress and the cache; knows the chain, and no verb."""
+"""The one way in which photos go through stages: batched, cached, timed, on any number of workers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import cv2
 
 from mien.config import settings
+from mien.errors import MienWarning
 from mien.images import ImageError, read
+from mien.pipeline.progress import NoProgress, Progress, TerminalProgress
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run import cores, runner
-from mien.run.local import stream
+from mien.run.local import Timing, no_timing, run_stages
 from mien.stage import AnyStage, Needs
 from mien.store.cache import Cache, digest, pack, unpack
 from mien.types import Crop, Embedding, Origin, PhotoRef, Rejected
 
-T = TypeVar("T")
+_NO_PROGRESS = NoProgress()
+_BYTES_AT_ONCE = 32_000_000  # of encoded photos that a worker holds between looking them up and decoding them
+
+
+def warn(text: str) -> None:
+    """Tell the user something with a `MienWarning`."""
+    warnings.warn(text, MienWarning, stacklevel=2)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How work is done; nothing here changes a result.
+
+    workers: threads, by default as many as there are cores. keep_going: an unexpected failure costs only its photo.
+    cache: whether results are looked up and stored. note: takes a sentence that the user should read. timing: hears how
+    long each stage took for a batch. max_faces: photos with more faces are rejected.
+    """
+
+    workers: int | None = None
+    keep_going: bool = False
+    cache: bool = True
+    progress: Progress = _NO_PROGRESS
+    note: Callable[[str], None] = warn
+    timing: Timing = no_timing
+    max_faces: int | None = None
+
+    @classmethod
+    def build(
+        cls,
+        workers: int | None = None,
+        keep_going: bool = False,
+        cache: bool = True,
+        progress: bool | Progress = False,
+    ) -> RunOptions:
+        """What the arguments of a public function say; `progress=True` shows bars on the terminal."""
+        if isinstance(progress, bool):
+            progress = TerminalProgress() if progress else _NO_PROGRESS
+        return cls(workers, keep_going, cache, progress)
 
 
 class HasStages(Protocol):
-    """A way through several stages, such as a chain."""
+    """A way through several stages, such as a `PipelineSpec`."""
 
-    def stages(self) -> Sequence[AnyStage]: ...
+    def stages(self, max_faces: int | None = None, /) -> Sequence[AnyStage]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class CacheFormat:
-    """How all results of one photo become bytes (None where they are not worth it), and these the results again.
+    """How all results of one photo become bytes (None: not worth storing), and bytes the results again.
 
     unpack raises ValueError, KeyError or TypeError where the bytes are not what pack makes.
     """
@@ -38,138 +78,111 @@ class CacheFormat:
     unpack: Callable[[bytes, Origin], list[Any]]
 
 
-_EMBEDDINGS = CacheFormat(pack, unpack)
+EMBEDDINGS = CacheFormat(pack, unpack)
 
 
-class Progress(Protocol):
-    """Shows how far along a loop is: gives back the same items."""
-
-    def __call__(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]: ...
-
-
-def no_progress(items: Iterable[T], total: int, what: str, /) -> Iterable[T]:  # noqa: ARG001
-    """Shows nothing."""
-    return items
+def execute(
+    stages: Sequence[AnyStage], items: Iterable[Any], total: int, what: str, run: RunOptions
+) -> Iterator[Any | Rejected]:
+    """Drive items through stages, in order, with progress."""
+    # One worker per core is all the parallelism there is; OpenCV's own threads would only get in the way.
+    cv2.setNumThreads(1)
+    return runner(run.workers, run.keep_going, run.timing)(stages, run.progress.track(items, total, what))
 
 
-def ignore_note(text: str) -> None:
-    """Tells nobody."""
+def prepare_photos(
+    spec: PipelineSpec, refs: Sequence[PhotoRef], run: RunOptions
+) -> Iterator[Embedding | Crop | Rejected]:
+    """PhotoRef -> what a head or network takes: an embedding, or a crop where the spec has no embedder.
 
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What a user may say about how the work is done, and nothing that changes its result.
-
-    workers: threads, as many as cores where None. keep_going: an accident costs only its photo. cache: whether
-    vectors are looked up and  watch: shows how a training goes on. tell: takes a sentence that the user
-    should read.
+    Embeddings are cached; crops are cheap to cut and large to keep, and are not.
     """
+    if spec.embedder != PIXELS:
+        return embed_photos(spec, refs, run)
+    spec.ready()
+    return execute(spec.stages(run.max_faces), refs, len(refs), "photos", run)
 
-    workers: int | None = None
-    keep_going: bool = False
-    cache: bool = True
-    track: Progress = no_progress
-    watch: Callable[[Any], None] | None = None
-    tell: Callable[[str], None] = ignore_note
 
-    def run(self, stages: Sequence[AnyStage], items: Iterable[Any], total: int, what: str) -> Iterator[Any | Rejected]:
-        """Drive items through stages, with progress."""
-        # One worker a core is all the parallelism there is; OpenCV's own threads would only get in the way.
-        cv2.setNumThreads(1)
-        yield from runner(self.workers, self.keep_going)(stages, self.track(items, total, what))
+def embed_photos(spec: PipelineSpec, refs: Sequence[PhotoRef], run: RunOptions) -> Iterator[Embedding | Rejected]:
+    """PhotoRef -> Embedding in the order of the photos, those that the cache holds without computing them."""
+    spec.ready()
+    return cached_map(spec, spec.digest(), refs, run)
 
-    def inputs(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
-        """PhotoRef -> what the head of a chain takes: a vector, or a crop where the chain has no embedder.
 
-        Crops are cheap to cut and large to keep, and are not
-        """
-        if spec.embedder != PIXELS:
-            return self.vectors(spec, refs)
-        spec.ready()
-        return self.run(spec.stages(), refs, len(refs), "photos")
+def cached_map(
+    pipeline: HasStages,
+    address: bytes,
+    refs: Sequence[PhotoRef],
+    run: RunOptions,
+    cache_format: CacheFormat = EMBEDDINGS,
+    batch_size: int = 16,
+) -> Iterator[Any | Rejected]:
+    """PhotoRef -> results of a pipeline, in the order of the photos; `address` names the pipeline in the cache.
 
-    def vectors(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
-        """PhotoRef -> Embedding in the order of the photos; what the cache knows is not computed again."""
-        spec.ready()
-        return self.recalled(spec, spec.digest(), refs)
-
-    def recalled(
-        self, way: HasStages, address: bytes, refs: Sequence[PhotoRef], form: CacheFormat = _EMBEDDINGS, most: int = 16
-    ) -> Iterator[Any | Rejected]:
-        """PhotoRef -> the end of a way, in the order of the photos; what the cache knows at `address` is not made.
-
-        most: so many photos are looked up together.
-        """
-        cache = Cache(settings().home / "cache.sqlite") if self.cache else None
-        # Small enough that a few photos, too, keep every worker busy.
-        share = ceil(len(refs) / (2 * (self.workers or cores())))
-        stage = CachedStages(way, address, cache, self.keep_going, form, batch_size=max(1, min(most, share)))
-        return self.run([stage], refs, len(refs), "photos")
+    batch_size: how many photos are looked up together.
+    """
+    if not run.cache:
+        return execute(pipeline.stages(run.max_faces), refs, len(refs), "photos", run)
+    cache = Cache(settings().home / "cache.sqlite")
+    # Small enough that a few photos, too, keep every worker busy.
+    share = ceil(len(refs) / (2 * (run.workers or cores())))
+    stage = CachedStages(pipeline, address, cache, run, cache_format, batch_size=max(1, min(batch_size, share)))
+    return execute([stage], refs, len(refs), "photos", run)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedStages:
-    """A whole chain as one stage, PhotoRef -> its results, which asks the cache first and tells it after."""
+    """A whole pipeline as one stage, PhotoRef -> its results, which asks the cache first and fills it after."""
 
-    spec: HasStages
+    pipeline: HasStages
     address: bytes
-    cache: Cache | None
-    keep_going: bool = False
-    form: CacheFormat = _EMBEDDINGS
-    name: str = "recognise"
+    cache: Cache
+    run: RunOptions = RunOptions()
+    format: CacheFormat = EMBEDDINGS
+    name: str = "cache"
     batch_size: int = 16
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Any | Rejected]:
-        sums = _digests(batch) if self.cache else {}
-        known = self.cache.get(self.address, list(sums.values())) if self.cache else {}
-        results = {ref.key: self._recall(known, sums.get(ref.key), ref) for ref in batch}
-        missing = [ref for ref in batch if results[ref.key] is None]
-        made = _by_key(missing, stream(self.spec.stages(), self._read(missing, sums), self.keep_going))
-        if self.cache:
-            packed = ((sums[key], self.form.pack(some)) for key, some in made.items() if key in sums)
-            self.cache.put(self.address, [(photo, value) for photo, value in packed if value is not None])
+        group: list[tuple[PhotoRef, bytes]] = []
+        size = 0
         for ref in batch:
-            yield from results[ref.key] or made[ref.key]
+            loaded, photo = load_bytes(ref, settings().max_megapixels)
+            group.append((loaded, photo))
+            size += len(loaded.data or b"")
+            if size > _BYTES_AT_ONCE:
+                yield from self._look_up(group)
+                group, size = [], 0
+        yield from self._look_up(group)
 
-    def _read(self, refs: Sequence[PhotoRef], sums: dict[str, bytes]) -> Iterator[PhotoRef]:
-        """The photos with their bytes, one at a time, and their digests brought up to these very bytes.
+    def _look_up(self, group: Sequence[tuple[PhotoRef, bytes]]) -> Iterator[Any | Rejected]:
+        """Photos with their digests (b"" where there is none) -> results, in the order of the photos."""
+        stored = self.cache.get(self.address, [photo for _, photo in group if photo])
+        results = {ref.key: self._unpack(stored.get(photo), ref.origin) for ref, photo in group}
+        missing = {ref.key: (ref, photo) for ref, photo in group if not results[ref.key]}
+        refs = [ref for ref, _ in missing.values()]
+        for result in run_stages(self.pipeline.stages(self.run.max_faces), refs, self.run.keep_going, self.run.timing):
+            results[result.key].append(result)
+        packed = [(photo, self.format.pack(results[key])) for key, (_, photo) in missing.items() if photo]
+        self.cache.put(self.address, [(photo, value) for photo, value in packed if value is not None])
+        for ref, _ in group:
+            yield from results[ref.key]
 
-        A file may have been replaced since it was looked up: what is remembered must be what was decoded.
-        """
-        limit = settings().max_megapixels
-        for ref in refs:
-            sums.pop(ref.key, None)
-            data = _content(ref, limit)
-            if data is not None:
-                sums[ref.key] = digest(data)
-            yield replace(ref, data=data)
-
-    def _recall(self, known: Mapping[bytes, bytes], photo: bytes | None, ref: PhotoRef) -> list[Any] | None:
-        if photo is None or photo not in known:
-            return None
+    def _unpack(self, value: bytes | None, origin: Origin) -> list[Any]:
+        if value is None:
+            return []
         try:
-            return self.form.unpack(known[photo], ref.origin)
+            return self.format.unpack(value, origin)
         except (ValueError, KeyError, TypeError):
-            return None  # written by something else: worth no more than no entry
+            return []  # written by something else: as good as no entry
 
 
-def _digests(refs: Sequence[PhotoRef]) -> dict[str, bytes]:
-    limit = settings().max_megapixels
-    contents = ((ref.key, _content(ref, limit)) for ref in refs)
-    return {key: digest(data) for key, data in contents if data is not None}
-
-
-def _content(ref: PhotoRef, max_megapixels: float) -> bytes | None:
-    """A photo's bytes; None where they cannot be had, and the decoder will say why."""
+def load_bytes(ref: PhotoRef, max_megapixels: float) -> tuple[PhotoRef, bytes]:
+    """A photo with its bytes, and their digest; as it is, and b"", where they cannot be had: the decoder says why."""
+    if ref.pixels is not None:
+        return ref, digest(repr(ref.pixels.shape).encode() + ref.pixels.tobytes())
     try:
-        return read(ref, max_megapixels)
+        data = read(ref, max_megapixels)
     except ImageError:
-        return None
-
-
-def _by_key(refs: Sequence[PhotoRef], results: Iterable[Any | Rejected]) -> dict[str, list[Any | Rejected]]:
-    gathered: dict[str, list[Any | Rejected]] = {ref.key: [] for ref in refs}
-    for result in results:
-        gathered[result.key].append(result)
-    return gathered
+        return ref, b""
+    return replace(ref, data=data), digest(data)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from mien import models
 from mien.align.stage import Align
@@ -19,7 +19,8 @@ from mien.embed.stage import Embed
 from mien.errors import BundleError, DataError
 from mien.images.stage import Decode
 from mien.pipeline.embed_faces import ConcatEmbedder, FaceEmbedder
-from mien.stage import AnyStage
+from mien.stage import AnyStage, Needs
+from mien.types import Faces, Reason, Rejected
 from mien.validate import from_dict
 
 # Raised whenever the same settings would give other vectors, so that no cache answers for an older mien.
@@ -33,6 +34,24 @@ PIXELS = "none"
 
 # What a bundle may ask for, in pixels: networks look at squares of 12, and a photo enlarged for them fills the memory.
 _SMALLEST_FACE, _LARGEST_FACE = 12, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class LimitFaces:
+    """Rejects photos with more faces than a service wants to take on: Faces -> Faces."""
+
+    most: int
+    name: ClassVar[str] = "limit"
+    batch_size: ClassVar[int] = 1
+    needs: ClassVar[Needs] = Needs()
+
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[Faces | Rejected]:
+        for faces in batch:
+            if len(faces) <= self.most:
+                yield faces
+            else:
+                detail = f"{len(faces)} faces, over the limit of {self.most}"
+                yield Rejected(faces.origin, self.name, Reason.TOO_LARGE, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,7 @@ class PipelineSpec:
         """The names of its networks: one, or several whose vectors are joined; none where it ends with the crop."""
         return () if self.embedder == PIXELS else tuple(self.embedder.split(models.EMBEDDER_SEPARATOR))
 
-    def taking(self, faces: str) -> PipelineSpec:
+    def with_faces(self, faces: str) -> PipelineSpec:
         """The same for pictures that are prepared otherwise: faces to be found, or already cut.
 
         Raises:
@@ -67,37 +86,40 @@ class PipelineSpec:
         """
         if faces == self.faces:
             return self
-        way = replace(_view(self.embedder, faces), size=self.view.size, grey=self.view.grey)
-        return replace(self, view=way, faces="cut" if faces == "cut" else "find")
+        view = replace(_view(self.embedder, faces), size=self.view.size, grey=self.view.grey)
+        return replace(self, view=view, faces="cut" if faces == "cut" else "find")
 
     def all_faces(self) -> PipelineSpec:
         """The same for every face of a photo."""
         return replace(self, which="all")
 
-    def detecting(self) -> list[AnyStage]:
-        """The stages PhotoRef -> Photo -> Faces."""
+    def detect_stages(self, max_faces: int | None = None) -> list[AnyStage]:
+        """The stages PhotoRef -> Photo -> Faces; photos with more than `max_faces` are rejected."""
         megapixels = settings().max_megapixels
         if self.faces == "cut":
             return [Decode(None, megapixels), WholeImage()]
-        return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face)]
+        limit: list[AnyStage] = [] if max_faces is None else [LimitFaces(max_faces)]
+        return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face), *limit]
 
-    def cutting(self) -> list[AnyStage]:
+    def crop_stages(self, max_faces: int | None = None) -> list[AnyStage]:
         """The stages PhotoRef -> Crop."""
-        return [*self.detecting(), Align(self.view)]
+        return [*self.detect_stages(max_faces), Align(self.view)]
 
-    def stages(self) -> list[AnyStage]:
+    def stages(self, max_faces: int | None = None) -> list[AnyStage]:
         """The stages PhotoRef -> Embedding, or Crop where there is no embedder."""
         if self.embedder == PIXELS:
-            return self.cutting()
+            return self.crop_stages(max_faces)
         if len(self.embedders) > 1:
-            return [*self.detecting(), ConcatEmbedder(tuple(self._ways()))]
-        return [*self.cutting(), Embed(self.embedder, self.mirror, self.normalise)]
+            return [*self.detect_stages(max_faces), ConcatEmbedder(self.face_embedders())]
+        return [*self.crop_stages(max_faces), self.face_embedders()[0].embed]
 
-    def _ways(self) -> Iterator[FaceEmbedder]:
-        """Each network with the crop that it takes."""
-        for i, name in enumerate(self.embedders):
-            size = EMBEDDERS.load(name)(name).size if i else self.view.size
-            yield FaceEmbedder(replace(self.view, size=size), Embed(name, self.mirror, self.normalise))
+    def face_embedders(self) -> tuple[FaceEmbedder, ...]:
+        """Each network with the crop that it takes: the first at the view's size, every other one at its own."""
+        sizes = [EMBEDDERS.load(name)(name).size if i else self.view.size for i, name in enumerate(self.embedders)]
+        return tuple(
+            FaceEmbedder(replace(self.view, size=size), Embed(name, self.mirror, self.normalise))
+            for name, size in zip(self.embedders, sizes, strict=True)
+        )
 
     def weights(self) -> dict[str, str]:
         """The weights that it stands on: name -> identity.
@@ -133,18 +155,18 @@ class PipelineSpec:
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> PipelineSpec:
-        """The chain that a bundle pins.
+        """The pipeline that a bundle pins.
 
         Raises:
-            BundleError: the fields are not a chain's.
+            BundleError: the fields are not a pipeline's.
         """
         try:
-            made = replace(from_dict(PipelineSpec, fields), view=View.from_json(fields["view"]))
-            if not _SMALLEST_FACE <= made.min_face <= _LARGEST_FACE:
+            spec = replace(from_dict(PipelineSpec, fields), view=View.from_json(fields["view"]))
+            if not _SMALLEST_FACE <= spec.min_face <= _LARGEST_FACE:
                 raise ValueError("'min_face' is out of range")
-            return made
+            return spec
         except ValueError as error:
-            raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it anew") from error
+            raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it again") from error
 
     def digest(self) -> bytes:
         """The address of its results: settings, weights and version."""
@@ -159,7 +181,7 @@ def build_spec(
     which: str = "largest",
     min_face: int = 20,
 ) -> PipelineSpec:
-    """The chain for what a user asked for; "auto" is chosen here, and pinned from here on.
+    """The pipeline for what a user asked for; "auto" is chosen here, and pinned from here on.
 
     Raises:
         UnknownName: a detector or embedder that there is not.
@@ -197,13 +219,13 @@ def _inner(embedder: str) -> bool:
 def build_crop_spec(
     size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int = 20
 ) -> PipelineSpec:
-    """The chain for a network that looks at crops of `size` pixels.
+    """The pipeline for a network that looks at crops of `size` pixels.
 
     Raises:
         UnknownName: a detector that there is not. DataError: another word that has no meaning, or such a size.
     """
     if not 8 <= size <= 2048:
-        raise DataError(f"a crop of {size} pixels is not possible: use 8 to 2048")
+        raise DataError(f"crops of {size} pixels are not possible: use 8 to 2048")
     return PipelineSpec(
         view=replace(_view(PIXELS, faces), size=size, grey=grey),
         detector=resolve(detector),
@@ -220,7 +242,7 @@ def _view(embedder: str, faces: str) -> View:
     first = embedder.split(models.EMBEDDER_SEPARATOR, maxsplit=1)[0]
     plan = models.get_card(first).input if first in models.CARDS else None
     # dlib's view shows the whole face and some hair, by five points whose weights may be used for anything.
-    way = view(plan.view if plan else "dlib")
+    cut = view(plan.view if plan else "dlib")
     if faces == "cut":
-        return replace(view("box"), size=plan.size if plan else way.size, margin=0.0)
-    return way if plan is None else replace(way, size=plan.size)
+        return replace(view("box"), size=plan.size if plan else cut.size, margin=0.0)
+    return cut if plan is None else replace(cut, size=plan.size)

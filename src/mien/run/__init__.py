@@ -1,4 +1,4 @@
-"""Runners: how a chain of stages is driven over many items; knows threads, and no particular stage."""
+"""Runners: how a sequence of stages is driven over many items, in this thread or in several."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from mien.registry import Registry
+from mien.run.local import Timing, no_timing
 from mien.stage import AnyStage
 from mien.types import Rejected
 
@@ -22,9 +23,12 @@ class Runner(Protocol):
 
 
 class RunnerFactory(Protocol):
-    """Makes a runner: `workers` at most at once; with `keep_going` a failure costs only its item."""
+    """Makes a runner: `workers` at most at once; with `keep_going` a failure costs only its item.
 
-    def __call__(self, *, workers: int, keep_going: bool) -> Runner: ...
+    timing: hears the name of a stage and the seconds that one batch took.
+    """
+
+    def __call__(self, *, workers: int, keep_going: bool, timing: Timing) -> Runner: ...
 
 
 RUNNERS: Registry[RunnerFactory] = Registry(
@@ -32,10 +36,10 @@ RUNNERS: Registry[RunnerFactory] = Registry(
 )
 
 
-def runner(workers: int | None = None, keep_going: bool = False) -> Runner:
-    """The runner for so many workers; as many as there are cores where none is said."""
+def runner(workers: int | None = None, keep_going: bool = False, timing: Timing = no_timing) -> Runner:
+    """The runner for a number of workers, by default as many as there are cores."""
     workers = workers or cores()
-    return RUNNERS.load("local" if workers == 1 else "threads")(workers=workers, keep_going=keep_going)
+    return RUNNERS.load("local" if workers == 1 else "threads")(workers=workers, keep_going=keep_going, timing=timing)
 
 
 def cores() -> int:

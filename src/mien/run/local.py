@@ -1,14 +1,24 @@
-"""The plain runner: one item after the other, in this thread."""
+"""The plain runner: every stage in the calling thread, one batch after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 from mien.stage import AnyStage, apply
 from mien.types import Rejected
+
+Timing: TypeAlias = Callable[[str, float], None]
+"""Hears the name of a stage and the seconds that one batch took."""
+
+_END = object()
+
+
+def no_timing(stage: str, seconds: float, /) -> None:
+    """Ignores the measurement."""
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -18,24 +28,31 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def stream(stages: Sequence[AnyStage], items: Iterable[Any], keep_going: bool) -> Iterator[Any | Rejected]:
-    """Drive items through the stages lazily: at most one batch of each stage is alive, however many items there are."""
-    for stage in stages:
-        items = _through(stage, items, keep_going)
-    yield from items
-
-
-def _through(stage: AnyStage, items: Iterable[Any], keep_going: bool) -> Iterator[Any | Rejected]:
-    for batch in batches(items, stage.batch_size):
-        yield from apply(stage, batch, keep_going)
+def run_stages(
+    stages: Sequence[AnyStage], items: Iterable[Any], keep_going: bool = False, timing: Timing = no_timing
+) -> Iterator[Any | Rejected]:
+    """Drive items through the stages, lazily and in order; less than one batch ever waits before a stage."""
+    waiting: list[list[Any]] = [[] for _ in range(len(stages) + 1)]
+    for item in chain(items, [_END]):
+        if item is not _END:
+            waiting[0].append(item)
+        for i, stage in enumerate(stages):
+            while waiting[i] and (item is _END or len(waiting[i]) >= stage.batch_size):
+                batch, waiting[i] = waiting[i][: stage.batch_size], waiting[i][stage.batch_size :]
+                start = time.perf_counter()
+                waiting[i + 1] += apply(stage, batch, keep_going)
+                timing(stage.name, time.perf_counter() - start)
+        results, waiting[-1] = waiting[-1], []
+        yield from results
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Runs everything in the calling thread; `workers` is 1 whatever is asked."""
+    """Runs everything in the calling thread, whatever number of workers is asked for."""
 
     workers: int = 1
     keep_going: bool = False
+    timing: Timing = no_timing
 
     def __call__(self, stages: Sequence[AnyStage], items: Iterable[Any], /) -> Iterator[Any | Rejected]:
-        return stream(stages, items, self.keep_going)
+        return run_stages(stages, items, self.keep_going, self.timing)

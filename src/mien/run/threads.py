@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from mien.run.local import batches, stream
+from mien.run.local import Timing, batches, no_timing, run_stages
 from mien.stage import AnyStage
 from mien.types import Rejected
 
@@ -26,6 +26,7 @@ class Threads:
 
     workers: int
     keep_going: bool = False
+    timing: Timing = no_timing
 
     def __call__(self, stages: Sequence[AnyStage], items: Iterable[Any], /) -> Iterator[Any | Rejected]:
         size = max((stage.batch_size for stage in stages), default=1)
@@ -43,4 +44,4 @@ class Threads:
                     future.cancel()
 
     def _work(self, stages: Sequence[AnyStage], chunk: list[Any]) -> list[Any]:
-        return list(stream(stages, chunk, self.keep_going))
+        return list(run_stages(stages, chunk, self.keep_going, self.timing))

@@ -16,7 +16,7 @@ from typing import Any
 
 from mien.errors import MienError, UnknownName
 from mien.models import builtin_traits
-from mien.pipeline.classifier import Classifier, open_classifier, open_trait
+from mien.pipeline.classifier import Classifier, load, open_trait
 from mien.store.bundle import CARD, REPORT, SUFFIX
 
 _EVERY = 1.0  # seconds between two looks at the folder
@@ -130,7 +130,7 @@ class Bundles:
             return
         watched.stamp = stamp
         try:
-            opened = Opened(name, open_classifier(path), trait=False)
+            opened = Opened(name, load(path), trait=False)
             opened.recogniser.spec.ready()
         except MienError as error:
             _log.warning("a bundle cannot be used", extra={"fields": {"bundle": name, "why": str(error)}})

@@ -7,9 +7,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from mien.errors import DataError, MienError
-from mien.flows.gallery import chain_for, is_there, opened, pinned
-from mien.flows.identify import Identifier
-from mien.flows.naming import Naming, naming
+from mien.pipeline.identify import (
+    FaceNamer,
+    Identifier,
+    enrollment_spec,
+    gallery_exists,
+    gallery_spec,
+    open_gallery,
+)
 from mien.pipeline.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ class People:
         self._detector = detector
         self._turn = Lock()
         self._held: tuple[Gallery, Identifier] | None = None
-        self._naming: Naming | None = None
+        self._naming: FaceNamer | None = None
         self._complaint = ""
 
     def held(self, *, make: bool = False) -> tuple[Gallery, Identifier] | None:
@@ -35,12 +40,12 @@ class People:
             MissingExtra, DataError: it cannot be opened.
         """
         with self._turn:
-            if self._held is None and (make or is_there()):
-                gallery = opened(make=make)
+            if self._held is None and (make or gallery_exists()):
+                gallery = open_gallery(make=make)
                 self._held = gallery, Identifier(gallery)
             return self._held
 
-    def naming(self) -> Naming | None:
+    def naming(self) -> FaceNamer | None:
         """Who tells the names of faces; None where nobody was ever enrolled.
 
         Raises:
@@ -48,13 +53,13 @@ class People:
         """
         if self._naming is None and (held := self.held()) is not None:
             gallery, identifier = held
-            spec = pinned(gallery)
+            spec = gallery_spec(gallery)
             if spec is not None:
                 spec.ready()
-                self._naming = naming(spec, identifier)
+                self._naming = FaceNamer.of(spec, identifier)
         return self._naming
 
-    def beside_a_look(self) -> Naming | None:
+    def beside_a_look(self) -> FaceNamer | None:
         """The same for photos that are looked at anyway: where it fails, names are left out, and the log says why."""
         try:
             found = self.naming()
@@ -78,7 +83,7 @@ class People:
         if held is None:
             raise DataError("there is no gallery, and none could be made")
         gallery, identifier = held
-        way = chain_for(gallery, self._detector, "auto")
+        way = enrollment_spec(gallery, self._detector, "auto")
         way.ready()
         return gallery, identifier, way
 

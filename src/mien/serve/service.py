@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from threading import Thread
 from typing import Any, TypeVar
@@ -18,13 +19,12 @@ import numpy as np
 
 from mien import models
 from mien.detect import DETECTORS
-from mien.embed.stage import Embed
 from mien.errors import MienError
-from mien.flows.identify import Identification, line
-from mien.flows.look import Annotate, FaceAnnotator, PhotoReport
-from mien.flows.verify import compared, limit_of
-from mien.pipeline.classify import Classify
+from mien.flows.verify import compare, verification_limit
+from mien.pipeline.annotate import FaceAnnotator, PhotoReport
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.execute import RunOptions, embed_photos
+from mien.pipeline.identify import Identification
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
 from mien.run import cores
@@ -33,12 +33,10 @@ from mien.serve.bundles import Bundles
 from mien.serve.corrections import Corrections
 from mien.serve.metrics import Metrics
 from mien.serve.people import People
-from mien.serve.pipeline import Pipeline, limited
 from mien.serve.problems import Problem, busy
 from mien.serve.settings import Config
 from mien.serve.uploads import Upload
 from mien.serve.workers import Closed, Work, Workers
-from mien.stage import AnyStage
 from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Prediction, Rejected
 
 T = TypeVar("T")
@@ -59,6 +57,8 @@ class Service:
         self._inside = 0
         self._traits: Traits = NO_TRAITS
         self._numbers = count()
+        # Photos that are not kept unless asked are not cached either.
+        self._run = RunOptions(1, True, cache=False, timing=metrics.stage, max_faces=config.limits.faces)
         self._loading = Thread(target=self._load, name="mien-load", daemon=True)
 
     def open(self) -> None:
@@ -90,9 +90,9 @@ class Service:
 
     async def look(self, photos: Sequence[Upload]) -> list[dict[str, Any]]:
         """Photos -> the lines of `mien look`."""
-        found, detector = await self._ask("look", self._look, photos)
+        found = await self._ask("look", together(self._look), photos)
         self._count(found, len(photos), sum(len(one.faces) for one in found if isinstance(one, PhotoReport)))
-        return [_own_name(one.as_json(detector) if isinstance(one, PhotoReport) else one.line()) for one in found]
+        return [_own_name(one.as_json() if isinstance(one, PhotoReport) else one.line()) for one in found]
 
     async def classify(self, name: str, photos: Sequence[Upload], top: int) -> list[dict[str, Any]]:
         """Photos -> the lines of `mien classify`, by the bundle of that name.
@@ -101,9 +101,11 @@ class Service:
             UnknownName: there is no such bundle.
         """
         opened = self.bundles.get(name)
-        found = opened.recogniser
-        stages = [*found.spec.all_faces().stages(), Classify(found.head, silence=found.silence)]
-        made = await self._ask(("classify", opened.number), self._pipeline(stages), photos)
+
+        def work(refs: Sequence[PhotoRef]) -> Iterator[Prediction | Rejected]:
+            return opened.recogniser.predictions(refs, self._run, every_face=True, check=False)
+
+        made = await self._ask(("classify", opened.number), together(work), photos)
         self._count(made, len(photos))
         return [_own_name(one.as_json(top) if isinstance(one, Prediction) else one.line()) for one in made]
 
@@ -113,12 +115,11 @@ class Service:
         Raises:
             Problem: nobody is enrolled. MienError: this machine cannot use the gallery.
         """
-        made = await self._ask("identify", self._identify, photos)
-        if made is None:
-            raise Problem(409, "nobody-enrolled", "nobody is enrolled: POST /v1/people does it")
-        self._count([one for one, _ in made], len(photos))
-        lines = [line(one, answer) if answer else one.line() for one, answer in made]
-        return [_own_name(each) for each in lines], [answer.person.id for _, answer in made if answer and answer.person]
+        made = await self._ask("identify", together(self._identify), photos)
+        self._count(made, len(photos))
+        lines = [one.as_json() if isinstance(one, Identification) else one.line() for one in made]
+        people = [one.person.id for one in made if isinstance(one, Identification) and one.person]
+        return [_own_name(each) for each in lines], people
 
     async def verify(self, a: Upload, b: Upload, threshold: float | None) -> dict[str, Any]:
         """Two photos -> the fields of `mien verify`.
@@ -127,14 +128,14 @@ class Service:
             Problem: one of them shows no face. DataError: the threshold is no distance.
         """
         way = build_spec(self.config.detector)
-        limit = limit_of(way, threshold)
-        made = await self._ask("verify", self._pipeline(way.stages()), [a, b])
+        limit = verification_limit(way, threshold)
+        made = await self._ask("verify", together(partial(embed_photos, way, run=self._run)), [a, b])
         self._count(made, 2)
         one, other = made
         if not isinstance(one, Embedding) or not isinstance(other, Embedding):
             lines = [_own_name(each.line()) for each in made if isinstance(each, Rejected)]
             raise Problem(409, "no-face", "both photos have to show a face", rejected=lines)
-        return compared(one, other, limit).as_json(way)
+        return compare(one, other, limit, way).as_json()
 
     async def call(self, work: Callable[[], T]) -> T:
         """Have something done by a worker that is no work on faces.
@@ -167,26 +168,17 @@ class Service:
         number = next(self._numbers)
         return [PhotoRef(Origin(f"{number}/{i}/{photo.name}"), data=photo.data) for i, photo in enumerate(photos)]
 
-    def _pipeline(self, stages: Sequence[AnyStage]) -> Pipeline:
-        return Pipeline(limited(stages, self.config.limits.faces), self.metrics.stage)
+    def _look(self, refs: Sequence[PhotoRef]) -> Iterator[PhotoReport | Rejected]:
+        namer = self.people.beside_a_look()
+        detector = namer.spec.detector if namer else self.config.detector
+        spec = build_spec(detector, which="all", min_face=self.config.min_face)
+        return FaceAnnotator(spec, self._traits, namer).reports(refs, self._run)
 
-    def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[PhotoReport | Rejected], str]]:
-        naming = self.people.beside_a_look()
-        detector = naming.spec.detector if naming else self.config.detector
-        way = build_spec(detector, which="all", min_face=self.config.min_face)
-        stages = [*way.detecting(), Annotate(None, {}, FaceAnnotator(self._traits, naming))]
-        return [(found, way.detector) for found in self._pipeline(stages)(requests)]
-
-    def _identify(
-        self, requests: Sequence[Sequence[PhotoRef]]
-    ) -> Sequence[list[tuple[Embedding | Rejected, Identification | None]] | None]:
-        naming = self.people.naming()
-        if naming is None:
-            return [None] * len(requests)
-        found = self._pipeline(naming.spec.all_faces().stages())(requests)
-        vectors = [one.vector for each in found for one in each if isinstance(one, Embedding)]
-        answers = iter(naming.identifier.answers(np.stack(vectors)) if vectors else [])
-        return [[(one, next(answers) if isinstance(one, Embedding) else None) for one in each] for each in found]
+    def _identify(self, refs: Sequence[PhotoRef]) -> Iterator[Identification | Rejected]:
+        namer = self.people.naming()
+        if namer is None:
+            raise Problem(409, "nobody-enrolled", "nobody is enrolled: POST /v1/people does it")
+        return namer.identify_photos(refs, self._run)
 
     def _count(self, made: Sequence[Any], photos: int, faces: int | None = None) -> None:
         missed = [str(one.reason) for one in made if isinstance(one, Rejected)]
@@ -206,8 +198,7 @@ class Service:
             naming = self.people.beside_a_look()
             way = naming.spec if naming else build_spec(self.config.detector)
             way.ready()
-            own = FaceEmbedder(way.view, Embed(way.embedder, way.mirror, way.normalise))
-            self._warm(way.detector, [*self._traits.ways, own])
+            self._warm(way.detector, [*self._traits.embedders, *way.face_embedders()])
         except MienError as error:
             _log.error("the service cannot start", extra={"fields": {"why": str(error)}})
             return
@@ -224,6 +215,18 @@ class Service:
         for name in (detector, *(each.embed.embedder for each in ways)):
             if name in models.CARDS:
                 self.metrics.weights(name, models.identity(name))
+
+
+def together(work: Callable[[Sequence[PhotoRef]], Iterable[Any]]) -> Work:
+    """What is done with photos -> the same for the photos of several requests at once, and for each its results."""
+
+    def all_at_once(requests: Sequence[Sequence[PhotoRef]]) -> list[list[Any]]:
+        results: dict[str, list[Any]] = {ref.key: [] for refs in requests for ref in refs}
+        for result in work([ref for refs in requests for ref in refs]):
+            results[result.key].append(result)
+        return [[result for ref in refs for result in results[ref.key]] for refs in requests]
+
+    return all_at_once
 
 
 def _own_name(fields: dict[str, Any]) -> dict[str, Any]:

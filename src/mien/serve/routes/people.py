@@ -9,10 +9,8 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse
 
 from mien.errors import DataError
-from mien.flows.enroll import NoPhoto, Wish, enroll
-from mien.flows.forget import forget
-from mien.flows.people import everybody, line
-from mien.gallery.records import IncompatibleVectors, InvalidName
+from mien.flows.gallery import Enrollment, NoUsablePhoto, Person, enroll_photos, forget_person, list_people
+from mien.gallery.records import InvalidName, IncompatibleVectors
 from mien.pipeline.execute import RunOptions
 from mien.serve import schema
 from mien.serve.problems import Problem
@@ -22,9 +20,9 @@ from mien.serve.uploads import Form, Upload, form
 from mien.types import Origin, PhotoRef
 
 if TYPE_CHECKING:
-    from mien.flows.identify import Identifier
     from mien.gallery.gallery import Gallery
     from mien.gallery.records import PersonRecord
+    from mien.pipeline.identify import Identifier
 
 router = APIRouter(prefix="/v1/people", tags=["people"])
 
@@ -44,9 +42,9 @@ async def people(caller: Enroller, service: Placed) -> JSONResponse:
         held = service.people.held()
         if held is None:
             return {"people": [], "threshold": None}
-        found = everybody(*held)
+        found = list_people(*held)
         threshold = None if found.threshold is None else round(found.threshold.distance, 4)
-        return {"people": [line(*each) for each in found.listed], "threshold": threshold}
+        return {"people": [each.as_json() for each in found], "threshold": threshold}
 
     answer = await service.call(work)
     service.audit.write("people", **caller.as_json())
@@ -76,7 +74,7 @@ async def person(id: Id, caller: Enroller, service: Placed) -> JSONResponse:
 
     def work() -> dict[str, Any]:
         _, identifier, known = _find(service, id)
-        return line(known, identifier.too_close([known.id]).get(known.id, []))
+        return Person(known, identifier.too_close([known.id]).get(known.id, [])).as_json()
 
     answer = await service.call(work)
     service.audit.write("person", person=id, **caller.as_json())
@@ -102,14 +100,14 @@ async def photos(request: Request, id: Id, caller: Enroller, service: Placed) ->
     return JSONResponse(answer)
 
 
-@router.delete("/{id}", response_model=schema.Receipt, responses=problems(404, 422))
+@router.delete("/{id}", response_model=schema.ErasureReceipt, responses=problems(404, 422))
 async def remove(id: Id, caller: Admin, service: Placed) -> JSONResponse:
     """Forget somebody: the name, the vectors, and what was remembered of the photos; there is no undo."""
 
     def work() -> dict[str, Any]:
         gallery, _, known = _find(service, id)
         try:
-            return forget(known.name, gallery).as_json()
+            return forget_person(known.name, gallery).as_json()
         except DataError as error:
             # A database that fails is no fault of the request.
             raise error if error.__cause__ else Problem(404, "no-such-person", str(error)) from error
@@ -123,13 +121,13 @@ def _enrolling(service: Service, name: str, sent: Form) -> Callable[[], dict[str
     largest = sent.fields.get("largest", "false").lower()
     if largest not in ("true", "false"):
         raise Problem(422, "invalid", "say true or false in the field 'largest'")
-    wish = Wish(name, sent.fields.get("consent") or None, largest == "true")
+    wish = Enrollment(name, sent.fields.get("consent") or None, largest == "true")
 
     def work() -> dict[str, Any]:
         gallery, identifier, way = service.people.spec()
         try:
-            return enroll(wish, _refs(sent.photos), gallery, way, _DRIVE, identifier).as_json(way)
-        except NoPhoto as error:
+            return enroll_photos(wish, _refs(sent.photos), gallery, way, _DRIVE, identifier).as_json()
+        except NoUsablePhoto as error:
             rejected = [{"image": item.key, **item.as_json()} for item in error.rejected]
             raise Problem(409, "no-usable-photo", str(error), rejected=rejected) from error
         except InvalidName as error:

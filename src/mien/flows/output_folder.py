@@ -1,9 +1,10 @@
-"""What verbs that fill a folder share: whose it is, what each photo is known by, and when one is done with."""
+"""What verbs that write a folder share: its settings, what is done already, and carrying out a plan."""
 
 from __future__ import annotations
 
 import errno
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 from mien import fileio
 from mien.align.output_record import OutputRecord, RecordEntry
 from mien.errors import DataError
+from mien.pipeline.execute import RunOptions
+from mien.store.journal import Outcome, Transfer
+from mien.store.transfer import execute
 from mien.store.fileops import Stamp, stamp
 from mien.types import PhotoRef, Reason, Rejected
 
@@ -22,11 +26,31 @@ OF_ITS_NAME = frozenset(
 """Why a file may not be written where others may: its name, or a thing of another kind that stands in its way."""
 
 
-def claim(mark: Path, ours: Mapping[str, Any], otherwise: str) -> None:
-    """Mark a folder with how its files are made, so that a later run does not mix two kinds.
+def execute_plan(
+    acts: Sequence[Transfer], path: Path, root: Path, run: RunOptions, *, beside: Sequence[Path] = ()
+) -> Outcome:
+    """Do acts one after the other, under `root` and in the folders `beside` it, with a journal at `path`.
 
     Raises:
-        DataError: it is marked `otherwise`, or cannot be written.
+        DataError: something cannot be written there; what was done until then stands in the journal.
+    """
+    bar = iter(run.progress.track(acts, len(acts), "files"))
+    next(bar, None)
+
+    def advance(_: Transfer) -> None:
+        next(bar, None)
+
+    try:
+        return execute(acts, path, root=root, beside=beside, on_done=advance)
+    finally:
+        deque(bar, maxlen=0)  # acts that failed did not advance it: run it to its end, so that it goes away
+
+
+def claim(mark: Path, ours: Mapping[str, Any], otherwise: str) -> None:
+    """Mark a folder with the settings that its files are made with, so that a later run does not mix two kinds.
+
+    Raises:
+        DataError: it is marked with other settings (`otherwise` says so), or cannot be written.
     """
     text = json.dumps(ours, indent=1)
     if not mark.exists():
