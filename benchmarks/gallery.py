@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mien.data import photos
-from mien.flows.gallery import own_threshold
+from mien.pipeline.identify import verification_threshold
 from mien.gallery.ivf_index import IvfIndex
 from mien.gallery.search import ExactSearch, template, unit
 from mien.gallery.threshold import calibrate
@@ -136,7 +136,7 @@ def settled(draw: Draw, rate: float) -> tuple[float, float]:
     """What the gallery's own threshold does: the share of strangers let in, and of the known named rightly."""
     known = templates(draw)
     search = ExactSearch(np.arange(len(known)), known)
-    threshold = calibrate(draw.owners, draw.enrolled, search, own_threshold(build_spec("mtcnn")), rate).cosine
+    threshold = calibrate(draw.owners, draw.enrolled, search, verification_threshold(build_spec("mtcnn")), rate).cosine
     scores = draw.probes @ known.T
     right = (scores.argmax(axis=1) == draw.truth) & (scores.max(axis=1) >= threshold)
     return float(((draw.strangers @ known.T).max(axis=1) >= threshold).mean()), float(right.mean())

@@ -13,9 +13,9 @@ from mien import fileio
 from mien.align.output_record import OutputRecord, RecordEntry
 from mien.errors import DataError
 from mien.pipeline.execute import RunOptions
+from mien.store.fileops import Stamp, stamp
 from mien.store.journal import Outcome, Transfer
 from mien.store.transfer import execute
-from mien.store.fileops import Stamp, stamp
 from mien.types import PhotoRef, Reason, Rejected
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
