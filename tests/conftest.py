@@ -183,15 +183,12 @@ def mien(models_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 @pytest.fixture(scope="session")
 def people(album: Path, shared_home: Path, build_once: BuildOnce) -> Path:
     """A bundle that knows the album's two people. Not to be changed."""
-    from mien.data import open_data
-    from mien.experiment.recipes import FaceOptions, TrainOptions
     from mien.flows.train import train
-    from mien.pipeline.execute import RunOptions
 
     def fill(folder: Path) -> None:
         bundle = folder / "people.mien"
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MIEN_HOME", str(shared_home))
-            train(open_data(album / "photos"), "photos", bundle, TrainOptions(), FaceOptions("mtcnn"), RunOptions(1))
+            train(album / "photos", bundle, detector="mtcnn", workers=1)
 
     return build_once("bundles", fill) / "people.mien"

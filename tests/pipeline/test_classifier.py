@@ -115,7 +115,7 @@ def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) 
     assert ready.bundle.path == builtin_traits.bundle_path(name)
     assert set(ready.head.labels) == set(builtin_traits.get_trait(name).labels)
     assert ready.spec.detector == "mtcnn"
-    assert (ready.silence is None) == (name != "gender")
+    assert (ready.abstention is None) == (name != "gender")
 
 
 @pytest.mark.parametrize("name", ["people", "mask.mien", "Mask", "traits"])
@@ -131,12 +131,12 @@ def test_a_bundle_of_one_s_own_wins_over_a_built_in_trait(elsewhere: Path, peopl
 
 def test_a_folder_of_photos_that_is_called_like_a_trait_is_said_to_hide_it(elsewhere: Path) -> None:
     (elsewhere / "mask").mkdir()
-    with pytest.raises(BundleError, match="mask lies in this folder and is no bundle"):
+    with pytest.raises(BundleError, match="mask in this folder is not a bundle"):
         load(Path("mask"))
 
 
 def test_a_built_in_trait_takes_pictures_that_are_cut(elsewhere: Path) -> None:
-    ready = load(Path("mask"), "cut")
+    ready = load(Path("mask"), faces="cut")
     assert (ready.spec.faces, ready.spec.view.name, ready.spec.view.margin) == ("cut", "box", 0.0)
     assert ready.spec.view.size == load(Path("mask")).spec.view.size
 

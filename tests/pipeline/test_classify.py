@@ -68,12 +68,12 @@ def test_a_stranger_is_unknown_rather_than_uncertain() -> None:
 
 def test_faces_that_another_head_tells_to_be_silent_about_are_uncertain() -> None:
     other = replace(a_head(-1.0), labels=("child", "adult", "old"))
-    stage = Classify(a_head(-1.0), silence=Abstention(other, frozenset({"child"})))
+    stage = Classify(a_head(-1.0), abstention=Abstention(other, frozenset({"child"})))
     items = [an_embedding("a.jpg", 1, 0, 0, 0), an_embedding("b.jpg", 0, 1, 0, 0)]
     made = list(stage(items))
     assert [each.label for each in made] == [UNCERTAIN, "Bo"]
     assert made[0].top == ()
-    measured = list(replace(stage, measures=True)(items))
+    measured = list(replace(stage, list_all=True)(items))
     assert [each.label for each in measured] == [UNCERTAIN, "Bo"]
     assert measured[0].top[0][0] == "Ada"
 

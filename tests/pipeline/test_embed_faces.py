@@ -20,7 +20,7 @@ JOINED = "dlib-resnet+traits"
 
 
 def vectors(way: PipelineSpec, *places: Path) -> list[Embedding | Rejected]:
-    return list(embed_photos(way, photos(list(places, RunOptions(1, cache=False)))))
+    return list(embed_photos(way, photos(list(places)), RunOptions(1, cache=False)))
 
 
 @pytest.mark.parametrize("faces", ["find", "cut"])

@@ -69,7 +69,7 @@ def test_names_that_there_are_not_are_listed() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"view": {}}, {"view": 3}, {**build_spec("mtcnn").as_json(), "faces": "maybe"}])
 def test_a_bundle_that_says_nonsense_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(BundleError, match="train it anew"):
+    with pytest.raises(BundleError, match="train it again"):
         PipelineSpec.from_json(fields)
 
 
@@ -106,7 +106,7 @@ _WHOLE = json.loads(json.dumps(build_spec("mtcnn").as_json()))
     ],
 )
 def test_a_chain_with_a_field_that_holds_something_else_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(BundleError, match="train it anew"):
+    with pytest.raises(BundleError, match="train it again"):
         PipelineSpec.from_json({**_WHOLE, **change})
 
 
@@ -145,7 +145,7 @@ def test_a_bundle_says_everything_that_decides_the_numbers(field: str) -> None:
     ],
 )
 def test_a_view_that_holds_something_else_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(BundleError, match="train it anew"):
+    with pytest.raises(BundleError, match="train it again"):
         PipelineSpec.from_json({**_WHOLE, "view": {**_WHOLE["view"], **change}})
 
 

@@ -10,8 +10,8 @@ import pytest
 from mien.data import photos
 from mien.embed.stage import OnnxEmbedder
 from mien.errors import UnknownName, WeightsError
-from mien.flows.look import FaceAnnotator, PhotoReport, look
 from mien.models import builtin_traits
+from mien.pipeline.annotate import FaceAnnotator, PhotoReport
 from mien.pipeline.embed_faces import AT_ONCE
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
@@ -37,7 +37,7 @@ def found(album: Path) -> list[Faces]:
 
 
 def told(opened: Traits) -> list[str]:
-    return sorted(name for each in opened.told for name in each)
+    return sorted(name for classifiers in opened.classifiers for name in classifiers)
 
 
 def test_all_traits_of_every_face_with_all_their_labels(found: list[Faces]) -> None:
@@ -159,10 +159,9 @@ def test_a_face_that_cannot_be_cut_has_no_traits(found: list[Faces], monkeypatch
 
 
 def test_looking_gives_traits_to_every_face(album: Path) -> None:
-    way = build_spec("mtcnn", which="all")
-    seen = list(
-        look(photos([album / "originals"]), way, None, RunOptions(1), FaceAnnotator(open_traits("mask").traits))
-    )
+    annotator = FaceAnnotator(build_spec("mtcnn", which="all"), open_traits("mask").traits)
+    reports = list(annotator.reports(photos([album / "originals"]), RunOptions(1)))
     assert all(
-        isinstance(each, PhotoReport) and all(list(face.traits) == ["mask"] for face in each.faces) for each in seen
+        isinstance(report, PhotoReport) and all(list(face.traits) == ["mask"] for face in report.faces)
+        for report in reports
     )

@@ -83,5 +83,5 @@ class _Seen:
 def _digests(bundle: Bundle) -> frozenset[int]:
     known = bundle.arrays.get(SEEN, np.empty(0, dtype=np.uint64))
     if known.ndim != 1 or known.dtype != np.uint64:
-        raise BundleError(f"{bundle.path} is damaged (its {SEEN!r} are no digests): restore it or train it anew")
+        raise BundleError(f"{bundle.path} is damaged (its {SEEN!r} are no digests): restore it or train it again")
     return frozenset(known.tolist())

@@ -171,7 +171,7 @@ def _damaged(path: Path, error: Exception) -> BundleError:
             detail = "it is nested too deeply"
         case _:
             detail = next(iter(str(error).splitlines()), type(error).__name__)
-    return BundleError(f"{path} is damaged ({detail}): restore it or train it anew")
+    return BundleError(f"{path} is damaged ({detail}): restore it or train it again")
 
 
 def _manifest(path: Path, data: bytes) -> Mapping[str, Any]:
@@ -180,7 +180,7 @@ def _manifest(path: Path, data: bytes) -> Mapping[str, Any]:
         raise TypeError("bundle.json is not an object")
     if manifest["schema"] != SCHEMA:
         raise BundleError(
-            f"{path} has schema {manifest['schema']!r:.20} and this mien reads {SCHEMA}: update mien or train it anew"
+            f"{path} has schema {manifest['schema']!r:.20} and this mien reads {SCHEMA}: update mien or train it again"
         )
     return manifest
 

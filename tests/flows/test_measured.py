@@ -9,7 +9,6 @@ import pytest
 
 from mien.data import DataOptions, open_data
 from mien.evaluate import PairsResult
-from mien.experiment.recipes import FaceOptions, TrainOptions
 from mien.flows.evaluate import evaluate
 from mien.flows.pairs import benchmark_pairs
 from mien.flows.train import train
@@ -42,7 +41,7 @@ def test_the_threshold_of_one_person_is_where_lfw_puts_it(data: Path) -> None:
 def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_path: Path) -> None:
     lfw = data / "identity"
     people = open_data(lfw / "lfw_closed_set.csv", DataOptions(images=lfw / "lfw", target="person"))
-    trained = train(people, "closed set", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), RunOptions())
+    trained = train(people, tmp_path / "x.mien", detector="mtcnn").training
     assert trained.fit.held_out.method == "test"
     measured = evaluate(tmp_path / "x.mien", people.only("test"), "test", None, RunOptions()).evaluation
     assert (measured.accuracy_all.value or 0) >= 0.98
@@ -60,8 +59,8 @@ def test_orl_five_photos_each_of_twenty_people(data: Path, tmp_path: Path) -> No
             target = tmp_path / ("train" if i < 5 else "test") / folder.name / photo.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(photo, target)
-    bundle, faces = tmp_path / "x.mien", FaceOptions("mtcnn")
-    trained = train(open_data(tmp_path / "train"), "orl", bundle, TrainOptions(), faces, RunOptions())
+    bundle = tmp_path / "x.mien"
+    trained = train(tmp_path / "train", bundle, detector="mtcnn").training
     assert not trained.rejected
     measured = evaluate(bundle, open_data(tmp_path / "test"), "orl", None, RunOptions()).evaluation
     assert not measured.rejections
