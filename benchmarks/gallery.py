@@ -28,6 +28,7 @@ from mien.gallery.ivf_index import IvfIndex
 from mien.gallery.search import ExactSearch, template, unit
 from mien.gallery.threshold import calibrate
 from mien.pipeline.execute import RunOptions, embed_photos
+from mien.pipeline.identify import verification_threshold
 from mien.pipeline.spec import build_spec
 from mien.types import Embedding, Floats, Ints
 
@@ -55,7 +56,7 @@ class Draw:
 
 
 def faces(folder: Path, detector: str) -> Faces:
-    found = [r for r in embed_photos(build_spec(detector), photos([folder], RunOptions())) if isinstance(r, Embedding)]
+    found = [r for r in embed_photos(build_spec(detector), photos([folder]), RunOptions()) if isinstance(r, Embedding)]
     return Faces(np.stack([r.vector for r in found]), np.array([Path(r.key).parent.name for r in found]))
 
 

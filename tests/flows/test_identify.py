@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mien.flows.enroll import Wish, enroll
+from mien.flows.identify import Identification, Identifier, identify
 
 from mien.data import photos
 from mien.errors import DataError
-from mien.flows.enroll import Wish, enroll
 from mien.flows.gallery import chain_for, held, pin_of, pinned
-from mien.flows.identify import Identification, Identifier, identify
 from mien.gallery import search
 from mien.gallery.gallery import Gallery
 from mien.gallery.records import EmbeddingSpec, FaceSample

@@ -12,7 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.align.output_record import OutputPlan, OutputRecord, SourcePhoto, crop_name, existing_files, fold_name, plan_outputs
+from mien.align.output_record import (
+    OutputPlan,
+    OutputRecord,
+    SourcePhoto,
+    crop_name,
+    existing_files,
+    fold_name,
+    plan_outputs,
+)
 from mien.align.views import ViewOptions
 from mien.align.views import view as view_of
 from mien.data import outside, photos
@@ -132,7 +140,9 @@ def _align(src: Path, dst: Path, spec: PipelineSpec, form: str, run: RunOptions)
     with OutputRecord.open(dst) as record:
         _claim(dst, spec, form)
         sources = {source_of(src, root, ref): ref for ref in refs}
-        wanted = {source: SourcePhoto(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in sources.items()}
+        wanted = {
+            source: SourcePhoto(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in sources.items()
+        }
         todo = plan_outputs(wanted, record.entries, _lying(dst, record, wanted), several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in sources if source not in todo.places)
         record.begin(todo.places)
@@ -189,7 +199,12 @@ def _cut(
 
 
 def _finish(
-    record: OutputRecord, source: str, made: Sequence[Crop | Rejected], now: Stamp | None, before: Iterable[str], dst: Path
+    record: OutputRecord,
+    source: str,
+    made: Sequence[Crop | Rejected],
+    now: Stamp | None,
+    before: Iterable[str],
+    dst: Path,
 ) -> None:
     """Take away what an earlier run cut and this one did not, and note the photo as done."""
     place = record.entries[source].place

@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.align.output_record import OutputPlan, OutputRecord, SourcePhoto, crop_name, existing_files, fold_name, plan_outputs
+from mien.align.output_record import (
+    OutputPlan,
+    OutputRecord,
+    SourcePhoto,
+    crop_name,
+    existing_files,
+    fold_name,
+    plan_outputs,
+)
 from mien.augment.policy import Policy
 from mien.augment.stage import Varied, Vary
 from mien.config import settings

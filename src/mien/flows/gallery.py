@@ -13,8 +13,8 @@ from mien.config import settings
 from mien.data.sources import ImageSource, ImageSources, is_single, photo_refs
 from mien.errors import DataError
 from mien.gallery import open_gallery as open_database
+from mien.gallery.records import ErasureReceipt, FaceSample, NothingToEnroll, PersonRecord, normalize_name
 from mien.gallery.threshold import RATE, Threshold
-from mien.gallery.records import NothingToEnroll, PersonRecord, ErasureReceipt, FaceSample, normalize_name
 from mien.images import ImageError, read
 from mien.pipeline.classifier import one_picture
 from mien.pipeline.execute import RunOptions, embed_photos

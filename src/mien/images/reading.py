@@ -73,7 +73,7 @@ def from_pil(image: Image.Image) -> Pixels:
     Raises:
         ImageError: it cannot be read.
     """
-    with _explained():
+    with _image_errors():
         image = ImageOps.exif_transpose(image)
         return pixels_of(flatten(image))
 

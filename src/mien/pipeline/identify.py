@@ -15,9 +15,9 @@ import numpy as np
 from mien import config, models
 from mien.errors import DataError, MienError
 from mien.gallery import open_gallery as open_database
+from mien.gallery.records import EmbeddingSpec, IncompatibleVectors
 from mien.gallery.search import NOBODY, Search, is_suitable, search_for, unit
 from mien.gallery.threshold import RATE, Threshold, calibrate, check_rate, cosine_to_distance, sample_people
-from mien.gallery.records import EmbeddingSpec, IncompatibleVectors
 from mien.pipeline.embed_faces import FaceEmbedder
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import PipelineSpec, build_spec

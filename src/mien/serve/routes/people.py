@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from mien.errors import DataError
 from mien.flows.gallery import Enrollment, NoUsablePhoto, Person, enroll_photos, forget_person, list_people
-from mien.gallery.records import InvalidName, IncompatibleVectors
+from mien.gallery.records import IncompatibleVectors, InvalidName
 from mien.pipeline.execute import RunOptions
 from mien.serve import schema
 from mien.serve.problems import Problem
@@ -100,7 +100,7 @@ async def photos(request: Request, id: Id, caller: Enroller, service: Placed) ->
     return JSONResponse(answer)
 
 
-@router.delete("/{id}", response_model=schema.ErasureReceipt, responses=problems(404, 422))
+@router.delete("/{id}", response_model=schema.Receipt, responses=problems(404, 422))
 async def remove(id: Id, caller: Admin, service: Placed) -> JSONResponse:
     """Forget somebody: the name, the vectors, and what was remembered of the photos; there is no undo."""
 
