@@ -53,7 +53,7 @@ ROOMS = {
     "prometheus_client": {"serve"},
     "pydantic": {"serve"},
     "ray": {"run"},
-    "rich": {"cli"},
+    "rich": {"cli", "pipeline"},  # the progress bars that Python users ask for, too
     "safetensors": {"train"},
     "scipy": {"curate", "train"},
     "skimage": set[str](),
@@ -82,7 +82,7 @@ def loaded(code: str) -> set[str]:
 
 
 def test_importing_mien_loads_nothing_but_numpy() -> None:
-    foreign = {name for name in loaded("import mien") - loaded("") if name.lstrip("_") not in sys.stdlib_module_names}
+    foreign = {name for name in loaded("import mien") - loaded("")} - {*sys.stdlib_module_names, "_sre"}
     assert foreign <= {"mien", "numpy"}
 
 
