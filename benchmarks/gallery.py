@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mien.data import photos
-from mien.pipeline.identify import verification_threshold
 from mien.gallery.ivf_index import IvfIndex
 from mien.gallery.search import ExactSearch, template, unit
 from mien.gallery.threshold import calibrate
