@@ -51,7 +51,7 @@ def test_a_place_is_free_when_none_of_its_names_is_taken(taken: list[str], wante
     assert PlaceAllocator(taken, several=True).allocate(wanted) == given
 
 
-def test_no_two_photos_share_a_name_however_they_are_called() -> None:
+def test_no_two_photos_share_a_name() -> None:
     wanted = ["x.jpg", "x.jpg", "x-face1.jpg", "X-1.jpg", "x-1-face1.jpg", "x-face1-face1.jpg", "x-face1.jpg"]
     for order in (wanted, wanted[::-1]):
         places = PlaceAllocator([], several=True)
@@ -76,22 +76,22 @@ def _plan(entry: RecordEntry | None, *there: str, stamp: Stamp | None = NOW, sev
     )
 
 
-def test_a_photo_that_is_as_it_was_is_done() -> None:
+def test_an_unchanged_photo_is_done() -> None:
     assert _plan(DONE, "x.jpg", "x-face1.jpg", "other.jpg").places == {}
 
 
 @pytest.mark.parametrize("there", [(), ("x.jpg",), ("x-face1.jpg",)])
-def test_a_photo_whose_crops_are_gone_is_cut_into_its_place(there: tuple[str, ...]) -> None:
+def test_a_photo_whose_crops_are_gone_keeps_its_place(there: tuple[str, ...]) -> None:
     assert _plan(DONE, *there) == OutputPlan({"/x.png": "x.jpg"}, {"/x.png": frozenset(there)})
 
 
 @pytest.mark.parametrize("stamp", [BEFORE, None])
-def test_a_photo_that_changed_is_cut_into_its_place(stamp: Stamp | None) -> None:
+def test_a_changed_photo_keeps_its_place(stamp: Stamp | None) -> None:
     left = _plan(DONE, "x.jpg", "x-face1.jpg", stamp=stamp)
     assert left == OutputPlan({"/x.png": "x.jpg"}, {"/x.png": frozenset({"x.jpg", "x-face1.jpg"})})
 
 
-def test_what_a_killed_run_left_at_a_place_is_ours() -> None:
+def test_files_of_a_killed_run_at_a_place_are_ours() -> None:
     left = _plan(RecordEntry("x.jpg"), "x.jpg", "x-face7.jpg", "x-1.jpg", "x-face7-face1.jpg")
     assert left == OutputPlan({"/x.png": "x.jpg"}, {"/x.png": frozenset({"x.jpg", "x-face7.jpg"})})
 
@@ -102,12 +102,12 @@ def test_where_photos_have_one_crop_a_killed_run_left_no_further_ones() -> None:
     }
 
 
-def test_a_stranger_at_a_place_moves_the_photo_and_what_was_ours_is_known() -> None:
+def test_a_foreign_file_at_a_place_moves_the_photo() -> None:
     left = _plan(DONE, "x.jpg", "x-face1.jpg", "x-face2.jpg", stamp=BEFORE)
     assert left == OutputPlan({"/x.png": "x-1.jpg"}, {"/x.png": frozenset({"x.jpg", "x-face1.jpg"})})
 
 
-def test_a_new_photo_goes_where_nothing_lies_and_nothing_is_promised() -> None:
+def test_a_new_photo_gets_a_place_that_is_free_and_not_reserved() -> None:
     assert _plan(None).places == {"/x.png": "x.jpg"}
     assert _plan(None, "X.JPG").places == {"/x.png": "x-1.jpg"}
     promised = {"/other": RecordEntry("x.jpg"), "/gone": RecordEntry("x-1.jpg", False, NOW, ("x-1.jpg",))}
@@ -136,7 +136,7 @@ def _written(folder: Path) -> dict[str, RecordEntry]:
         return dict(record.entries)
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+def test_a_record_is_read_back(tmp_path: Path) -> None:
     made = _written(tmp_path)
     with OutputRecord.open(tmp_path) as record:
         assert record.entries == made
@@ -153,7 +153,7 @@ def test_a_photo_begun_again_remembers_its_crops(tmp_path: Path) -> None:
         assert record.entries["/a.png"] == RecordEntry("a-1.jpg", True, STAMP, ("a.jpg", "a-face1.jpg"))
 
 
-def test_wherever_a_kill_tears_the_file_it_opens_again(tmp_path: Path) -> None:
+def test_a_torn_record_opens_again_wherever_it_was_torn(tmp_path: Path) -> None:
     made = _written(tmp_path)
     whole = _file(tmp_path).read_bytes()
     for length in range(len(whole)):
@@ -168,7 +168,7 @@ def test_wherever_a_kill_tears_the_file_it_opens_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"{", b"[]", b"3", b'{"kind": "other"}', b'{"kind": "done", "source": "/n", "crops": []}']
 )
-def test_damage_elsewhere_is_told_with_its_line(tmp_path: Path, line: bytes) -> None:
+def test_damage_elsewhere_is_reported_with_its_line(tmp_path: Path, line: bytes) -> None:
     _written(tmp_path)
     whole = _file(tmp_path).read_bytes()
     _file(tmp_path).write_bytes(line + b"\n" + whole)
@@ -183,7 +183,7 @@ def test_two_runs_do_not_cut_into_one_folder_at_once(tmp_path: Path) -> None:
     OutputRecord.open(tmp_path).close()
 
 
-def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"")
     with pytest.raises(DataError, match="could not be written"):
         OutputRecord.open(tmp_path / "x")

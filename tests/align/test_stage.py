@@ -52,9 +52,7 @@ def test_the_dlib_view_cuts_as_dlib_does(collins: Pixels) -> None:
     assert np.abs(crop.pixels.astype(int) - theirs).mean() < 2.0
 
 
-def test_several_views_of_a_face_are_the_crops_of_each_for_one_look_at_its_landmarks(
-    collins: Pixels, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_views_share_the_landmarks_of_a_face(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     views = [view("dlib"), view("dlib", ViewOptions(size=112)), view("box"), view("dlib", ViewOptions(grey=True))]
     alone = [_one(Align(each), _faces(collins)) for each in views]
     looked: list[str] = []
@@ -71,7 +69,7 @@ def test_several_views_of_a_face_are_the_crops_of_each_for_one_look_at_its_landm
         assert np.array_equal(crop.pixels, same.pixels)
 
 
-def test_a_face_that_one_of_the_views_cannot_cut_is_left_out_of_all(collins: Pixels) -> None:
+def test_a_face_that_any_view_cannot_cut_is_left_out_of_all(collins: Pixels) -> None:
     one_spot = [[100, 100]] * 5
     assert cut_faces(_faces(collins, landmarks=one_spot), [view("dlib"), view("arcface")]) == [[], []]
     assert [len(column) for column in cut_faces(_faces(collins, landmarks=one_spot), [view("dlib")])] == [1]
@@ -100,7 +98,7 @@ def test_the_arcface_view_brings_the_eyes_to_their_places(collins: Pixels) -> No
     assert abs(rows.mean() - 51.6) < 4
 
 
-def test_a_detector_without_landmarks_is_helped_out_by_dlibs_eyes(collins: Pixels) -> None:
+def test_without_the_detectors_landmarks_dlibs_eyes_are_used(collins: Pixels) -> None:
     with_points = _one(Align(view("arcface")), _faces(collins, landmarks=_EYES_NOSE_MOUTH)).pixels
     without = _one(Align(view("arcface")), _faces(collins)).pixels
     assert np.corrcoef(with_points.ravel(), without.ravel())[0, 1] > 0.6
@@ -137,9 +135,7 @@ def _reduced(hopper: bytes) -> Photo:
     return Photo(Origin("h"), small.pixels, small.width, small.height, small.scale, data)
 
 
-def test_a_photo_is_decoded_anew_once_however_many_faces_want_it(
-    hopper: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_is_decoded_again_once_for_all_faces(hopper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, asked = _reduced(hopper), []
 
     def counted(data: bytes, scale: float) -> object:
@@ -153,7 +149,7 @@ def test_a_photo_is_decoded_anew_once_however_many_faces_want_it(
     assert asked == [1.0]
 
 
-def test_a_face_with_pixels_enough_is_cut_alike_beside_one_that_wants_more(hopper: bytes) -> None:
+def test_a_face_with_enough_pixels_is_not_affected_by_one_that_needs_more(hopper: bytes) -> None:
     photo = _reduced(hopper)
     boxes = np.array([[720, 464, 1412, 1372], [800, 500, 900, 600]], np.float32)
     stage = Align(view("box"))
@@ -162,7 +158,7 @@ def test_a_face_with_pixels_enough_is_cut_alike_beside_one_that_wants_more(hoppe
     assert all((one == other).all() for one, other in zip(alone, together, strict=True))
 
 
-def test_a_photo_that_cannot_be_decoded_any_further_costs_only_itself(hopper: bytes) -> None:
+def test_a_photo_that_cannot_be_decoded_again_does_not_affect_the_others(hopper: bytes) -> None:
     photo = _reduced(hopper)
     assert photo.data is not None
     broken = replace(photo, data=photo.data[: len(photo.data) // 2])
@@ -172,13 +168,13 @@ def test_a_photo_that_cannot_be_decoded_any_further_costs_only_itself(hopper: by
     assert (result.key, result.reason) == ("h", Reason.UNREADABLE)
 
 
-def test_a_face_whose_landmarks_fall_together_is_rejected_with_a_reason(collins: Pixels) -> None:
+def test_a_face_whose_landmarks_coincide_is_rejected_with_a_reason(collins: Pixels) -> None:
     (result,) = Align(view("arcface"))([_faces(collins, landmarks=[[5, 5]] * 5)])
     assert isinstance(result, Rejected)
     assert result.reason is Reason.NO_FACE
 
 
-def test_one_crop_a_face_in_the_order_of_the_faces(collins: Pixels) -> None:
+def test_one_crop_per_face_in_the_order_of_the_faces(collins: Pixels) -> None:
     faces = _faces(collins)
     two = Faces(faces.photo, np.repeat(faces.boxes, 2, 0), np.array([0.9, 0.8], np.float32))
     crops = list(Align(view("box"))([two]))

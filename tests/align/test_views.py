@@ -23,7 +23,7 @@ def test_sizes_are_those_of_the_networks(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("name", list(VIEWS))
-def test_templates_lie_inside_the_crop(name: str) -> None:
+def test_templates_are_inside_the_crop(name: str) -> None:
     made = view(name)
     assert all(0 < value < 1 for point in made.template for value in point)
     assert len(made.template) == len(made.indices)
@@ -56,13 +56,13 @@ def test_options_that_make_no_sense_are_refused_in_one_sentence(name: str, optio
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_view_lists_those_there_are() -> None:
+def test_an_unknown_view_lists_the_known_ones() -> None:
     with pytest.raises(UnknownName, match="openface, dlib, arcface, fer, box"):
         view("sideways")
 
 
 @pytest.mark.parametrize("fields", [{}, {"name": "x"}, {**view("dlib").as_json(), "size": -1}])
-def test_fields_that_are_no_view_are_refused(fields: dict[str, object]) -> None:
+def test_invalid_fields_of_a_view_are_refused(fields: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         View.from_json(fields)
 

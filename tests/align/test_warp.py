@@ -52,7 +52,7 @@ def test_affine_maps_three_points_exactly() -> None:
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((2, 2), 7.0)])
-def test_points_on_one_spot_are_degenerate(points: Floats) -> None:
+def test_coinciding_points_are_degenerate(points: Floats) -> None:
     with pytest.raises(warp.DegenerateError):
         warp.similarity(points.astype(np.float32), _POINTS[: len(points)])
 
@@ -67,7 +67,7 @@ def test_an_empty_box_is_degenerate() -> None:
         warp.square_around((5, 5, 5, 5), 112, 0.25)
 
 
-def test_a_square_cut_at_full_size_gives_the_very_pixels() -> None:
+def test_a_square_at_full_size_gives_the_same_pixels() -> None:
     picture = _ramp(60, 80)
     crop = warp.warp_crop(picture, warp.square_around((10, 20, 42, 52), 32, 0), 32)
     assert np.array_equal(crop, picture[20:52, 10:42])
@@ -84,7 +84,7 @@ def test_the_margin_is_added_on_every_side() -> None:
     assert np.array_equal(crop, _ramp(100, 100)[30:70, 30:70])
 
 
-def test_what_lies_outside_of_the_picture_is_black() -> None:
+def test_outside_the_picture_is_black() -> None:
     crop = warp.warp_crop(np.full((20, 20, 3), 200, np.uint8), warp.square_around((-10, -10, 10, 10), 20, 0), 20)
     assert (crop[:9, :9] == 0).all()
     assert (crop[11:, 11:] == 200).all()

@@ -74,7 +74,7 @@ def test_largest_gives_one_face_and_it_is_the_first_of_all(detector: Detector, c
     np.testing.assert_allclose(alone.boxes[0], everyone.boxes[0], atol=8)
 
 
-def test_boxes_lie_inside_the_picture(detector: Detector, collins: Pixels) -> None:
+def test_boxes_are_inside_the_picture(detector: Detector, collins: Pixels) -> None:
     for top, left in ((0, 0), (90, 0), (0, 200), (100, 215)):
         cut = np.ascontiguousarray(collins[top : top + 140, left : left + 90])
         boxes = detector(cut).boxes
@@ -93,14 +93,14 @@ def test_the_first_eye_is_the_one_on_the_left_and_the_mouth_is_below(detector: D
     assert max(right[1], left[1]) < nose[1] < min(mouth_right[1], mouth_left[1])
 
 
-def test_the_picture_is_left_as_it_was(detector: Detector, collins: Pixels) -> None:
+def test_the_picture_is_not_changed(detector: Detector, collins: Pixels) -> None:
     before = collins.copy()
     collins.flags.writeable = False
     detector(collins)
     np.testing.assert_array_equal(collins, before)
 
 
-def test_a_picture_that_does_not_lie_in_one_piece_gives_the_same(detector: Detector, collins: Pixels) -> None:
+def test_a_picture_that_is_not_contiguous_gives_the_same(detector: Detector, collins: Pixels) -> None:
     view = np.asfortranarray(collins)[:, ::-1]
     assert same(detector(view), detector(np.ascontiguousarray(view)))
 
@@ -116,7 +116,7 @@ def test_the_same_picture_gives_the_same_faces(detector: Detector, collins: Pixe
     assert same(detector(collins), detector(collins))
 
 
-def test_threads_at_once_give_the_same_as_one(detector: Detector, collins: Pixels, hopper: bytes) -> None:
+def test_several_threads_give_the_same_as_one(detector: Detector, collins: Pixels, hopper: bytes) -> None:
     pictures = [collins, pixels(hopper), np.ascontiguousarray(collins[:, ::-1]), collins[:300, :300]] * 2
     alone = [detector(picture) for picture in pictures]
     with ThreadPoolExecutor(4) as pool:

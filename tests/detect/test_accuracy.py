@@ -27,7 +27,7 @@ ON_SMALL_GREY = {"mtcnn": 200, "hog": 197, "haar": 170, "yunet": 200, "scrfd": 2
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_faces_lie_where_people_marked_them(name: str, data: Path, request: pytest.FixtureRequest) -> None:
+def test_faces_are_where_people_marked_them(name: str, data: Path, request: pytest.FixtureRequest) -> None:
     add_weights(name, request)
     detector = DETECTORS.load(name)(min_face=20)
     truth = boxes_of(data / "detection" / "boxes.csv")
@@ -62,7 +62,7 @@ def test_a_group_photo_is_counted(name: str, data: Path, request: pytest.Fixture
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_small_grey_portraits_have_their_face_found(name: str, data: Path, request: pytest.FixtureRequest) -> None:
+def test_faces_in_small_grey_portraits_are_found(name: str, data: Path, request: pytest.FixtureRequest) -> None:
     add_weights(name, request)
     photos = [photo(path, str(path)) for path in sorted((data / "identity" / "orl").glob("*/*.pgm"))]
     assert len(photos) == 200
@@ -72,7 +72,7 @@ def test_small_grey_portraits_have_their_face_found(name: str, data: Path, reque
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "haar"])
 @pytest.mark.parametrize("picture", FACELESS)
-def test_no_face_is_seen_where_there_is_none(name: str, picture: str, request: pytest.FixtureRequest) -> None:
+def test_no_face_is_found_where_there_is_none(name: str, picture: str, request: pytest.FixtureRequest) -> None:
     if (name, picture) == ("yunet", "hubble_deep_field.jpg"):
         pytest.skip("YuNet takes one of the galaxies for a face")
     add_weights(name, request)
@@ -81,7 +81,7 @@ def test_no_face_is_seen_where_there_is_none(name: str, picture: str, request: p
     assert len(found) == 0, found.scores
 
 
-def test_every_photo_of_a_person_shows_mtcnn_a_face(data: Path, models_home: Path) -> None:
+def test_mtcnn_finds_a_face_in_every_photo_of_a_person(data: Path, models_home: Path) -> None:
     photos = [photo(path, str(path)) for path in sorted((data / "identity" / "lfw").glob("*/*.jpg"))[::9]]
     results = apply(Detect("mtcnn"), photos)
     faces = [result for result in results if isinstance(result, Faces)]

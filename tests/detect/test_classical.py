@@ -27,13 +27,13 @@ def test_they_agree_on_a_portrait(collins: Pixels) -> None:
     assert iou(HOG()(collins, largest=True).boxes[0], Haar()(collins, largest=True).boxes[0]) > 0.5
 
 
-def test_hog_finds_a_small_face_only_where_it_is_asked_for(collins: Pixels) -> None:
+def test_hog_finds_small_faces_only_on_request(collins: Pixels) -> None:
     small = np.ascontiguousarray(collins[::2, ::2])
     assert iou(HOG(min_face=20)(small, largest=True).boxes[0], np.array([89, 39, 134, 86], np.float32)) > 0.7
     assert len(HOG(min_face=80)(small)) == 0
 
 
-def test_scores_of_a_clear_face_lie_above_the_boundary(collins: Pixels) -> None:
+def test_scores_of_a_clear_face_are_above_the_boundary(collins: Pixels) -> None:
     assert HOG()(collins).scores[0] > 1
     assert Haar()(collins, largest=True).scores[0] > 1
 

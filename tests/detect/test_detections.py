@@ -39,7 +39,7 @@ def test_columns_that_do_not_fit_are_refused(columns: tuple[object, ...], word: 
         Detections(*columns)  # type: ignore[arg-type]
 
 
-def test_nothing_has_columns_of_no_rows() -> None:
+def test_no_faces_have_columns_without_rows() -> None:
     assert len(no_faces(landmarks=False)) == 0
     assert no_faces(landmarks=False).landmarks is None
     marks = no_faces(landmarks=True, near_miss=0.3).landmarks
@@ -48,7 +48,7 @@ def test_nothing_has_columns_of_no_rows() -> None:
     assert no_faces(landmarks=True, near_miss=0.3).near_miss == 0.3
 
 
-def test_taking_some_takes_all_their_columns() -> None:
+def test_taking_faces_takes_all_their_columns() -> None:
     three = found((0, 0, 1, 1), (0, 0, 2, 2), (0, 0, 3, 3))
     two = three.take(np.array([2, 0]))
     assert two.boxes[:, 2].tolist() == [3, 1]
@@ -77,28 +77,28 @@ def test_of_two_at_one_distance_the_larger_is_the_main_face() -> None:
     assert rank_faces(boxes((10, 80, 50, 120), (140, 70, 200, 130)), 200, 200).tolist() == [1, 0]
 
 
-def test_no_faces_have_an_order_too() -> None:
+def test_an_empty_set_of_faces_can_be_ranked() -> None:
     assert rank_faces(boxes(), 10, 10).tolist() == []
 
 
-def test_settling_clips_to_the_picture() -> None:
+def test_boxes_are_clipped_to_the_picture() -> None:
     settled = clip_and_rank(found((-5, -7, 30, 40), (80, 70, 120, 110)), 100, 90, min_face=10, largest=False)
     assert settled.boxes.min() == 0
     assert settled.boxes[:, 2].max() == 100
     assert settled.boxes[:, 3].max() == 90
 
 
-def test_settling_drops_what_lies_outside() -> None:
+def test_faces_outside_the_picture_are_dropped() -> None:
     outside = found((-50, 0, -10, 40), (0, 95, 40, 140), (99.5, 0, 140, 40), (20, 20, 60, 60))
     assert clip_and_rank(outside, 100, 90, min_face=10, largest=False).boxes.tolist() == [[20, 20, 60, 60]]
 
 
-def test_settling_drops_faces_well_under_the_smallest() -> None:
+def test_faces_well_under_the_smallest_are_dropped() -> None:
     three = found((0, 0, 10, 10), (20, 20, 36, 36), (50, 50, 90, 90))
     assert sides(clip_and_rank(three, 100, 100, min_face=20, largest=False).boxes).tolist() == [40, 16]
 
 
-def test_a_face_that_sticks_out_is_measured_whole() -> None:
+def test_a_face_that_is_cut_off_is_measured_whole() -> None:
     assert len(clip_and_rank(found((-38, 0, 2, 40)), 100, 100, min_face=40, largest=False)) == 1
 
 
@@ -108,7 +108,7 @@ def test_a_face_that_sticks_out_is_measured_whole() -> None:
     st.integers(1, 200),
     st.booleans(),
 )
-def test_settled_boxes_lie_inside_and_keep_their_columns(
+def test_clipped_boxes_are_inside_and_keep_their_columns(
     rows: np.ndarray[tuple[int, int], np.dtype[np.float32]], width: int, height: int, largest: bool
 ) -> None:
     scores = np.arange(6, dtype=np.float32)
@@ -149,12 +149,12 @@ def one_overlap(a: Floats, b: Floats, measure: Measure) -> float:
 
 
 @given(crowds(), st.sampled_from(MEASURES), st.sampled_from([0.3141, 0.4142, 0.7071]))
-def test_it_keeps_what_the_definition_keeps(crowd: tuple[Floats, Floats], measure: Measure, threshold: float) -> None:
+def test_nms_keeps_what_its_definition_keeps(crowd: tuple[Floats, Floats], measure: Measure, threshold: float) -> None:
     assert nms(*crowd, threshold, measure).tolist() == plainly(*crowd, threshold, measure)
 
 
 @given(crowds(), st.sampled_from(MEASURES))
-def test_kept_boxes_come_best_first_and_are_apart(crowd: tuple[Floats, Floats], measure: Measure) -> None:
+def test_kept_boxes_are_best_first_and_do_not_overlap(crowd: tuple[Floats, Floats], measure: Measure) -> None:
     boxes, scores = crowd
     kept = nms(boxes, scores, 0.4142, measure)
     assert (np.diff(scores[kept]) <= 0).all()
@@ -172,20 +172,22 @@ def test_a_dropped_box_overlaps_a_better_one(crowd: tuple[Floats, Floats], measu
 
 
 @given(crowds(), st.sampled_from(MEASURES))
-def test_once_is_enough(crowd: tuple[Floats, Floats], measure: Measure) -> None:
+def test_nms_is_idempotent(crowd: tuple[Floats, Floats], measure: Measure) -> None:
     boxes, scores = crowd
     kept = nms(boxes, scores, 0.5, measure)
     assert nms(boxes[kept], scores[kept], 0.5, measure).tolist() == list(range(len(kept)))
 
 
 @given(crowds(least=1), st.sampled_from(MEASURES))
-def test_a_box_covers_itself(crowd: tuple[Floats, Floats], measure: Measure) -> None:
+def test_a_box_overlaps_itself_fully(crowd: tuple[Floats, Floats], measure: Measure) -> None:
     boxes, _ = crowd
     np.testing.assert_allclose(np.diag(overlaps(boxes, boxes, measure)), 1, rtol=1e-5)
 
 
 @given(crowds(), crowds(), st.sampled_from(MEASURES))
-def test_overlaps_are_shares(one: tuple[Floats, Floats], other: tuple[Floats, Floats], measure: Measure) -> None:
+def test_overlaps_are_between_0_and_1(
+    one: tuple[Floats, Floats], other: tuple[Floats, Floats], measure: Measure
+) -> None:
     shares = overlaps(one[0], other[0], measure)
     assert shares.shape == (len(one[0]), len(other[0]))
     assert shares.dtype == np.float32
@@ -216,7 +218,7 @@ def test_of_equal_boxes_the_first_is_kept() -> None:
 
 
 @pytest.mark.parametrize("n", [255, 256, 257, 700])
-def test_a_crowd_is_thinned_as_a_few_are(n: int) -> None:
+def test_many_boxes_are_suppressed_like_few(n: int) -> None:
     random = np.random.default_rng(n)
     corners = random.integers(0, 400, (n, 2)).astype(np.float32)
     boxes = np.concatenate([corners, corners + random.integers(10, 60, (n, 2)).astype(np.float32)], axis=1)

@@ -25,7 +25,7 @@ def resized(image: Pixels, scale: float) -> Pixels:
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=way), np.uint8)
 
 
-def test_landmarks_lie_where_the_eyes_nose_and_mouth_are(collins: Pixels) -> None:
+def test_landmarks_are_at_the_eyes_nose_and_mouth(collins: Pixels) -> None:
     marks = MTCNN()(collins, largest=True).landmarks
     assert marks is not None
     np.testing.assert_allclose(marks[0], COLLINS, atol=5)
@@ -48,7 +48,7 @@ def test_a_mirrored_picture_has_the_mirrored_face(collins: Pixels) -> None:
     assert iou(mirrored.boxes[0], 512 - found.boxes[0][[2, 1, 0, 3]] * [1, -1, 1, -1] + [0, -512, 0, -512]) > 0.8
 
 
-def test_a_grey_picture_will_do(collins: Pixels) -> None:
+def test_a_grey_picture_works_too(collins: Pixels) -> None:
     grey = np.repeat(collins.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     assert iou(MTCNN()(grey, largest=True).boxes[0], MTCNN()(collins, largest=True).boxes[0]) > 0.7
 
@@ -73,7 +73,7 @@ def test_the_main_face_is_the_one_in_the_middle(hopper: bytes) -> None:
     np.testing.assert_allclose(MTCNN()(scene, largest=True).boxes, MTCNN()(scene).boxes[:1], atol=4)
 
 
-def test_small_faces_are_found_where_they_are_asked_for(collins: Pixels) -> None:
+def test_small_faces_are_found_on_request(collins: Pixels) -> None:
     small = np.full((300, 300, 3), 40, np.uint8)
     head = resized(collins[30:230, 130:330], 0.17)
     small[100 : 100 + head.shape[0], 150 : 150 + head.shape[1]] = head
@@ -91,14 +91,14 @@ def test_a_face_that_fills_the_picture_is_found_on_a_second_look(collins: Pixels
     np.testing.assert_allclose(found.landmarks[0], np.array(COLLINS) - [185, 75], atol=8)
 
 
-def test_what_was_nearly_a_face_is_told(collins: Pixels) -> None:
+def test_a_near_miss_is_reported(collins: Pixels) -> None:
     blurred = np.asarray(cv2.GaussianBlur(resized(collins, 0.2), (0, 0), 1.6), np.uint8)
     found = MTCNN()(blurred)
     assert len(found) == 0
     assert 0 < found.near_miss < 0.8
 
 
-def test_looking_in_strips_finds_what_looking_at_once_finds(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_find_the_same_faces_as_the_whole_picture(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = MTCNN()(collins)
     for pixels_at_once, squares_at_once in ((1 << 12, 4), (1 << 14, 16), (1 << 30, 1 << 20)):
         monkeypatch.setattr(mtcnn, "MAX_PIXELS", pixels_at_once)
@@ -118,7 +118,7 @@ def test_strips_cover_every_window_once(height: int, monkeypatch: pytest.MonkeyP
     assert windows == list(range(0, 2 * (-(-(height - 2) // 2) - 4), 2))
 
 
-def test_noise_holds_no_face() -> None:
+def test_noise_has_no_face() -> None:
     noise = np.random.default_rng(5).integers(0, 256, (400, 400, 3)).astype(np.uint8)
     assert len(MTCNN()(noise)) == 0
 

@@ -18,7 +18,7 @@ def slope() -> Pixels:
     return made
 
 
-def test_it_begins_with_the_picture_itself_and_ends_above_the_smallest_side(slope: Pixels) -> None:
+def test_a_pyramid_starts_with_the_picture_and_ends_above_the_smallest_side(slope: Pixels) -> None:
     levels = pyramid(slope, 0.6, 12)
     assert levels[0].pixels is slope
     assert levels[1].pixels.shape == (120, 144, 3)
@@ -31,13 +31,13 @@ def test_each_level_has_about_half_the_area_of_the_one_before(slope: Pixels) -> 
     assert (np.abs(shares - 0.5) < 0.06).all()
 
 
-def test_steps_say_how_many_pixels_of_the_picture_one_is(slope: Pixels) -> None:
+def test_steps_are_pixels_of_the_picture_per_pixel(slope: Pixels) -> None:
     for level in pyramid(slope, 0.5, 12):
         rows, columns = level.pixels.shape[:2]
         assert level.steps == pytest.approx((240 / columns, 200 / rows))
 
 
-def test_levels_show_the_same_as_a_mean_over_the_area(slope: Pixels) -> None:
+def test_levels_equal_a_mean_over_the_area(slope: Pixels) -> None:
     for level in pyramid(slope, 0.6, 12):
         columns = level.pixels.shape[1]
         expected = (np.arange(columns) + 0.5) * level.steps[0] - 0.5
@@ -67,7 +67,7 @@ def test_a_picture_too_long_for_opencv_is_made_smaller_first() -> None:
 
 @pytest.mark.parametrize("size", [24, 48])
 @pytest.mark.parametrize("side", [20, 24, 31, 48, 77, 120, 160])
-def test_a_patch_shows_what_lies_in_its_square(slope: Pixels, side: int, size: int) -> None:
+def test_a_patch_shows_what_is_in_its_square(slope: Pixels, side: int, size: int) -> None:
     x, y = 30.25, 18.5
     cut = patches(pyramid(slope, 0.6, 12), np.array([[x, y, x + side, y + side]], np.float32), size)
     middles = (np.arange(size) + 0.5) / size * side - 0.5
@@ -76,7 +76,7 @@ def test_a_patch_shows_what_lies_in_its_square(slope: Pixels, side: int, size: i
     assert (cut[..., 2] == 90).all()
 
 
-def test_a_square_that_sticks_out_is_black_there(slope: Pixels) -> None:
+def test_a_square_is_black_outside_the_picture(slope: Pixels) -> None:
     slope += 10
     squares = np.array([[-48, -48, 48, 48], [200, 160, 296, 256]], np.float32)
     cut = patches(pyramid(slope, 0.6, 12), squares, 48)
@@ -87,7 +87,7 @@ def test_a_square_that_sticks_out_is_black_there(slope: Pixels) -> None:
     assert cut[1, :17, :17].all()
 
 
-def test_many_patches_are_what_each_is_alone(astronaut: bytes) -> None:
+def test_many_patches_equal_each_alone(astronaut: bytes) -> None:
     levels = pyramid(pixels(astronaut), 0.6, 12)
     random = np.random.default_rng(3)
     corners = random.uniform(-30, 480, (900, 2))

@@ -42,7 +42,7 @@ def test_yunet_finds_the_same_face_with_each_of_its_files(
 
 
 @pytest.mark.parametrize("detector", [YuNet(), SCRFD()], ids=["yunet", "scrfd"])
-def test_landmarks_lie_where_the_eyes_nose_and_mouth_are(
+def test_landmarks_are_at_the_eyes_nose_and_mouth(
     detector: YuNet | SCRFD, collins: Pixels, request: pytest.FixtureRequest
 ) -> None:
     add_weights(type(detector).__name__.lower(), request)
@@ -53,7 +53,7 @@ def test_landmarks_lie_where_the_eyes_nose_and_mouth_are(
 
 @pytest.mark.parametrize("detector", [YuNet(), SCRFD()], ids=["yunet", "scrfd"])
 @pytest.mark.parametrize("corner", [(0, 0), (0, 700), (500, 0), (500, 700)], ids=str)
-def test_a_face_is_found_wherever_it_stands(
+def test_a_face_is_found_anywhere_in_the_picture(
     detector: YuNet | SCRFD, corner: tuple[int, int], collins: Pixels, request: pytest.FixtureRequest
 ) -> None:
     add_weights(type(detector).__name__.lower(), request)
@@ -64,7 +64,7 @@ def test_a_face_is_found_wherever_it_stands(
     assert iou(box, expected) > 0.65
 
 
-def test_a_network_that_is_no_scrfd_is_refused(home: Path, tmp_path: Path, collins: Pixels) -> None:
+def test_a_network_other_than_scrfd_is_refused(home: Path, tmp_path: Path, collins: Pixels) -> None:
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, "h", "w"])
     ends = [helper.make_tensor_value_info(f"o{i}", TensorProto.FLOAT, None) for i in range(9)]
     nodes = [helper.make_node("ReduceMean", ["input"], [end.name], axes=[1], keepdims=1) for end in ends]
@@ -77,7 +77,7 @@ def test_a_network_that_is_no_scrfd_is_refused(home: Path, tmp_path: Path, colli
         SCRFD()(collins)
 
 
-def test_a_free_input_is_filled_up_to_whole_strides() -> None:
+def test_a_free_input_is_padded_to_whole_strides() -> None:
     image = fit(np.full((50, 70, 3), 9, np.uint8), FREE, 1.0)
     assert image.pixels.shape == (64, 96, 3)
     assert image.scale == 1
@@ -94,7 +94,7 @@ def test_a_fixed_input_is_never_overrun(shape: tuple[int, int]) -> None:
     assert image.scale <= 1
 
 
-def test_a_picture_is_made_smaller_as_asked() -> None:
+def test_a_picture_is_resized_by_the_scale() -> None:
     image = fit(np.zeros((400, 600, 3), np.uint8), FREE, 0.5)
     assert image.pixels.shape == (224, 320, 3)
     assert image.scale == 0.5
@@ -110,7 +110,7 @@ def test_grid_points_run_row_by_row() -> None:
     assert image.grid(32, 2)[:3].tolist() == [[0, 0], [0, 0], [32, 0]]
 
 
-def test_faces_come_back_in_pixels_of_the_picture() -> None:
+def test_faces_are_in_pixels_of_the_picture() -> None:
     image = fit(np.zeros((200, 200, 3), np.uint8), FREE, 0.5)
     boxes = np.array([[10, 10, 40, 40], [11, 10, 41, 40], [60, 60, 90, 90], [0, 0, 4, 4]], np.float32)
     answer = Detections(boxes, np.array([0.9, 0.8, 0.4, 0.9], np.float32), np.ones((4, 5, 2), np.float32))

@@ -52,7 +52,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     return made
 
 
-def test_a_face_travels_with_its_photo(hopper_photo: Photo, models_home: Path) -> None:
+def test_a_face_keeps_its_photo(hopper_photo: Photo, models_home: Path) -> None:
     faces = detected(Detect(), hopper_photo)
     assert faces.photo is hopper_photo
     assert len(faces) == 1
@@ -80,7 +80,7 @@ def test_largest_and_all_are_passed_on(recorded: Recorded) -> None:
     ("min_face", "scale", "asked"),
     [(20, 1.0, 20), (20, 0.5, 20), (12, 1.0, 12), (12, 0.25, 12), (80, 0.5, 40), (80, 0.125, 20), (200, 0.25, 50)],
 )
-def test_the_smallest_face_is_meant_in_pixels_of_the_photo(
+def test_the_smallest_face_is_in_pixels_of_the_photo(
     min_face: int, scale: float, asked: int, recorded: Recorded
 ) -> None:
     small = Photo(Origin("x"), np.zeros((100, 120, 3), np.uint8), round(120 / scale), round(100 / scale), scale)
@@ -122,7 +122,7 @@ def test_without_a_near_miss_the_detail_says_nothing_of_it(models_home: Path) ->
     assert "scored" not in rejected.detail
 
 
-def test_an_unknown_detector_is_answered_with_those_there_are(hopper_photo: Photo) -> None:
+def test_an_unknown_detector_is_refused_with_the_known_ones(hopper_photo: Photo) -> None:
     with pytest.raises(UnknownName, match="did you mean mtcnn"):
         apply(Detect("mtcn"), [hopper_photo])
 
@@ -132,7 +132,7 @@ def test_stages_pickle_as_configuration() -> None:
         assert pickle.loads(pickle.dumps(stage)) == stage
 
 
-def test_the_whole_picture_is_one_sure_face() -> None:
+def test_the_whole_picture_is_one_face_of_score_1() -> None:
     reduced = Photo(Origin("cut"), np.zeros((24, 48, 3), np.uint8), 96, 48, 0.5)
     faces = detected(WholeImage(), reduced)
     assert faces.boxes.tolist() == [[0, 0, 96, 48]]
@@ -141,7 +141,7 @@ def test_the_whole_picture_is_one_sure_face() -> None:
     assert faces.landmarks is None
 
 
-def test_auto_is_mtcnn_where_nothing_was_brought(home: Path) -> None:
+def test_auto_is_mtcnn_without_other_weights(home: Path) -> None:
     assert resolve("auto") == "mtcnn"
 
 
@@ -162,6 +162,6 @@ def test_every_name_resolves_to_itself() -> None:
     assert [resolve(name) for name in DETECTORS.names()] == DETECTORS.names()
 
 
-def test_a_name_that_there_is_not_is_refused() -> None:
+def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(UnknownName, match="haar"):
         resolve("harr")

@@ -74,6 +74,6 @@ def test_no_faces_at_all_still_make_files(name: str) -> None:
     assert FORMATS[name]([], "")
 
 
-def test_an_unknown_format_lists_those_there_are() -> None:
+def test_an_unknown_format_lists_the_known_ones() -> None:
     with pytest.raises(UnknownName, match="openface-csv, parquet, npz"):
         format_of("xlsx")

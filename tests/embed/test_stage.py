@@ -25,7 +25,7 @@ def _vector(stage: Embed, pixels: Pixels) -> Embedding:
     return result
 
 
-def test_vectors_have_length_one_unless_they_are_wanted_plain(face: Pixels) -> None:
+def test_vectors_have_length_one_unless_plain(face: Pixels) -> None:
     assert np.linalg.norm(_vector(Embed(), face).vector) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(_vector(Embed(mirror=False, normalise=False), face).vector) > 1.1
 

@@ -78,7 +78,7 @@ def on_white(picture: Image.Image) -> Pixels:
 
 
 @pytest.mark.parametrize(("mode", "format"), [("RGBA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF"), ("LA", "PNG")])
-def test_alpha_lies_on_white(photo: Image.Image, mode: str, format: str) -> None:
+def test_alpha_is_blended_with_white(photo: Image.Image, mode: str, format: str) -> None:
     fading = photo.convert(mode)
     fading.putalpha(Image.linear_gradient("L").resize(photo.size))
     options = {"lossless": True, "exact": True} if format == "WEBP" else {}
@@ -87,7 +87,7 @@ def test_alpha_lies_on_white(photo: Image.Image, mode: str, format: str) -> None
     assert (result[0] > 250).all()
 
 
-def test_a_palette_with_alpha_lies_on_white(photo: Image.Image) -> None:
+def test_a_palette_with_alpha_is_blended_with_white(photo: Image.Image) -> None:
     indexed = photo.quantize(16)
     levels = bytes(range(0, 256, 16))
     data = encoded(indexed, "PNG", transparency=levels)
@@ -121,7 +121,7 @@ def test_rarer_modes_are_understood(photo: Image.Image, mode: str) -> None:
     assert distance(pixels_of(flatten(picture)), np.asarray(photo)) < 12
 
 
-def test_premultiplied_grey_of_a_tiff_lies_on_white() -> None:
+def test_premultiplied_grey_of_a_tiff_is_blended_with_white() -> None:
     straight = encoded(Image.new("LA", (4, 4), (50, 128)), "TIFF")
     assert (np.abs(pixels(straight).astype(int) - 152) <= 1).all()
     unassociated, associated = (struct.pack("<HHIHH", 338, 3, 1, extra, 0) for extra in (2, 1))
@@ -197,7 +197,7 @@ def test_a_transparent_grey_of_16_bits_becomes_white() -> None:
     assert (result[0, 0] == 0).all()
 
 
-def test_32_bits_take_the_range_that_their_numbers_are_of() -> None:
+def test_32_bits_are_scaled_by_the_range_of_their_values() -> None:
     for values in (ramp(65535, "i4"), ramp(2_000_000_000, "i4"), ramp(1000, "i4") - 500_000):
         result = pixels(encoded(Image.fromarray(values), "TIFF"))[..., 0]
         assert result.min() == 0
@@ -205,7 +205,7 @@ def test_32_bits_take_the_range_that_their_numbers_are_of() -> None:
         assert (np.diff(result.ravel().astype(int)) >= 0).all()
 
 
-def test_floats_take_the_range_that_their_numbers_are_of() -> None:
+def test_floats_are_scaled_by_the_range_of_their_values() -> None:
     unit, bytes_, wide = ramp(1, "f4"), ramp(200, "f4"), ramp(9, "f4") * 1000 - 3000
     assert pixels(encoded(Image.fromarray(unit), "TIFF")).max() == 255
     assert pixels(encoded(Image.fromarray(bytes_), "TIFF")).max() == 200
@@ -213,7 +213,7 @@ def test_floats_take_the_range_that_their_numbers_are_of() -> None:
     assert (stretched.min(), stretched.max()) == (0, 255)
 
 
-def test_floats_that_are_no_numbers_do_no_harm() -> None:
+def test_nan_and_infinite_values_do_no_harm() -> None:
     values = ramp(1, "f4")
     values[0, :3] = np.nan, np.inf, -np.inf
     result = pixels(encoded(Image.fromarray(values), "TIFF"))[..., 0]
@@ -225,7 +225,7 @@ def test_floats_that_are_no_numbers_do_no_harm() -> None:
     assert (pixels(encoded(Image.fromarray(flat), "TIFF")) == 0).all()
 
 
-def test_a_large_picture_is_copied_out_in_bands_without_a_seam() -> None:
+def test_a_large_picture_is_copied_in_bands_without_a_seam() -> None:
     values = np.random.default_rng(0).integers(0, 256, (1031, 701, 3), np.uint8)
     assert np.array_equal(pixels_of(Image.fromarray(values)), values)
     assert np.array_equal(decode(encoded(Image.fromarray(values), "PPM"), max_megapixels=1).pixels, values)

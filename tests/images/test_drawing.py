@@ -29,7 +29,7 @@ def test_the_photo_itself_stays_as_it_is() -> None:
     assert drawn.dtype == np.uint8
 
 
-def test_a_label_stands_over_the_box_and_lines_under_it() -> None:
+def test_a_label_is_above_the_box_and_lines_below_it() -> None:
     pixels = grey()
     box = changed(pixels, draw(pixels, BOX, None, [""]))
     over = changed(pixels, draw(pixels, BOX, None, ["0.99"]))
@@ -52,7 +52,7 @@ def test_where_there_is_no_room_it_still_draws(box: list[int]) -> None:
     assert (drawn != 90).any()
 
 
-def test_points_and_letters_that_the_font_lacks_are_no_trouble() -> None:
+def test_odd_points_and_letters_do_no_harm() -> None:
     points: Floats = np.array([[[60, 60], [100, 60]]], np.float32)
     assert (
         draw(grey(), BOX, points, ["é"], [["나이: 30-39"]]) != draw(grey(), BOX, None, ["é"], [["나이: 30-39"]])

@@ -114,14 +114,14 @@ def test_a_truncated_file_is_unreadable(photo: Image.Image, format: str, options
         assert outcome(data[: int(len(data) * share)]) == "unreadable", share
 
 
-def test_a_truncated_jpeg_stays_unreadable_with_an_end_marker_put_on(photo: Image.Image) -> None:
+def test_a_truncated_jpeg_with_an_end_marker_is_unreadable(photo: Image.Image) -> None:
     data = encoded(photo, "JPEG")
     start = data.index(b"\xff\xda") + 14
     for cut in range(start, len(data) - 30, 41):
         assert outcome(data[:cut] + b"\xff\xd9") == "unreadable", cut
 
 
-def test_a_jpeg_that_is_grey_at_the_end_is_not_taken_for_a_truncated_one(photo: Image.Image) -> None:
+def test_a_jpeg_with_a_grey_end_is_not_taken_for_truncated(photo: Image.Image) -> None:
     for options in ({}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}):
         padded = Image.new("RGB", (150, 150), (128, 128, 128))
         padded.paste(photo)

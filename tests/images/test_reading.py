@@ -38,7 +38,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"\0\0\0\4IDAT"
 
 
-def test_the_header_tells_what_the_picture_will_be(hopper: bytes, astronaut: bytes) -> None:
+def test_the_header_matches_the_decoded_picture(hopper: bytes, astronaut: bytes) -> None:
     assert read_header(hopper) == Header(512, 600, "JPEG", 1)
     assert read_header(astronaut) == Header(512, 512, "PNG", 1)
     assert decode(hopper, max_megapixels=1).pixels.shape == (600, 512, 3)
@@ -95,7 +95,7 @@ def test_no_bytes_are_empty() -> None:
 @pytest.mark.parametrize(
     "junk", [b"\0", b"hello", b"\xff\xd8\xff", b"GIF89a", b"BM", b"P6 ", b"%!PS-Adobe-3.0 EPSF-3.0"]
 )
-def test_what_is_no_picture_is_unreadable(junk: bytes) -> None:
+def test_other_bytes_are_unreadable(junk: bytes) -> None:
     assert reason(junk) is Reason.UNREADABLE
 
 
@@ -164,7 +164,7 @@ def test_odd_metadata_costs_neither_the_picture_nor_a_warning(hopper: bytes) -> 
     assert not caught
 
 
-def test_a_lack_of_memory_is_the_pictures_size(hopper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_counts_as_too_large(hopper: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(image: Image.Image) -> Image.Image:
         raise MemoryError
 
@@ -182,13 +182,13 @@ def test_two_threads_agree(hopper: bytes, astronaut: bytes, large: bytes) -> Non
     assert all(np.array_equal(a, b) for a, b in zip(expected, again, strict=True))
 
 
-def test_the_bytes_are_left_as_they_were(hopper: bytes) -> None:
+def test_the_bytes_are_not_changed(hopper: bytes) -> None:
     before = bytes(bytearray(hopper))
     decode(hopper, max_megapixels=1)
     assert hopper == before
 
 
-def test_the_error_says_why_in_its_text() -> None:
+def test_the_error_text_says_why() -> None:
     assert str(ImageError(Reason.UNREADABLE, "no end")) == "unreadable: no end"
     assert str(ImageError(Reason.EMPTY, "")) == "empty"
 

@@ -23,12 +23,12 @@ def test_a_contact_sheet_holds_the_pictures_row_by_row(shape: tuple[int, ...]) -
     assert (made[:height, width : 2 * width] == many[1]).all()
 
 
-def test_what_is_left_of_the_last_row_is_white() -> None:
+def test_the_rest_of_the_last_row_is_white() -> None:
     made = contact_sheet(pictures(5, 4, 4, 3), 3)
     assert (made[4:, 8:] == 255).all()
 
 
-def test_words_stand_under_their_picture() -> None:
+def test_captions_are_below_their_picture() -> None:
     flat = [np.full((10, 10, 3), value, np.uint8) for value in (0, 80, 160)]
     words = captioned_sheet(flat, [("rotate", "-20 to 20"), ("", ""), ("flip", "")], 2, 96)
     bare = captioned_sheet(flat, [("", ""), ("", ""), ("", "")], 2, 96)
@@ -44,7 +44,7 @@ def test_words_stand_under_their_picture() -> None:
     assert np.flatnonzero(changed.any(1)).min() > 96, "no word lies on a picture"
 
 
-def test_pictures_of_any_size_are_fitted_and_long_words_cut() -> None:
+def test_pictures_of_any_size_are_resized_and_long_captions_cut() -> None:
     wide, tall = pictures(1, 10, 300, 3)[0], pictures(1, 300, 10)[0]
     made = captioned_sheet([wide, tall], [("words " * 40, ""), ("한글", "é")], 2, 64)
     assert made.shape[1] == 2 * 64 + 3 * 6
@@ -53,7 +53,7 @@ def test_pictures_of_any_size_are_fitted_and_long_words_cut() -> None:
 
 
 @pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30), (1, 1, 3), (2, 9)])
-def test_fewer_pixels_and_back_keep_size_and_light(shape: tuple[int, ...]) -> None:
+def test_degrading_keeps_size_and_brightness(shape: tuple[int, ...]) -> None:
     picture = pictures(1, *shape)[0]
     made = degrade(picture, 0.25)
     assert made.shape == picture.shape

@@ -57,7 +57,7 @@ def test_a_path_and_its_bytes_give_the_same_photo(hopper: bytes, tmp_path: Path)
     assert (read.width, read.height, read.scale, read.data) == (512, 600, 1.0, None)
 
 
-def test_the_bytes_are_kept_only_where_pixels_were_left_out(large: Path) -> None:
+def test_the_bytes_are_kept_only_for_reduced_photos(large: Path) -> None:
     small = photo(at(large), longest=600)
     assert (small.width, small.height, small.scale) == (1024, 1200, 0.5)
     assert small.pixels.shape == (600, 512, 3)
@@ -65,7 +65,7 @@ def test_the_bytes_are_kept_only_where_pixels_were_left_out(large: Path) -> None
     assert photo(at(large), longest=1200).data is None
 
 
-def test_sharper_decodes_anew_only_where_it_must(large: Path) -> None:
+def test_finer_pixels_are_decoded_only_where_needed(large: Path) -> None:
     small = photo(at(large), longest=150)
     assert small.scale == 0.125
     for scale in (0.01, 0.125):
@@ -80,7 +80,7 @@ def test_sharper_decodes_anew_only_where_it_must(large: Path) -> None:
     assert pixels_at_scale(whole, 2.0)[0] is whole.pixels
 
 
-def test_sharper_is_upright_too(hopper: bytes) -> None:
+def test_finer_pixels_are_upright_too(hopper: bytes) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(opened(hopper).convert("RGB").resize((1200, 1024)), "JPEG", exif=exif)
@@ -90,7 +90,7 @@ def test_sharper_is_upright_too(hopper: bytes) -> None:
     assert np.array_equal(pixels_at_scale(small, 1.0)[0], decode(data, max_megapixels=2).pixels)
 
 
-def test_what_is_not_there_is_missing(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_missing(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     for path in (tmp_path / "none.jpg", tmp_path, tmp_path / "file" / "below.jpg", tmp_path / "a\0b"):
         assert rejected(at(path)).reason is Reason.MISSING
@@ -118,7 +118,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, hopper: bytes, monk
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert rejected(at(tmp_path / "pipe.jpg")).reason is Reason.UNREADABLE
 
@@ -136,14 +136,14 @@ def test_a_file_that_is_far_too_long_for_a_picture_is_not_read(tmp_path: Path) -
     assert rejected(at(path)).reason is Reason.TOO_LARGE
 
 
-def test_one_bad_photo_costs_only_itself(large: Path, tmp_path: Path) -> None:
+def test_one_bad_photo_does_not_affect_the_others(large: Path, tmp_path: Path) -> None:
     refs = [at(large), at(tmp_path / "none.jpg"), PhotoRef(Origin("junk"), data=b"junk")]
     results = apply(Decode(None, 100.0), refs)
     assert [type(result) for result in results] == [Photo, Rejected, Rejected]
     assert [result.key for result in results] == [ref.key for ref in refs]
 
 
-def test_the_stage_travels_as_its_configuration() -> None:
+def test_the_stage_pickles_as_its_configuration() -> None:
     stage = Decode(640, 50.0)
     assert pickle.loads(pickle.dumps(stage)) == stage
     assert (stage.name, stage.batch_size) == ("decode", 8)

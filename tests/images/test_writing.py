@@ -57,14 +57,14 @@ def test_a_thumbnail_keeps_the_shape_and_is_never_enlarged(pixels: Pixels) -> No
         np.zeros(4, np.uint8),
     ],
 )
-def test_what_is_no_picture_is_refused(wrong: Pixels) -> None:
+def test_arrays_that_are_not_pictures_are_refused(wrong: Pixels) -> None:
     with pytest.raises(ValueError, match="uint8"):
         encode(wrong, "png")
     with pytest.raises(ValueError, match="uint8"):
         thumbnail(wrong, 10)
 
 
-def test_the_pixels_are_left_as_they_were(pixels: Pixels) -> None:
+def test_the_pixels_are_not_changed(pixels: Pixels) -> None:
     before = pixels.copy()
     encode(pixels, "jpeg")
     thumbnail(pixels, 32)

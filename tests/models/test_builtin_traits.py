@@ -51,7 +51,7 @@ def test_expression_alone_stands_on_weights_that_are_not_for_commercial_use() ->
     assert commercial == {**dict.fromkeys(builtin_traits.TRAITS, "yes"), "expression": "no"}
 
 
-def test_nothing_is_said_of_the_gender_of_the_youngest() -> None:
+def test_gender_is_silent_about_the_youngest() -> None:
     path = builtin_traits.get_trait("gender").path
     assert json.loads((path / builtin_traits.MANIFEST).read_bytes())["silent"] == {"bundle": "age", "labels": ["0-2"]}
 
@@ -67,7 +67,7 @@ def test_a_network_is_the_file_that_its_card_describes(home: Path, backbone: str
     assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
 
 
-def test_a_network_that_comes_whole_is_used_where_it_lies(home: Path) -> None:
+def test_a_shipped_network_is_used_in_place(home: Path) -> None:
     assert ensure("expression-features").parent == builtin_traits.FOLDER
     assert not home.exists()
 
@@ -85,7 +85,7 @@ def test_a_network_takes_pixels_and_gives_vectors(home: Path, backbone: str) -> 
     assert np.isfinite(vectors).all()
 
 
-def test_all_of_them_together_stay_small() -> None:
+def test_all_traits_together_are_small() -> None:
     assert sum(file.stat().st_size for file in builtin_traits.FOLDER.rglob("*") if file.is_file()) < 6e6
 
 
@@ -98,7 +98,7 @@ def test_other_names_have_no_bundle() -> None:
         builtin_traits.get_trait("people")
 
 
-def test_a_trait_that_is_not_installed_is_said_to_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trait_that_is_not_installed_is_reported_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtin_traits, "FOLDER", tmp_path)
     assert builtin_traits.bundle_path("mask") == tmp_path / "mask.mien"
     assert not builtin_traits.is_installed("mask")
@@ -117,22 +117,22 @@ def test_a_trait_that_is_not_installed_is_said_to_be_missing(tmp_path: Path, mon
         ("age,age", ("age",)),
     ],
 )
-def test_what_is_wanted_is_told_by_names(text: str, names: tuple[str, ...]) -> None:
+def test_names_select_traits_in_their_order(text: str, names: tuple[str, ...]) -> None:
     assert builtin_traits.parse_names(text) == names
 
 
 @pytest.mark.parametrize("text", ["", "sex", "mask;age", "mask,", "all,mask", "none,mask", "Mask"])
-def test_a_name_that_there_is_not_is_refused_with_those_that_there_are(text: str) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(text: str) -> None:
     with pytest.raises(UnknownName, match=r"there are: expression, mask, age, gender, glasses; all; none"):
         builtin_traits.parse_names(text)
 
 
-def test_a_slip_of_the_pen_is_understood() -> None:
+def test_a_misspelt_name_gets_a_suggestion() -> None:
     with pytest.raises(UnknownName, match=r"did you mean glasses\?"):
         builtin_traits.parse_names("glases")
 
 
-def test_all_are_turned_on_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_traits_are_enabled_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MIEN_TRAITS", raising=False)
     assert builtin_traits.enabled_traits() == builtin_traits.TRAITS
     monkeypatch.setenv("MIEN_TRAITS", "none")
@@ -144,7 +144,7 @@ def test_all_are_turned_on_unless_the_environment_says_otherwise(monkeypatch: py
         builtin_traits.require_enabled("gender")
 
 
-def test_a_setting_that_names_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_trait_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_TRAITS", "masks")
     with pytest.raises(UnknownName, match=r"MIEN_TRAITS: there is no .* 'masks'; did you mean mask\?"):
         builtin_traits.enabled_traits()

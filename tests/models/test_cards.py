@@ -109,7 +109,7 @@ def test_downloads_come_from_their_owners_over_https() -> None:
     assert all(source.url.startswith(owners) and source.bytes > 0 for source in downloads)
 
 
-def test_what_excludes_commercial_use_says_no() -> None:
+def test_licences_that_exclude_commercial_use_are_marked() -> None:
     assert {name for name, found in CARDS.items() if found.commercial == "no"} == {
         "dlib-landmarks-68",
         "scrfd",
@@ -126,7 +126,7 @@ def test_a_card_cannot_be_changed() -> None:
         CARDS["mine"] = get_card("yunet")  # type: ignore[index]
 
 
-def test_an_unknown_name_lists_those_that_there_are() -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         UnknownName, match=r"no weights called 'yunnet'; did you mean yunet\? \(there are: dlib-resnet,"
     ):

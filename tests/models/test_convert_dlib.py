@@ -111,7 +111,7 @@ def test_another_network_is_refused() -> None:
         convert_dlib.convert(package_path(found).read_bytes())  # type: ignore[arg-type]
 
 
-def test_a_tensor_of_another_version_or_of_absurd_size_is_refused() -> None:
+def test_a_tensor_of_another_version_or_excessive_size_is_refused() -> None:
     with pytest.raises(WeightsError, match="version 3"):
         Reader(b"\x01\x03").tensor()
     with pytest.raises(WeightsError, match="ends at byte"):
@@ -125,7 +125,7 @@ def test_layers_in_another_order_are_refused(source: bytes) -> None:
         convert_dlib.convert(source.replace(b"\x01\x09add_prev_", b"\x01\x09abc_prev_"))
 
 
-def test_the_file_opens_without_a_word(source: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_file_opens_without_warnings(source: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     onnxruntime.InferenceSession(convert_dlib.convert(source), providers=["CPUExecutionProvider"])
     assert capfd.readouterr() == ("", "")
 

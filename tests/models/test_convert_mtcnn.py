@@ -118,7 +118,7 @@ def test_pnet_fires_at_a_face(models_home: Path, astronaut: bytes) -> None:
     assert np.hypot((2 * column + 6) / side - 225, (2 * y + 6) / side - 120) < 60
 
 
-def test_onet_finds_the_eyes_above_the_mouth(models_home: Path, two_faces: npt.NDArray[np.uint8]) -> None:
+def test_onet_puts_the_eyes_above_the_mouth(models_home: Path, two_faces: npt.NDArray[np.uint8]) -> None:
     cut = np.stack([cv2.resize(face[20:130, 20:130], (48, 48), interpolation=cv2.INTER_AREA) for face in two_faces])
     box, landmarks, score = session("mtcnn-onet").run(None, {"input": (faces.tensor(cut) - 127.5) / 128})
     assert box.shape == (2, 4)

@@ -117,7 +117,7 @@ def test_a_redirect_is_followed(home: Path, server: str, monkeypatch: pytest.Mon
     assert pull("yunet").read_bytes() == NETWORK
 
 
-def test_the_wanted_file_is_taken_out_of_an_archive(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_member_is_extracted_from_an_archive(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, Download(f"{server}/zip", digest(ARCHIVE), len(ARCHIVE), KnownFile("net.onnx", digest(NETWORK))))
     assert pull("yunet").read_bytes() == NETWORK
 
@@ -141,7 +141,7 @@ def test_the_wanted_file_is_taken_out_of_an_archive(home: Path, server: str, mon
         ),
     ],
 )
-def test_a_bad_answer_is_one_sentence_and_leaves_nothing(
+def test_a_bad_response_gives_one_sentence_and_leaves_no_file(
     home: Path, server: str, monkeypatch: pytest.MonkeyPatch, page: str, changed: dict[str, object], sentence: str
 ) -> None:
     offer(monkeypatch, replace(good(f"{server}/{page}"), **changed))  # type: ignore[arg-type]
@@ -161,13 +161,13 @@ def test_without_a_network_it_says_how_to_add_a_file(home: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("url", ["http://example.org/net.onnx", "ftp://example.org/net", "file:///etc/passwd"])
-def test_only_https_is_spoken_to_others(url: str) -> None:
+def test_only_https_is_used_beyond_this_machine(url: str) -> None:
     with pytest.raises(WeightsError, match="downloaded over https only"):
         download(good(url), lambda _done, _total: None)
 
 
 @pytest.mark.parametrize("name", ["scrfd", "mobilefacenet"])
-def test_what_nobody_offers_cannot_be_pulled(home: Path, name: str) -> None:
+def test_weights_without_a_download_cannot_be_pulled(home: Path, name: str) -> None:
     with pytest.raises(
         WeightsError, match=f"'{name}' cannot be downloaded as one file .* 'mien models add FILE --as {name}'"
     ):
@@ -175,17 +175,19 @@ def test_what_nobody_offers_cannot_be_pulled(home: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["dlib-resnet", "dlib-resnet-int8", "mtcnn", "hog", "haar", "dlib-landmarks-5"])
-def test_what_packages_carry_need_not_be_pulled(home: Path, name: str) -> None:
+def test_weights_in_packages_need_not_be_pulled(home: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="nothing to pull"):
         pull(name)
 
 
-def test_an_unknown_name_lists_those_that_there_are(home: Path) -> None:
+def test_an_unknown_name_lists_the_known_ones(home: Path) -> None:
     with pytest.raises(UnknownName, match="there are: dlib-resnet"):
         pull("facenet")
 
 
-def test_what_the_licence_in_force_refuses_is_not_even_downloaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_the_licence_setting_refuses_are_not_downloaded(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
     with pytest.raises(WeightsError, match=r"weights 'arcface' .* are refused"):
         pull("arcface")

@@ -78,7 +78,7 @@ def test_no_vectors_give_no_rows() -> None:
     assert a_head().familiarity(some_vectors(0)).shape == (0,)
 
 
-def test_a_vector_of_zeros_is_familiar_to_nobody() -> None:
+def test_a_zero_vector_is_not_familiar() -> None:
     zeros = np.zeros((1, 8), dtype=np.float32)
     assert a_head().familiarity(zeros)[0] == 0
     assert np.isfinite(a_head().probabilities(zeros)).all()
@@ -100,7 +100,7 @@ def through_files(head: Head) -> Head:
 
 
 @pytest.mark.parametrize("threshold", [0.123456789, -math.inf])
-def test_saving_and_loading_changes_not_a_bit(threshold: float) -> None:
+def test_saving_and_loading_is_lossless(threshold: float) -> None:
     head = a_head(threshold=threshold)
     back = through_files(head)
     assert (back.kind, back.labels, back.temperature, back.threshold) == (
@@ -114,7 +114,7 @@ def test_saving_and_loading_changes_not_a_bit(threshold: float) -> None:
     assert np.array_equal(back.familiarity(vectors), head.familiarity(vectors))
 
 
-def test_from_which_probability_on_it_is_certain_is_kept() -> None:
+def test_the_certainty_survives_saving() -> None:
     head = replace(a_head(), certain=0.625)
     assert through_files(head).certain == 0.625
 
@@ -125,7 +125,7 @@ def test_a_head_of_an_older_bundle_always_answers() -> None:
     assert Head.load(fields, head.to_arrays()).certain == 0
 
 
-def test_only_a_head_that_is_always_certain_may_have_a_label_uncertain() -> None:
+def test_only_a_head_without_certainty_may_have_a_label_uncertain() -> None:
     labels = ("uncertain", "b", "c")
     assert replace(a_head(), labels=labels).labels == labels
     with pytest.raises(ValueError, match="cannot have a label 'uncertain'"):

@@ -30,7 +30,7 @@ def locations() -> dict[str, Location]:
     return {entry.card.name: entry.location for entry in list_weights()}
 
 
-def test_every_card_is_listed_with_its_place(home: Path) -> None:
+def test_every_card_is_listed_with_its_location(home: Path) -> None:
     found = locations()
     assert list(found) == list(CARDS)
     assert found["dlib-landmarks-5"] is found["hog"] is found["haar"] is Location.PACKAGE
@@ -40,7 +40,7 @@ def test_every_card_is_listed_with_its_place(home: Path) -> None:
     assert not home.exists()
 
 
-def test_the_built_in_traits_are_listed_under_the_terms_of_their_networks(home: Path) -> None:
+def test_built_in_traits_are_listed_under_the_licence_of_their_networks(home: Path) -> None:
     found = list_traits()
     assert [entry.trait.name for entry in found if entry.trait] == list(builtin_traits.TRAITS)
     assert {entry.location for entry in found} == {Location.PACKAGE}
@@ -54,7 +54,7 @@ def test_traits_that_are_not_installed_are_not_listed(tmp_path: Path, monkeypatc
     assert list_traits() == []
 
 
-def test_what_was_made_is_listed_in_the_cache(home: Path) -> None:
+def test_converted_weights_are_listed_in_the_cache(home: Path) -> None:
     ensure("mtcnn-pnet")
     assert locations()["mtcnn-pnet"] is Location.CACHE
     assert locations()["mtcnn"] is Location.FIRST_USE
@@ -62,7 +62,7 @@ def test_what_was_made_is_listed_in_the_cache(home: Path) -> None:
     assert locations()["mtcnn"] is Location.CACHE
 
 
-def test_sizes_are_those_of_the_files_that_count(home: Path, test_models: Path) -> None:
+def test_sizes_are_those_of_the_files_in_use(home: Path, test_models: Path) -> None:
     sizes = {entry.card.name: entry.bytes for entry in list_weights()}
     assert sizes["yunet"] == 322906  # of the download
     assert sizes["scrfd"] is sizes["hog"] is sizes["dlib-resnet"] is None
@@ -71,13 +71,13 @@ def test_sizes_are_those_of_the_files_that_count(home: Path, test_models: Path) 
     assert (entry.location, entry.bytes) == (Location.CACHE, 317434)
 
 
-def test_the_list_does_not_depend_on_the_licence_in_force(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_does_not_depend_on_the_licence_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = locations()
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
     assert locations() == before
 
 
-def test_sound_files_verify(home: Path) -> None:
+def test_intact_files_verify(home: Path) -> None:
     ensure("mtcnn-pnet")
     checks = verify()
     assert {check.state for check in checks} == {FileState.OK}
@@ -136,7 +136,7 @@ def written(folder: Path, data: bytes, name: str = "own.onnx") -> Path:
         ("mobilefacenet.onnx", "mobilefacenet", "unknown"),
     ],
 )
-def test_real_files_are_known_by_their_checksum(
+def test_real_files_are_recognised_by_their_checksum(
     home: Path, test_models: Path, tmp_path: Path, file: str, name: str, commercial: str
 ) -> None:
     renamed = written(tmp_path, test_models.joinpath(file).read_bytes(), "download (1)")
@@ -147,7 +147,7 @@ def test_real_files_are_known_by_their_checksum(
     assert session(name).get_inputs()[0].shape[1] == 3
 
 
-def test_a_second_file_of_a_card_takes_the_place_of_the_first(home: Path, test_models: Path) -> None:
+def test_a_second_file_of_a_card_replaces_the_first(home: Path, test_models: Path) -> None:
     first = add(test_models / "yunet_n_320_320.onnx").path
     was = identity("yunet")
     second = add(test_models / "yunet_n_dynamic.onnx").path
@@ -180,7 +180,7 @@ def test_a_known_file_is_not_taken_for_something_else(home: Path, test_models: P
     assert not home.exists()
 
 
-def test_an_own_embedder_is_taken_by_its_shape(home: Path, tmp_path: Path) -> None:
+def test_an_unknown_embedder_is_accepted_by_its_shape(home: Path, tmp_path: Path) -> None:
     added = add(written(tmp_path, network()), "sface")
     assert not added.known
     assert added.terms == licence_terms(get_card("sface"))
@@ -217,7 +217,7 @@ def test_a_file_of_another_shape_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x08\x07\x12\x00", b"\xff" * 300])
-def test_what_is_no_network_is_refused(home: Path, tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_network_is_refused(home: Path, tmp_path: Path, data: bytes) -> None:
     with pytest.raises(WeightsError, match="is not an ONNX file"):
         add(written(tmp_path, data), "sface")
 
@@ -244,7 +244,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, tmp_path: Path) -> None
         add(tmp_path)
 
 
-def test_a_file_far_too_large_is_not_read(home: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_far_too_large_is_not_read(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)

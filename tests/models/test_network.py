@@ -64,7 +64,7 @@ def test_familiarity_of_a_vector_is_the_cosine_to_the_nearest_centre() -> None:
     assert np.array_equal(head(linear(16)).familiarity(vectors(9)), head(linear(16)).logits(vectors(9)).max(axis=1))
 
 
-def test_one_run_answers_both_questions(faces: Pixels) -> None:
+def test_one_run_gives_probabilities_and_familiarity(faces: Pixels) -> None:
     of_vectors = head(linear(16), centres=unit(vectors(3)).astype(np.float32))
     for ours, inputs in ((head(convolved(3, 12, 12), mirror=True), faces), (of_vectors, vectors(9))):
         probabilities, familiarity = ours.answer(inputs)
@@ -72,7 +72,7 @@ def test_one_run_answers_both_questions(faces: Pixels) -> None:
         assert np.array_equal(familiarity, ours.familiarity(inputs))
 
 
-def test_with_mirror_a_face_and_its_mirror_image_are_answered_alike(faces: Pixels) -> None:
+def test_with_mirror_a_face_and_its_mirror_image_get_the_same_answer(faces: Pixels) -> None:
     plain, mirrored = head(linear(3, 12, 12)), head(linear(3, 12, 12), mirror=True)
     flipped = faces[:, :, ::-1]
     np.testing.assert_allclose(mirrored.logits(faces), (plain.logits(faces) + plain.logits(flipped)) / 2, atol=1e-6)
@@ -87,7 +87,7 @@ def test_grey_crops_become_three_channels_for_a_colour_network(faces: Pixels) ->
     assert head(convolved(1, 12, 12)).logits(grey).shape == (40, 3)
 
 
-def test_planes_are_as_torch_and_onnx_want_them(faces: Pixels) -> None:
+def test_network_input_has_the_layout_of_torch_and_onnx(faces: Pixels) -> None:
     found = network_input(faces, (3, 12, 12))
     assert found.shape == (40, 3, 12, 12)
     assert found.dtype == np.float32
@@ -181,14 +181,14 @@ def test_a_head_takes_one_thread_and_does_not_spin() -> None:
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
-def test_a_head_travels_to_another_process(faces: Pixels) -> None:
+def test_a_head_can_be_sent_to_another_process(faces: Pixels) -> None:
     ours = head(convolved(3, 12, 12), mirror=True)
     there = pickle.loads(pickle.dumps(ours))
     assert np.array_equal(there.probabilities(faces), ours.probabilities(faces))
     assert (there.labels, there.threshold, there.mirror, there.input) == (LABELS, -0.5, True, (3, 12, 12))
 
 
-def test_a_head_may_be_replaced_in_part() -> None:
+def test_a_field_of_a_head_can_be_replaced() -> None:
     ours = replace(head(linear(16)), threshold=0.25)
     assert (ours.threshold, ours.temperature, ours.input) == (0.25, 0.7, (16,))
 
@@ -198,7 +198,7 @@ def test_a_head_prints_in_a_line_without_its_weights() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.25, -math.inf])
-def test_a_head_comes_back_as_it_was(faces: Pixels, threshold: float) -> None:
+def test_a_head_survives_saving(faces: Pixels, threshold: float) -> None:
     ours = replace(head(convolved(3, 12, 12), mirror=True), threshold=threshold)
     text = json.dumps(ours.to_json(), allow_nan=False)
     back = NetworkHead.load(json.loads(text), ours.to_arrays(), ours.onnx)
@@ -206,7 +206,7 @@ def test_a_head_comes_back_as_it_was(faces: Pixels, threshold: float) -> None:
     assert np.array_equal(back.probabilities(faces), ours.probabilities(faces))
 
 
-def test_centres_travel_with_a_head() -> None:
+def test_centres_are_saved_with_a_head() -> None:
     ours = head(linear(16), centres=unit(vectors(3)).astype(np.float32))
     back = NetworkHead.load(ours.to_json(), ours.to_arrays(), ours.onnx)
     assert back.centres is not None
@@ -233,7 +233,7 @@ def test_centres_travel_with_a_head() -> None:
         {"mirror": True},
     ],
 )
-def test_what_is_no_head_is_refused(change: dict[str, Any]) -> None:
+def test_invalid_heads_are_refused(change: dict[str, Any]) -> None:
     ours = head(linear(16))
     with pytest.raises(ValueError, match=r"head|label|mirror"):
         NetworkHead.load({**ours.to_json(), **change}, {}, ours.onnx)
@@ -263,7 +263,7 @@ def test_a_head_without_its_network_is_refused() -> None:
         np.full((3, 16), np.nan, dtype=np.float32),
     ],
 )
-def test_centres_that_are_none_are_refused(centres: Any) -> None:
+def test_invalid_centres_are_refused(centres: Any) -> None:
     with pytest.raises(ValueError, match="centres"):
         head(linear(16), centres=centres)
 

@@ -90,7 +90,7 @@ def _of_one_row(model: onnx.ModelProto) -> None:
         (lambda model: model.graph.node.extend([helper.make_node("Relu", ["flat"], ["r"])] * 5000), "nodes"),
     ],
 )
-def test_what_no_bundle_holds_is_refused_with_its_reason(change: Change, reason: str) -> None:
+def test_forbidden_parts_are_refused_with_a_reason(change: Change, reason: str) -> None:
     model = edited(linear(16))
     change(model)
     with pytest.raises(ValueError, match=reason) as caught:
@@ -101,7 +101,7 @@ def test_what_no_bundle_holds_is_refused_with_its_reason(change: Change, reason:
 @pytest.mark.parametrize(
     "row", [(0,), (2**20,), (2, 4, 4), (1, 4, 5), (1, 2048, 2048), (1, 4), (1, 1, 4, 4), ("d",), (3, "s", "s"), ()]
 )
-def test_inputs_of_absurd_shapes_are_refused(row: tuple[int | str, ...]) -> None:
+def test_inputs_of_excessive_shapes_are_refused(row: tuple[int | str, ...]) -> None:
     model = edited(linear(16))
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", *row]))
     with pytest.raises(ValueError, match="takes rows of shape"):
@@ -118,7 +118,7 @@ def _grown(kind: str, name: str, values: list[int], **attributes: object) -> byt
     return graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 3]})
 
 
-def test_a_step_that_would_fill_the_memory_is_refused() -> None:
+def test_a_node_that_would_fill_the_memory_is_refused() -> None:
     assert inspect_network(_grown("Pad", "sides", [0, 0, 1, 1, 0, 0, 1, 1])) == NetworkShape((1, 4, 4), 3, 32)
     for many in (20_000, 2**31, 2**40):
         with pytest.raises(ValueError, match=r"excessive size|is inconsistent"):
@@ -142,7 +142,7 @@ def _crossed(times: int) -> bytes:
 
 
 @pytest.mark.parametrize("times", [1, 6])
-def test_a_step_that_grows_faster_than_the_rows_is_refused(times: int) -> None:
+def test_a_node_that_grows_faster_than_the_rows_is_refused(times: int) -> None:
     with pytest.raises(ValueError, match="the more rows there are"):
         inspect_network(_crossed(times))
 
@@ -157,25 +157,25 @@ def _many(steps: int, side: int) -> bytes:
     return graph.model({"input": ["n", 1, side, side]}, {"logits": ["n", 3]})
 
 
-def test_steps_that_would_fill_the_memory_together_are_refused() -> None:
+def test_nodes_that_would_fill_the_memory_together_are_refused() -> None:
     with pytest.raises(ValueError, match="too many"):
         inspect_network(_many(600, 1024))
 
 
-def test_so_many_rows_go_at_once_as_there_is_room_for() -> None:
+def test_the_batch_is_as_large_as_memory_allows() -> None:
     assert inspect_network(_many(2, 64)).batch == 32
     assert inspect_network(_many(20, 1024)).batch == 24
     assert inspect_network(_many(500, 512)).batch == 4
 
 
-def test_logits_are_one_row_for_each_row_that_comes() -> None:
+def test_logits_have_one_row_for_each_input_row() -> None:
     graph = Graph("pictures")
     graph.node("Relu", ["input"], "logits")
     with pytest.raises(ValueError, match=r"do not have the shape \(n, labels\)"):
         inspect_network(graph.model({"input": ["n", 1, 4, 4]}, {"logits": ["n", 1, 4, 4]}))
 
 
-def test_a_size_that_is_claimed_is_not_believed() -> None:
+def test_claimed_sizes_are_not_trusted() -> None:
     model = edited(_grown("Pad", "sides", [0, 0, 20_000, 20_000, 0, 0, 20_000, 20_000]))
     del model.graph.value_info[:]
     model.graph.value_info.append(helper.make_tensor_value_info("grown", TensorProto.FLOAT, ["n", 1, 4, 4]))
@@ -184,12 +184,12 @@ def test_a_size_that_is_claimed_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no network", b"\x00" * 100, b"\xff" * 100])
-def test_what_is_no_network_is_refused(data: bytes) -> None:
+def test_a_file_that_is_not_a_network_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="network"):
         inspect_network(data)
 
 
-def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one() -> None:
+def test_a_corrupted_network_is_refused_or_still_works() -> None:
     whole = convolved(1, 8, 8)
     rng = np.random.default_rng(0)
     for _ in range(150):
@@ -203,17 +203,17 @@ def test_a_network_that_is_cut_off_or_has_a_bit_flipped_is_refused_or_still_one(
                 continue
 
 
-def test_a_sound_network_says_what_it_takes_and_gives() -> None:
+def test_a_valid_network_states_its_input_and_output() -> None:
     assert inspect_network(linear(16)) == NetworkShape((16,), 3, 32)
     assert inspect_network(convolved(3, 12, 12)) == NetworkShape((3, 12, 12), 3, 32)
 
 
-def test_the_number_of_labels_has_to_be_that_of_the_logits() -> None:
+def test_the_number_of_labels_must_match_the_logits() -> None:
     with pytest.raises(ValueError, match="has 3 classes"):
         NetworkHead(("a", "b"), 1.0, 0.0, False, linear(16))
 
 
-def test_no_file_is_read_for_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_data_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model = edited(linear(16))
     onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="x.data", size_threshold=0)

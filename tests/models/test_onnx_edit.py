@@ -66,7 +66,7 @@ def test_a_prefix_keeps_two_copies_apart_and_feeds_one_by_the_other(source: onnx
     assert run(graph, "x", "b/much").tolist() == [[210, 310]]
 
 
-def test_what_is_not_asked_for_is_left_out_with_its_constants(source: onnx.GraphProto) -> None:
+def test_parts_that_are_not_requested_are_left_out_with_their_constants(source: onnx.GraphProto) -> None:
     graph = Graph("part")
     copy_nodes(graph, source, only=values_up_to(source, "more"))
     made = onnx.load_model_from_string(graph.model({"x": ["n", 2]}, {"more": ["n", 2]})).graph
@@ -74,19 +74,19 @@ def test_what_is_not_asked_for_is_left_out_with_its_constants(source: onnx.Graph
     assert [tensor.name for tensor in made.initializer] == ["one"]
 
 
-def test_other_weights_stand_in_place_of_constants(source: onnx.GraphProto) -> None:
+def test_constants_can_be_replaced(source: onnx.GraphProto) -> None:
     graph = Graph("other")
     copy_nodes(graph, source, weights={"ten": np.array(3, np.float32)})
     assert run(graph, "x", "much").tolist() == [[6, 9]]
 
 
-def test_a_value_needs_all_that_it_is_made_from(source: onnx.GraphProto) -> None:
+def test_a_layer_depends_on_everything_it_is_computed_from(source: onnx.GraphProto) -> None:
     assert values_up_to(source, "much") == {"more", "much"}
     with pytest.raises(WeightsError, match="source has no layer 'most' to end at"):
         values_up_to(source, "most")
 
 
-def test_sides_are_numbers_or_names(source: onnx.GraphProto) -> None:
+def test_shapes_are_numbers_or_names(source: onnx.GraphProto) -> None:
     assert shape_of(source.input[0]) == ["n", 2]
 
 
@@ -113,7 +113,7 @@ def test_the_top_takes_the_values_of_the_layer_and_names_stay_apart() -> None:
     assert session.run(None, {"input": x})[0].tolist() == [[3, 5, 7]]
 
 
-def test_what_the_layer_does_not_need_is_gone() -> None:
+def test_what_the_layer_does_not_need_is_removed() -> None:
     made = onnx.load_model_from_string(graft(base(), "layer", top())).graph
     assert [node.op_type for node in made.node] == ["Mul", "Add"]
 
@@ -135,17 +135,17 @@ def cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Graft:
     return source
 
 
-def test_a_shipped_top_is_checked_before_it_is_put_on(cut: Graft) -> None:
+def test_a_shipped_top_is_checked_before_grafting(cut: Graft) -> None:
     with pytest.raises(WeightsError):
         ensure("traits")
 
 
-def test_a_graft_is_known_by_what_it_is_made_of() -> None:
+def test_the_identity_of_a_graft_depends_on_its_parts() -> None:
     assert is_available("traits")
     assert identity("traits") not in (identity("dlib-resnet-int8"), identity("dlib-resnet"))
 
 
-def test_a_vector_of_a_shipped_graft_needs_no_more_than_both_parts() -> None:
+def test_a_shipped_graft_holds_both_parts_and_no_more() -> None:
     source = get_card("traits").source
     assert isinstance(source, Graft)
     names = {node.output[0] for node in onnx.load(str(ensure("traits"))).graph.node}
@@ -173,7 +173,7 @@ def run_model(model: bytes, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float3
     return found
 
 
-def test_what_comes_out_is_the_mean_over_both_mirror_images_rounded_to_16_bits() -> None:
+def test_features_are_the_mean_over_both_mirror_images_rounded_to_16_bits() -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (3, 2, 2, 2)).astype(np.float32)
     filters = np.array([[1.0, -0.5], [0.25, 4.0]])
     layers = [
@@ -186,7 +186,7 @@ def test_what_comes_out_is_the_mean_over_both_mirror_images_rounded_to_16_bits()
     assert np.allclose(found, np.mean(layers, axis=0).reshape(3, -1), rtol=2**-10)
 
 
-def test_nothing_is_left_that_the_layer_does_not_need() -> None:
+def test_truncating_removes_what_the_layer_does_not_need() -> None:
     cut = onnx.load_model_from_string(truncate(branched_network(), "kept"))
     names = [node.output[0] for node in cut.graph.node]
     assert names == ["mirrored", "both", "mixed", "kept", "pairs", "mean", "rounded", "features"]
@@ -194,7 +194,7 @@ def test_nothing_is_left_that_the_layer_does_not_need() -> None:
     assert "filters2" not in {tensor.name for tensor in cut.graph.initializer}
 
 
-def test_what_comes_after_a_layer_are_the_weights_that_the_layer_does_not_need() -> None:
+def test_weights_after_a_layer_are_those_it_does_not_need() -> None:
     after = weights_after(branched_network(), "kept")
     assert list(after) == ["filters2"]
     assert after["filters2"].tolist() == [[[[2.0]], [[1.0]]]]
@@ -221,7 +221,7 @@ def test_the_features_are_what_the_whole_network_holds_at_that_layer(
     assert np.allclose(features, inside.reshape(2, -1), rtol=2**-10, atol=1e-5)
 
 
-def test_truncating_repeats_to_the_byte_and_follows_the_whole_network(models_home: Path) -> None:
+def test_truncating_is_reproducible_and_has_its_own_identity(models_home: Path) -> None:
     data = ensure("dlib-resnet").read_bytes()
     at = get_card(BLOCK).source.layer  # type: ignore[union-attr]
     assert truncate(data, at) == truncate(data, at) == ensure(BLOCK).read_bytes()
@@ -269,7 +269,7 @@ def test_filters_keep_to_seven_bits(models_home: Path) -> None:
     assert all(np.abs(f).max() == FILTER_TOP for f in filters)
 
 
-def test_quantising_is_silent_and_repeats_to_the_byte(
+def test_quantising_is_silent_and_reproducible(
     models_home: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     data = ensure("dlib-resnet").read_bytes()
@@ -302,7 +302,7 @@ def small_network() -> bytes:
     return graph.model({"input": ("n", 2, 2, 2)}, {"output": ("n", 2, 1, 1)})
 
 
-def test_a_network_in_integers_computes_the_same_to_a_step() -> None:
+def test_a_quantised_network_is_right_to_a_step() -> None:
     data = small_network()
     assert quantised_values(onnx.load_model_from_string(data)) == ["input", "kept"]
     whole = quantise(data, {"input": (-1.0, 1.0), "kept": (0.0, 5.5)})
@@ -315,7 +315,7 @@ def test_a_network_in_integers_computes_the_same_to_a_step() -> None:
     assert np.abs(exact - rounded).max() > 0
 
 
-def test_means_of_squares_are_taken_by_a_convolution_and_are_right_to_a_step() -> None:
+def test_average_pools_become_convolutions_and_are_right_to_a_step() -> None:
     graph = Graph("mean")
     for number in "12":
         graph.constant(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), f"filters{number}")
@@ -334,7 +334,7 @@ def test_means_of_squares_are_taken_by_a_convolution_and_are_right_to_a_step() -
     assert np.abs(found - wanted).max() <= 2
 
 
-def test_a_range_that_is_a_point_does_not_divide_by_zero() -> None:
+def test_an_empty_range_does_not_divide_by_zero() -> None:
     whole = quantise(small_network(), {"input": (0.0, 0.0), "kept": (0.0, 0.0)})
     x = np.zeros((1, 2, 2, 2), np.float32)
     found = onnxruntime.InferenceSession(whole, providers=["CPUExecutionProvider"]).run(None, {"input": x})[0]

@@ -42,7 +42,7 @@ def test_threads_share_a_session_and_agree(models_home: Path) -> None:
     assert all(np.array_equal(each, expected) for each in found)
 
 
-def test_the_licence_is_asked_for_at_every_opening(
+def test_the_licence_is_checked_at_every_opening(
     home: Path, test_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mien.models.inventory import add
@@ -54,7 +54,7 @@ def test_the_licence_is_asked_for_at_every_opening(
         session("mobilefacenet")
 
 
-def test_what_is_no_network_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_network_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(WeightsError, match=r"net\.onnx is not a network that ONNX Runtime can open"):

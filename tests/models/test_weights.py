@@ -61,7 +61,7 @@ def leftovers(home: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet", "dlib-resnet", "dlib-resnet-int8"])
-def test_what_packages_carry_is_converted_on_first_use(models_home: Path, name: str) -> None:
+def test_weights_in_packages_are_converted_on_first_use(models_home: Path, name: str) -> None:
     path = ensure(name)
     assert path.is_relative_to(models_home / "models")
     assert path.name.startswith(f"{name}.")
@@ -71,12 +71,12 @@ def test_what_packages_carry_is_converted_on_first_use(models_home: Path, name: 
 
 
 @pytest.mark.parametrize("name", ["dlib-landmarks-5", "dlib-landmarks-68", "haar"])
-def test_what_packages_carry_ready_is_used_where_it_lies(home: Path, name: str) -> None:
+def test_weights_in_packages_that_need_no_conversion_are_used_in_place(home: Path, name: str) -> None:
     assert ensure(name).is_file()
     assert not home.exists()
 
 
-def test_a_card_of_parts_ensures_them_all(models_home: Path) -> None:
+def test_a_group_ensures_all_its_cards(models_home: Path) -> None:
     folder = ensure("mtcnn")
     assert {path.name.split(".")[0] for path in folder.glob("mtcnn-*.onnx")} == {
         "mtcnn-pnet",
@@ -85,7 +85,7 @@ def test_a_card_of_parts_ensures_them_all(models_home: Path) -> None:
     }
 
 
-def test_finding_weights_imports_no_package_that_lends_them(home: Path) -> None:
+def test_finding_weights_does_not_import_the_packages_that_carry_them(home: Path) -> None:
     code = """
         import sys
         from mien.models import CARDS, ensure, identity, is_available
@@ -106,20 +106,20 @@ def test_an_unknown_name_is_an_error_everywhere(home: Path) -> None:
             ask("resnet")
 
 
-def test_presence_is_known_without_reading_or_making(home: Path) -> None:
+def test_availability_is_known_without_reading_or_converting(home: Path) -> None:
     assert {name for name in CARDS if not is_available(name)} == {"yunet", "sface", "arcface", "scrfd", "mobilefacenet"}
     assert not home.exists()
 
 
 @pytest.mark.parametrize("name", ["yunet", "sface", "arcface"])
-def test_weights_that_are_not_here_say_what_to_type(home: Path, name: str) -> None:
+def test_missing_weights_say_what_to_type(home: Path, name: str) -> None:
     sentence = f"weights '{name}' are not on this machine: type 'mien models pull {name}'"
     for ask in (ensure, identity):
         with pytest.raises(WeightsError, match=sentence):
             ask(name)
 
 
-def test_weights_that_nobody_offers_say_where_to_look(home: Path) -> None:
+def test_weights_without_a_download_say_where_to_look(home: Path) -> None:
     with pytest.raises(WeightsError, match=r"det_2\.5g\.onnx .* and type 'mien models add FILE --as scrfd'"):
         ensure("scrfd")
 
@@ -132,7 +132,7 @@ def test_identities_tell_weights_apart_and_need_no_cache(home: Path, models_home
     assert digests == {name: identity(name) for name in here}
 
 
-def test_a_network_that_is_written_in_another_way_is_made_anew_and_stays_itself(
+def test_a_new_layout_is_converted_again_and_keeps_its_identity(
     models_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bundles and galleries that pin it go on: its answers are the same."""
@@ -143,7 +143,7 @@ def test_a_network_that_is_written_in_another_way_is_made_anew_and_stays_itself(
     assert identity("mtcnn") == was
 
 
-def test_the_identity_of_an_integer_network_changes_with_its_ranges(
+def test_the_identity_of_a_quantised_network_changes_with_its_ranges(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = identity("dlib-resnet-int8")
@@ -182,7 +182,7 @@ def test_a_file_added_by_hand_is_not_allowed_commercially(home: Path, monkeypatc
 
 
 @pytest.mark.parametrize("damage", ["cut short", "empty", "one byte"])
-def test_a_damaged_conversion_is_made_anew(home: Path, damage: str) -> None:
+def test_a_damaged_conversion_is_repeated(home: Path, damage: str) -> None:
     path = ensure("mtcnn-pnet")
     whole = path.read_bytes()
     path.write_bytes({"cut short": whole[:-100], "empty": b"", "one byte": whole[:50] + b"!" + whole[51:]}[damage])
@@ -216,7 +216,7 @@ def test_a_package_is_found_without_importing_it(home: Path, recard: Any, packag
     assert "lender" not in sys.modules
 
 
-def test_a_source_that_is_gone_does_not_matter_once_it_is_converted(home: Path, recard: Any, package: Path) -> None:
+def test_a_missing_source_does_not_matter_once_it_is_converted(home: Path, recard: Any, package: Path) -> None:
     recard(lent(CARDS["mtcnn-pnet"]))
     path = ensure("mtcnn-pnet")
     package.joinpath("pnet.lz4").unlink()
@@ -236,7 +236,7 @@ def test_a_package_that_is_not_installed_is_named(home: Path, recard: Any) -> No
         ensure("mtcnn-pnet")
 
 
-def test_a_file_that_is_used_where_it_lies_is_checked_too(home: Path, recard: Any, package: Path) -> None:
+def test_a_file_that_is_used_in_place_is_checked_too(home: Path, recard: Any, package: Path) -> None:
     file = PackageFile("lender", "pnet.lz4", "0" * 64, 27119, "lender-dist")
     recard(replace(CARDS["haar"], source=file))
     with pytest.raises(WeightsError, match=r"not the file that mien expects .*--no-deps lender-dist"):
@@ -258,7 +258,7 @@ def test_weights_inside_a_package_change_with_its_version(
         ensure("hog")
 
 
-def test_a_process_killed_while_writing_leaves_nothing_that_counts(home: Path) -> None:
+def test_a_process_killed_while_writing_leaves_no_usable_file(home: Path) -> None:
     code = """
         import os, time
         from mien.models import ensure
@@ -320,7 +320,7 @@ def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: 
         ensure("mtcnn-pnet")
 
 
-def test_a_stored_file_carries_its_own_proof(home: Path) -> None:
+def test_a_cached_file_carries_its_checksum(home: Path) -> None:
     path = weights.add_to_cache("net", "key", b"weights")
     assert path.parent == weights.cache_folder() == home / "models"
     assert path.read_bytes() == b"weights"
@@ -329,7 +329,7 @@ def test_a_stored_file_carries_its_own_proof(home: Path) -> None:
     assert weights.cached_files("net", "key") == [path]
 
 
-def test_storing_again_replaces_what_was_there(home: Path) -> None:
+def test_storing_again_replaces_the_file(home: Path) -> None:
     weights.add_to_cache("net", "key", b"old")
     new = weights.add_to_cache("net", "key", b"new")
     assert weights.cached_files("net", "key") == [new]
@@ -344,7 +344,7 @@ def test_names_and_keys_do_not_mix(home: Path) -> None:
     assert weights.cached_files("net", "key") == [one]
 
 
-def test_the_newest_file_counts_where_an_old_one_could_not_be_removed(home: Path) -> None:
+def test_the_newest_file_wins_where_an_old_one_could_not_be_removed(home: Path) -> None:
     new = weights.add_to_cache("net", "key", b"new")
     old = new.with_name(f"net.key.{'0' * 32}.onnx")
     old.write_bytes(b"old")
@@ -352,7 +352,7 @@ def test_the_newest_file_counts_where_an_old_one_could_not_be_removed(home: Path
     assert weights.cached_files("net", "key") == [new, old]
 
 
-def test_a_change_of_a_file_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     digest = hashlib.sha256(b"one").hexdigest()

@@ -56,14 +56,14 @@ def values(base: Base, pictures: Pixels) -> np.ndarray[tuple[int, ...], np.dtype
     return base(pictures) * np.float32(base.scale)
 
 
-def test_the_base_says_what_dlibs_network_does_at_that_layer(base: Base, pictures: Pixels) -> None:
+def test_the_base_gives_dlibs_values_at_that_layer(base: Base, pictures: Pixels) -> None:
     said = base(pictures)
     assert said.shape == (len(pictures), CHANNELS, BASE_SIDE, BASE_SIDE)
     assert said.dtype == np.uint8
     assert 0 < said.mean() < 128
 
 
-def test_a_top_begins_as_dlibs_own_layers(base: Base, pictures: Pixels) -> None:
+def test_a_top_starts_as_dlibs_own_layers(base: Base, pictures: Pixels) -> None:
     import onnx
     from onnx import TensorProto, helper
 
@@ -80,7 +80,7 @@ def test_a_top_begins_as_dlibs_own_layers(base: Base, pictures: Pixels) -> None:
     assert np.abs(found - wanted.mean(axis=(2, 3))).max() < 1e-4
 
 
-def test_a_block_that_halves_fills_up_what_is_smaller() -> None:
+def test_a_block_that_halves_pads_the_smaller_term() -> None:
     block = Block(2, 4, halves=True)
     for layer in (block.first, block.second):
         torch.nn.init.zeros_(layer.weight)
@@ -92,7 +92,7 @@ def test_a_block_that_halves_fills_up_what_is_smaller() -> None:
     assert not found[:, 2:].any()
 
 
-def test_onnx_says_what_pytorch_says(base: Base, top: Top, pictures: Pixels) -> None:
+def test_onnx_and_pytorch_agree(base: Base, top: Top, pictures: Pixels) -> None:
     given = values(base, pictures)
     session = onnxruntime.InferenceSession(export(top), providers=["CPUExecutionProvider"])
     with torch.no_grad():
@@ -102,9 +102,7 @@ def test_onnx_says_what_pytorch_says(base: Base, top: Top, pictures: Pixels) -> 
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
-def test_in_whole_numbers_it_is_a_third_of_the_size_and_says_nearly_the_same(
-    base: Base, top: Top, pictures: Pixels
-) -> None:
+def test_quantised_it_is_a_third_of_the_size_and_nearly_equal(base: Base, top: Top, pictures: Pixels) -> None:
     exact = export(top)
     whole = quantise_network(exact, [values(base, pictures)], 255 * base.scale)
     assert len(whole) < 0.35 * len(exact)

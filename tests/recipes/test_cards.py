@@ -52,10 +52,10 @@ def test_groups_are_named_where_errors_were_counted_by_them() -> None:
     assert not any("by gender" in name for name in figure_rows("expression", found()))
 
 
-def test_what_is_left_when_the_uncertain_are_left_out_is_counted() -> None:
+def test_faces_that_are_not_uncertain_are_counted() -> None:
     share, low, high, n = figure_rows("expression", found())["FER2013, PublicTest, where it is not uncertain"]
     assert (share, low, high, n) == (0.9, 0.8, 0.95, 40)
 
 
-def test_only_what_was_learnt_for_research_may_not_be_used_commercially() -> None:
+def test_only_traits_from_research_data_exclude_commercial_use() -> None:
     assert [trait for trait, facts in FACTS.items() if facts.commercial == "no"] == ["expression"]

@@ -83,7 +83,7 @@ def test_a_mask_leaves_everything_above_the_eyes(how: Placement) -> None:
 
 
 @pytest.mark.parametrize("roll", [-0.5, 0.5])
-def test_above_the_eyes_is_so_along_a_head_that_leans(roll: float) -> None:
+def test_above_the_eyes_follows_a_tilted_head(roll: float) -> None:
     crop, middle = skin(), np.array((64.0, 64.0))
     turn = np.array(((np.cos(roll), np.sin(roll)), (-np.sin(roll), np.cos(roll))))
     points = ((POINTS - middle) @ turn + middle).astype(np.float32)
@@ -104,7 +104,7 @@ def test_a_worn_mask_covers_nose_mouth_and_chin() -> None:
     assert np.mean(shown) > 0.93
 
 
-def test_under_the_nose_means_that_its_tip_is_seen_and_the_mouth_is_not() -> None:
+def test_under_the_nose_shows_its_tip_and_not_the_mouth() -> None:
     crop = skin()
     for number in range(60):
         made = draw_mask(crop, POINTS, rng(number), "under-nose")
@@ -125,7 +125,7 @@ def test_a_mask_at_the_chin_leaves_nose_and_mouth(how: Placement, low: float) ->
     assert np.mean(covered) > 0.9
 
 
-def test_masks_come_in_all_colours_black_and_green_among_them() -> None:
+def test_masks_have_many_colours() -> None:
     crop = skin()
     names, tones = list(COLOURS), np.array(list(COLOURS.values()), float)
     seen = set()
@@ -201,7 +201,7 @@ def test_frames_have_dark_and_light_colours() -> None:
 
 
 @pytest.mark.parametrize("name", list(DRAWINGS))
-def test_odd_points_are_survived(name: str) -> None:
+def test_odd_points_do_no_harm(name: str) -> None:
     """A detector may be badly wrong, and a crop may cut a face."""
     crop = skin()
     for points in (
@@ -225,7 +225,7 @@ def test_axes_and_pixels_agree() -> None:
     assert where.turn == 0
 
 
-def test_a_turned_head_is_told_by_its_nose() -> None:
+def test_the_nose_tells_how_a_head_is_turned() -> None:
     right, left = POINTS.copy(), POINTS.copy()
     right[2, 0] += 8
     left[2, 0] -= 8
@@ -233,7 +233,7 @@ def test_a_turned_head_is_told_by_its_nose() -> None:
     assert face_axes(right).turn > 0.2
 
 
-def test_what_is_not_covered_stays_to_the_last_bit() -> None:
+def test_what_is_not_covered_is_not_changed() -> None:
     crop = skin()
     part, cover = crop.copy(), np.zeros((SIZE, SIZE), np.float32)
     blend_layer(part, np.zeros((SIZE, SIZE, 3), np.float32), cover, photo_style(crop, rng(0)), rng(1))
@@ -242,7 +242,7 @@ def test_what_is_not_covered_stays_to_the_last_bit() -> None:
 
 
 @pytest.mark.usefixtures("models_home")
-def test_drawn_on_a_real_face_the_eyes_are_still_found(astronaut: bytes) -> None:
+def test_the_eyes_of_a_real_face_with_drawings_are_still_found(astronaut: bytes) -> None:
     decoded = cv2.imdecode(np.frombuffer(astronaut, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     photo = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)

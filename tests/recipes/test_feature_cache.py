@@ -30,7 +30,7 @@ def mix() -> FaceSampler:
     return FaceSampler(rows(48), rows(48), rows(30, street=True), 32, seed=3)
 
 
-def test_an_epoch_is_drawn_once_and_comes_again_as_it_was(mix: FaceSampler, tmp_path: Path) -> None:
+def test_an_epoch_is_drawn_once_and_repeated(mix: FaceSampler, tmp_path: Path) -> None:
     base = Counting()
     with FeatureCache(mix, base, None, STREET + 16, 2, tmp_path) as cache:
         first, second, third = (cache.batches(epoch) for epoch in (0, 1, 2))
@@ -50,7 +50,7 @@ def test_labels_stay_with_their_faces(mix: FaceSampler, tmp_path: Path) -> None:
         assert np.array_equal(features.identity, batch.identity, equal_nan=True)
 
 
-def test_nothing_is_left_and_what_a_killed_training_left_is_not_believed(mix: FaceSampler, tmp_path: Path) -> None:
+def test_files_are_removed_and_stale_ones_ignored(mix: FaceSampler, tmp_path: Path) -> None:
     stale = tmp_path / "features-0.npz"
     stale.write_bytes(b"of other pictures")
     with FeatureCache(mix, Counting(), None, STREET + 16, 1, tmp_path) as cache:
@@ -58,7 +58,7 @@ def test_nothing_is_left_and_what_a_killed_training_left_is_not_believed(mix: Fa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_blend_lies_between_a_batch_and_itself_in_another_order() -> None:
+def test_mixup_is_between_a_batch_and_itself_in_another_order() -> None:
     steps = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
     batch = FeatureBatch(steps, 2.0, {"age": np.arange(6)}, np.zeros((6, 1), np.float32), {})
     share, other, values = mixup(batch, 0.25, np.random.default_rng(0))
@@ -76,7 +76,7 @@ class Sure:
         return {"age": np.tile(np.eye(9, dtype=np.float32)[:1], (len(crops), 1))}
 
 
-def test_what_a_teacher_says_is_kept_beside_the_labels(mix: FaceSampler, tmp_path: Path) -> None:
+def test_a_teachers_probabilities_are_kept_with_the_labels(mix: FaceSampler, tmp_path: Path) -> None:
     with FeatureCache(mix, Counting(), Sure(), STREET + 16, 1, tmp_path) as cache:  # type: ignore[arg-type]  # stands in
         kept = cache.batches(0)
     assert all(batch.taught["age"][:, 0].tolist() == [1.0] * len(batch.steps) for batch in kept)

@@ -17,7 +17,7 @@ def seen(n: int = 300, spread: float = 0.4) -> tuple[Floats, Ints]:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), y
 
 
-def test_a_head_answers_as_the_layer_that_it_was() -> None:
+def test_a_head_answers_like_its_layer() -> None:
     vectors, y = seen()
     weights, bias = (np.eye(3, 8) * 9).astype(np.float32), np.zeros(3, np.float32)
     head = linear_head(LABELS, weights, bias, (vectors, y))
@@ -26,7 +26,7 @@ def test_a_head_answers_as_the_layer_that_it_was() -> None:
     assert np.allclose(np.linalg.norm(head.centres, axis=1), 1)
 
 
-def test_too_sure_a_head_is_made_less_sure() -> None:
+def test_calibration_makes_an_overconfident_head_less_sure() -> None:
     vectors, y = seen(spread=0.8)
     head = linear_head(LABELS, (np.eye(3, 8) * 99).astype(np.float32), np.zeros(3, np.float32), (vectors, y))
     fit_head = calibrate(head, vectors, y, 0.5)
@@ -35,12 +35,12 @@ def test_too_sure_a_head_is_made_less_sure() -> None:
     assert abs(fit_head.probabilities(vectors).max(axis=1).mean() - right) < 0.05
 
 
-def test_where_all_together_are_right_often_enough_nothing_is_uncertain() -> None:
+def test_where_accuracy_suffices_nothing_is_uncertain() -> None:
     probabilities = np.tile(np.array([0.6, 0.4], np.float32), (100, 1))
     assert least_certainty(probabilities, np.zeros(100, np.int64), 0.9) == 0.0
 
 
-def test_the_bound_leaves_the_share_that_was_aimed_at() -> None:
+def test_the_bound_reaches_the_accuracy_aimed_at() -> None:
     rng = np.random.default_rng(0)
     top = rng.uniform(0.5, 1, 4000)
     y = (rng.uniform(size=4000) >= top).astype(np.int64)  # the first label is right as often as it says
@@ -50,7 +50,7 @@ def test_the_bound_leaves_the_share_that_was_aimed_at() -> None:
     assert (y[above] == 0).mean() >= 0.9
 
 
-def test_a_bound_is_not_put_where_too_few_are_left_to_tell() -> None:
+def test_a_bound_leaves_enough_faces_for_an_estimate() -> None:
     rng = np.random.default_rng(0)
     top = rng.uniform(0.5, 1, 500)
     bound = least_certainty(np.stack([top, 1 - top], axis=1).astype(np.float32), np.ones(500, np.int64), 0.99)
@@ -58,7 +58,7 @@ def test_a_bound_is_not_put_where_too_few_are_left_to_tell() -> None:
 
 
 @pytest.mark.parametrize("labels", [("a", "b"), LABELS])
-def test_a_fitted_head_tells_all_classes(labels: tuple[str, ...]) -> None:
+def test_a_fitted_head_knows_all_classes(labels: tuple[str, ...]) -> None:
     vectors, y = seen()
     y = np.minimum(y, len(labels) - 1)
     head = fit_head(labels, (vectors, y), 10.0)
@@ -66,7 +66,7 @@ def test_a_fitted_head_tells_all_classes(labels: tuple[str, ...]) -> None:
     assert (head.probabilities(vectors).argmax(axis=1) == y).mean() > 0.8
 
 
-def test_the_better_head_is_taken_and_among_equals_the_first() -> None:
+def test_the_best_head_is_chosen_and_among_equals_the_first() -> None:
     vectors, y = seen()
     good, bad = fit_head(LABELS, (vectors, y), 10.0), fit_head(LABELS, (vectors, (y + 1) % 3), 10.0)
     assert best_head([bad, good], vectors, y) is good

@@ -85,7 +85,7 @@ def test_only_gender_is_silent_about_anybody(package: Path) -> None:
 
 
 @pytest.mark.parametrize(("trait", "dimension"), [("mood", 256), ("mask", 128)])
-def test_what_does_not_fit_is_not_written(package: Path, trait: str, dimension: int) -> None:
+def test_nothing_is_written_that_does_not_fit(package: Path, trait: str, dimension: int) -> None:
     with pytest.raises(ValueError, match="not a trait, or its head does not take"):
         ship("traits", b"a network", {trait: a_head("a", "b", dimension=dimension)}, FACTS, {trait: "# page\n"})
     assert not builtin_traits.FOLDER.exists()

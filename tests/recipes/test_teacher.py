@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_says_how_likely_each_label_is_at_any_size_of_crops(folder: Path) -> None:
+def test_a_teacher_gives_probabilities_for_crops_of_any_size(folder: Path) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     said = Teacher(folder)(crops)
     assert {trait: found.shape for trait, found in said.items()} == {t: (3, len(names)) for t, names in LABELS.items()}

@@ -39,13 +39,13 @@ def mix() -> FaceSampler:
     return FaceSampler(rows(48), rows(48), rows(30, street=True), 48)
 
 
-def test_an_epoch_is_the_same_each_time_and_another_is_another(mix: FaceSampler) -> None:
+def test_epochs_are_reproducible_and_differ(mix: FaceSampler) -> None:
     first, again, other = (next(iter(mix.batches(epoch, 32))) for epoch in (0, 0, 1))
     assert np.array_equal(first.pixels, again.pixels)
     assert not np.array_equal(first.pixels, other.pixels)
 
 
-def test_a_batch_holds_faces_of_the_network_s_size_and_street_photos_last(mix: FaceSampler) -> None:
+def test_a_batch_has_the_networks_size_and_street_photos_last(mix: FaceSampler) -> None:
     batches = list(mix.batches(0, 32))
     assert len(batches) == 48 // (32 - STREET)
     for batch in batches:
@@ -55,7 +55,7 @@ def test_a_batch_holds_faces_of_the_network_s_size_and_street_photos_last(mix: F
         assert (batch.labels["mask"] >= 0).all()
 
 
-def test_what_is_drawn_changes_the_label_and_nothing_else() -> None:
+def test_a_drawing_changes_its_label_and_nothing_else() -> None:
     faces, seen = rows(3), set()
     faces = replace(faces, labels={**faces.labels, "glasses": np.full(3, -1)})
     for seed in range(120):
@@ -74,7 +74,7 @@ def test_no_second_pair_of_glasses_is_drawn() -> None:
         assert draw_accessory(faces, number, np.random.default_rng(seed))[1]["glasses"] == number
 
 
-def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
+def test_a_transformed_crop_shows_the_middle_of_the_whole() -> None:
     crop = np.full((SIDE, SIDE, 3), 10, np.uint8)
     crop[44:84, 44:84] = 250
     made = random_affine(crop, 64, np.random.default_rng(0))
@@ -84,7 +84,7 @@ def test_a_turned_crop_shows_the_middle_of_the_whole_one() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
+def test_a_degraded_crop_is_still_a_picture(seed: int) -> None:
     crop: Pixels = rows(1).crops[0][:64, :64]
     made = degrade(crop, np.random.default_rng(seed))
     assert made.shape == crop.shape
@@ -92,14 +92,14 @@ def test_a_spoilt_crop_is_still_a_picture(seed: int) -> None:
     assert made.std() > 3
 
 
-def test_what_is_kept_apart_is_not_learnt_from_and_photos_stay_whole() -> None:
+def test_held_out_photos_are_not_trained_on_and_stay_whole() -> None:
     faces = rows(40)
     apart, learnt = faces.group[held_out_rows(faces, 4)], training_rows(faces, 4).group
     assert len(apart) + len(learnt) == 40
     assert not set(apart) & set(learnt)
 
 
-def test_only_what_is_known_is_learnt_from() -> None:
+def test_only_known_labels_are_trained_on() -> None:
     torch = pytest.importorskip("torch")
     logits = {name: torch.zeros(4, len(names), requires_grad=True) for name, names in LABELS.items()}
     lesson = torch.zeros(4, IDENTITY, requires_grad=True)
