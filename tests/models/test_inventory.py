@@ -12,10 +12,10 @@ from mien.errors import UnknownName, WeightsError
 from mien.models import (
     CARDS,
     builtin_traits,
+    cards,
     ensure,
     get_card,
     identity,
-    inventory,
     is_available,
     licence_terms,
     session,
@@ -96,12 +96,12 @@ def test_a_changed_file_is_found_though_it_was_read_before(home: Path) -> None:
 
 def test_a_package_that_is_gone_is_missing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = PackageFile("lender", "net.dat", "0" * 64, 1)
-    cards = {
+    changed = {
         "dlib-resnet": replace(CARDS["dlib-resnet"], source=Conversion("dlib", gone)),
         "dlib-resnet-int8": CARDS["dlib-resnet-int8"],
         "haar": replace(CARDS["haar"], source=gone),
     }
-    monkeypatch.setattr(inventory, "CARDS", MappingProxyType(cards))
+    monkeypatch.setattr(cards, "CARDS", MappingProxyType(changed))
     assert set(locations().values()) == {Location.MISSING}
     assert [(check.name, check.state) for check in verify()] == [
         ("dlib-resnet", FileState.MISSING),

@@ -109,20 +109,12 @@ class Head:
         return softmax(logits / self.temperature).astype(np.float32)
 
     def familiarity(self, vectors: Floats) -> Floats:
-        """Vectors (n, d) -> cosine to the nearest class centre (n,), float32: the higher, the likelier a known class.
-
-        Raises:
-            ValueError: the vectors have another dimension, or are not finite.
-        """
+        """Vectors (n, d) -> cosine to the nearest class centre (n,), float32; raises as `probabilities`."""
         cosines = self._directions(vectors) @ self.centres.astype(np.float64).T
         return np.asarray(cosines.max(axis=1), dtype=np.float32)
 
     def answer(self, vectors: Floats) -> tuple[Floats, Floats]:
-        """Vectors (n, d) -> `probabilities` and `familiarity`.
-
-        Raises:
-            ValueError: the vectors have another dimension, or are not finite.
-        """
+        """Vectors (n, d) -> `probabilities` and `familiarity`; raises as `probabilities`."""
         return self.probabilities(vectors), self.familiarity(vectors)
 
     def _directions(self, vectors: Floats) -> Doubles:

@@ -6,20 +6,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mien.errors import WeightsError
-from mien.models import builtin_traits, weights
+from mien.models import builtin_traits, cards, weights
 from mien.models.cards import (
-    CARDS,
     Card,
     CardGroup,
     CompiledPackage,
     Conversion,
     Download,
     Graft,
+    ManualFile,
     PackageFile,
     Quantisation,
     Truncation,
@@ -84,7 +83,7 @@ class AddResult:
 
 def list_weights() -> list[InventoryEntry]:
     """All cards and where their weights are; none are read."""
-    return [InventoryEntry(card, weights.licence_terms(card), *_location(card)) for card in CARDS.values()]
+    return [InventoryEntry(card, weights.licence_terms(card), *_location(card)) for card in cards.CARDS.values()]
 
 
 def list_traits() -> list[InventoryEntry]:
@@ -98,7 +97,7 @@ def list_traits() -> list[InventoryEntry]:
 
 def verify() -> list[FileCheck]:
     """Read every file of weights in packages and in the cache, and compare it with its SHA-256."""
-    return [check for card in CARDS.values() for check in _checks(card)]
+    return [check for card in cards.CARDS.values() for check in _checks(card)]
 
 
 def _location(card: Card) -> tuple[Location, int | None]:
@@ -106,30 +105,18 @@ def _location(card: Card) -> tuple[Location, int | None]:
     if cached:
         return Location.CACHE, cached[0].stat().st_size
     match card.source:
-        case CompiledPackage(package):
-            return (Location.PACKAGE if find_spec(package) else Location.MISSING), None
-        case PackageFile():
-            return (Location.PACKAGE if weights.is_installed(card.source) else Location.MISSING), card.source.bytes
-        case Conversion() | Quantisation() | Truncation() | Graft() | CardGroup():
-            return _location_of_converted(card), None
         case Download():
             return Location.PULL, card.source.bytes
-    return Location.ADD, None
-
-
-def _location_of_converted(card: Card) -> Location:
-    match card.source:
+        case ManualFile():
+            return Location.ADD, None
         case CardGroup(names):
-            locations = [_location(CARDS[name])[0] for name in names]
-            return next((location for location in locations if location is not Location.CACHE), Location.CACHE)
-        case Conversion(_, file):
-            return Location.FIRST_USE if weights.is_installed(file) else Location.MISSING
-        case Graft(_, _, file) if not weights.is_installed(file):
-            return Location.MISSING
-        case Quantisation(name) | Truncation(name) | Graft(name):
-            source = _location_of_converted(CARDS[name])
-            return Location.MISSING if source is Location.MISSING else Location.FIRST_USE
-    raise ValueError(f"weights {card.name!r} are not made from others")
+            parts = [_location(get_card(name))[0] for name in names]
+            return next((part for part in parts if part is not Location.CACHE), Location.CACHE), None
+    size = card.source.bytes if isinstance(card.source, PackageFile) else None
+    if not weights.has_source(card):
+        return Location.MISSING, size
+    ready = isinstance(card.source, PackageFile | CompiledPackage)
+    return Location.PACKAGE if ready else Location.FIRST_USE, size
 
 
 def _cached(card: Card) -> list[Path]:
@@ -235,11 +222,11 @@ def _read(file: Path) -> bytes:
 
 
 def _card_with_file(sha256: str) -> Card | None:
-    for card in CARDS.values():
+    for card in cards.CARDS.values():
         if any(known.sha256 == sha256 for known in card.known):
             return card
     return None
 
 
 def _choices() -> str:
-    return ", ".join(name for name, card in CARDS.items() if card.is_external)
+    return ", ".join(name for name, card in cards.CARDS.items() if card.is_external)

@@ -119,21 +119,13 @@ class NetworkHead:
         return self.answer(inputs)[0]
 
     def familiarity(self, inputs: Inputs) -> Floats:
-        """Crops or vectors -> cosine to the nearest class centre, or the largest logit (n,), float32.
-
-        Raises:
-            ValueError: as `probabilities`.
-        """
+        """Crops or vectors -> cosine to the nearest class centre, or the largest logit (n,); raises as above."""
         if self.centres is not None:
             return self._cosines(self._rows(inputs))
         return self.answer(inputs)[1]
 
     def answer(self, inputs: Inputs) -> tuple[Floats, Floats]:
-        """Crops or vectors -> `probabilities` and `familiarity`, from one run of the network.
-
-        Raises:
-            ValueError: as `probabilities`.
-        """
+        """Crops or vectors -> `probabilities` and `familiarity`, from one run of the network; raises as above."""
         rows = self._rows(inputs)
         logits = self._logits(rows)
         probabilities = softmax(logits / self.temperature).astype(np.float32)
@@ -142,11 +134,7 @@ class NetworkHead:
         return probabilities, logits.max(axis=1).astype(np.float32)
 
     def logits(self, inputs: Inputs) -> Doubles:
-        """Crops or vectors -> logits before calibration (n, k), float64.
-
-        Raises:
-            ValueError: as `probabilities`.
-        """
+        """Crops or vectors -> logits before calibration (n, k), float64; raises as above."""
         return self._logits(self._rows(inputs))
 
     def _logits(self, rows: Inputs) -> Doubles:

@@ -105,9 +105,14 @@ def is_available(name: str) -> bool:
     card = get_card(name)
     if settings().commercial and licence_terms(card).commercial != "yes":
         return False
+    return has_source(card)
+
+
+def has_source(card: Card) -> bool:
+    """Whether all files are here that a card's weights are, or can be made from; nothing is read."""
     match card.source:
         case CardGroup(names):
-            return all(is_available(part) for part in names)
+            return all(has_source(get_card(name)) for name in names)
         case CompiledPackage(package):
             return find_spec(package) is not None
         case PackageFile():
@@ -115,10 +120,10 @@ def is_available(name: str) -> bool:
         case Conversion(_, file):
             return is_installed(file)
         case Quantisation(other) | Truncation(other):
-            return is_available(other)
+            return has_source(get_card(other))
         case Graft(other, _, file):
-            return is_available(other) and is_installed(file)
-    return bool(cached_files(name, EXTERNAL_KEY))
+            return has_source(get_card(other)) and is_installed(file)
+    return bool(cached_files(card.name, EXTERNAL_KEY))
 
 
 def identity(name: str) -> str:
