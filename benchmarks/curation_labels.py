@@ -32,10 +32,10 @@ from mien.curate.findings import DROP, KEEP, Finding, Kind
 from mien.curate.identity import identity_findings
 from mien.curate.label_errors import assign_folds, label_error_findings, out_of_fold
 from mien.data import DataOptions, open_data
-from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
 from mien.models import IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.extract_features import check_spec, extract_features
 from mien.train.head import fit_head
 from mien.types import Origin, PhotoRef
 
@@ -72,14 +72,14 @@ def looked(refs: Sequence[PhotoRef], faces: str, whole: bool = False) -> list[Im
     """Photos -> what those show that show a face; with `whole`, one in which none is found is taken for a face."""
     shown = {
         each.key: each
-        for each in inspect(refs, looking("auto", faces), RunOptions())
+        for each in extract_features(refs, check_spec("auto", faces), RunOptions())
         if isinstance(each, ImageFeatures)
     }
     blank = [ref for ref in refs if ref.key in shown and not len(shown[ref.key])]
     if whole and blank:
         shown |= {
             each.key: each
-            for each in inspect(blank, looking("auto", "cut"), RunOptions())
+            for each in extract_features(blank, check_spec("auto", "cut"), RunOptions())
             if isinstance(each, ImageFeatures)
         }
     return [each for each in shown.values() if len(each)]

@@ -28,8 +28,8 @@ from sklearn.preprocessing import StandardScaler
 
 from mien.curate.checks import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, mask_findings
 from mien.curate.features import ImageFeatures
-from mien.flows.inspect import inspect, looking
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.extract_features import check_spec, extract_features
 from mien.types import Floats, Origin, PhotoRef
 from traits_masks import Boxed, faces_of, overlap
 
@@ -64,8 +64,8 @@ def web(data: Path, count: int) -> list[PhotoRef]:
 
 def looked(refs: Sequence[PhotoRef]) -> list[ImageFeatures]:
     """What photos show, as MTCNN finds their faces; photos without a face have none."""
-    spec = looking("mtcnn")
-    return [each for each in inspect(refs, spec, RunOptions(cache=False)) if isinstance(each, ImageFeatures)]
+    spec = check_spec("mtcnn")
+    return [each for each in extract_features(refs, spec, RunOptions(cache=False)) if isinstance(each, ImageFeatures)]
 
 
 def of_face(shown: ImageFeatures, i: int, label: str, *, fresh: bool = True) -> Told:

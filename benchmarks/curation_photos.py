@@ -21,9 +21,9 @@ from rich.table import Table
 from mien.curate.checks import photo_findings, rejected_finding
 from mien.curate.features import ImageFeatures
 from mien.curate.findings import Kind
-from mien.flows.inspect import inspect, looking
 from mien.images import decode, encode
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.extract_features import check_spec, extract_features
 from mien.types import Box, Origin, PhotoRef, Pixels
 
 SEED = 0
@@ -130,7 +130,7 @@ def spoilt(good: Sequence[tuple[PhotoRef, ImageFeatures]], damage: Damage) -> It
 
 def kinds(refs: Sequence[PhotoRef], faces: str) -> tuple[list[ImageFeatures], list[set[Kind]]]:
     """Photos -> what they show, and the kinds of what was found in each of them."""
-    looked = list(inspect(refs, looking("auto", faces), RunOptions(cache=False)))
+    looked = list(extract_features(refs, check_spec("auto", faces), RunOptions(cache=False)))
     found = [photo_findings(each) if isinstance(each, ImageFeatures) else [rejected_finding(each)] for each in looked]
     return [each for each in looked if isinstance(each, ImageFeatures)], [{one.kind for one in each} for each in found]
 

@@ -12,7 +12,7 @@ import pytest
 from mien.curate.findings import Finding, Kind
 from mien.curate.verdicts import read_verdicts
 from mien.flows import check as flow
-from mien.flows import inspect
+from mien.pipeline.extract_features import ExtractFeatures
 from tests.conftest import Mien
 
 FIELDS = {"kind", "path", "label", "proposed", "other", "confidence", "detail"}
@@ -83,7 +83,7 @@ def test_what_it_proposes_can_be_followed(mien: Mien, dirty: Path, tmp_path: Pat
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     mien: Mien, dirty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect.Inspect, "__call__", None)
+    monkeypatch.setattr(ExtractFeatures, "__call__", None)
     (tmp_path / "file").write_text("")
     for option in ("--report", "--verdicts"):
         ran = mien("check", dirty, option, tmp_path / "file" / "below")
@@ -95,7 +95,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 def test_nothing_is_written_over_the_data_or_in_place_of_a_folder(
     mien: Mien, dirty: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspect.Inspect, "__call__", None)
+    monkeypatch.setattr(ExtractFeatures, "__call__", None)
     table = tmp_path / "labels.csv"
     table.write_text("filename,label\n02.jpg,a\n03.jpg,b\n")
     before = table.read_bytes()
@@ -111,7 +111,7 @@ def test_nothing_is_written_over_the_data_or_in_place_of_a_folder(
 def test_page_and_verdicts_are_not_written_over_each_other(mien: Mien, dirty: Path, tmp_path: Path) -> None:
     ran = mien("check", dirty, "--report", tmp_path / "x", "--verdicts", tmp_path / "x")
     assert ran.code == 1
-    assert "written already" in ran.err
+    assert "another output" in ran.err
     assert not (tmp_path / "x").exists()
 
 
@@ -138,13 +138,13 @@ def test_a_second_run_looks_at_new_photos_only(
     mien("check", dirty)
     shutil.copy(album / "held-out" / "Grace Hopper" / "14.jpg", dirty / "Grace Hopper" / "new.jpg")
     looked_at: list[str] = []
-    before = inspect.Inspect.__call__
+    before = ExtractFeatures.__call__
 
-    def watched(self: inspect.Inspect, batch: Any, /) -> Any:
+    def watched(self: ExtractFeatures, batch: Any, /) -> Any:
         looked_at.extend(ref.key for ref in batch)
         return before(self, batch)
 
-    monkeypatch.setattr(inspect.Inspect, "__call__", watched)
+    monkeypatch.setattr(ExtractFeatures, "__call__", watched)
     assert mien("check", dirty, "--json").last["photos"] == 28
     # What could not be read is tried anew, since that may have been the machine's fault.
     assert sorted(looked_at) == ["Grace Hopper/broken.jpg", "Grace Hopper/new.jpg"]  # by several workers at once
@@ -208,7 +208,7 @@ def test_nothing_is_moved_unless_asked(mien: Mien, street: Path) -> None:
 def test_move_needs_something_to_be_expected(mien: Mien, street: Path) -> None:
     ran = mien("check", street, "--move")
     assert ran.code == 1
-    assert "--move goes with --expect mask" in ran.err
+    assert "--move needs --expect mask" in ran.err
 
 
 def test_move_needs_files(mien: Mien, street: Path, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_move_needs_files(mien: Mien, street: Path, tmp_path: Path) -> None:
     table.write_text("filename,label\n" + "\n".join(f"{name},a" for name in listing(street)))
     ran = mien("check", table, "--images", street, "--expect", "mask", "--move")
     assert ran.code == 1
-    assert "no file can be moved" in ran.err
+    assert "files cannot be moved" in ran.err
 
 
 @pytest.mark.parametrize(

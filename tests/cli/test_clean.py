@@ -40,11 +40,11 @@ def test_clean_does_what_was_decided_and_undo_takes_it_back(mien: Mien, photos: 
     assert set(ran.last) == FIELDS
     expected = {"planned": 3, "done": 3, "dropped": 1, "moved": 1, "cut": 1, "kept": 1, "before": 0, "gone": 1}
     assert {name: ran.last[name] for name in expected} == expected
-    assert "1 photo that verdicts.csv names is not there: Grace Hopper/99.jpg" in ran.err
+    assert "1 photo named in verdicts.csv is not in the data: Grace Hopper/99.jpg" in ran.err
     assert (photos / ".mien/dropped/Grace Hopper/00.jpg").exists()
     again = mien("clean", photos, "--verdicts", photos.parent / "verdicts.csv")
     assert again.code == 0
-    assert "nothing to do: every verdict was followed before" in again.out
+    assert "nothing to do: all verdicts were applied before" in again.out
     undone = mien("undo", ran.last["journal"], "--json")
     assert (undone.last["undone"], undone.last["failed"]) == (4, 0)
     assert names(photos) == before
@@ -75,7 +75,7 @@ def test_what_is_left_alone_is_named_even_when_quiet(mien: Mien, photos: Path) -
     ("lines", "told"),
     [
         ("a.jpg,burn,,", "line 2 of .*: 'burn' is not a verdict"),
-        ("../a.jpg,drop,,", "line 2 of .*: ../a.jpg lies outside of"),
+        ("../a.jpg,drop,,", "line 2 of .*: ../a.jpg is outside"),
         ("Grace Hopper/00.jpg,move,A,\nGrace Hopper/00.jpg,move,B,", "lines 2 and 3 of .* name different labels"),
     ],
 )

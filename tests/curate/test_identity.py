@@ -13,8 +13,8 @@ from mien.curate.features import ImageFeatures
 from mien.curate.findings import DROP, KEEP, Finding, Kind
 from mien.curate.identity import identity_findings, labels_are_people
 from mien.data import DataOptions, open_data
-from mien.flows.inspect import inspect, looking
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.extract_features import check_spec, extract_features
 from tests.curate.samples import album, faces, persons, vector_photo
 
 
@@ -175,7 +175,7 @@ def test_real_portraits_are_told_apart_and_wrong_ones_found(data: Path, models_h
     refs = [ref for ref in open_data(data / "identity" / "orl", DataOptions()).refs if (ref.path or Path()).stem < "5"]
     photos = [
         each
-        for each in inspect(refs[:48], looking("mtcnn"), RunOptions(cache=False))
+        for each in extract_features(refs[:48], check_spec("mtcnn"), RunOptions(cache=False))
         if isinstance(each, ImageFeatures)
     ]
     labels = sorted({photo.origin.label or "" for photo in photos})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mien.curate.features import ImageFeatures
 from mien.curate.findings import Finding, Kind
+from mien.curate.verdicts import read_verdicts
 from mien.data import DataOptions, DataSet, open_data
-from mien.errors import DataError
+from mien.errors import DataError, MienWarning, MissingExtra
 from mien.flows import check as module
-from mien.flows import check_report
-from mien.flows.check import CheckResult, check
-from mien.flows.inspect import looking
+from mien.flows import check_result
+from mien.flows.check import check
+from mien.flows.check_result import CheckResult
+from mien.flows.clean import clean
 from mien.images import decode, encode
-from mien.pipeline.execute import RunOptions
 from mien.types import Origin, PhotoRef
 
 
@@ -31,9 +34,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def checked(folder: Path, drive: RunOptions | None = None, **how: Any) -> CheckResult:
-    data = open_data(folder, DataOptions(loose=True))
-    return check(data, looking("mtcnn"), drive or RunOptions(2), **how)
+def checked(folder: Path | DataSet, **options: Any) -> CheckResult:
+    return check(folder, detector="mtcnn", workers=2, **options)
 
 
 def of(found: CheckResult, kind: Kind) -> list[Finding]:
@@ -67,8 +69,8 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 
 def test_what_was_planted_is_found(models_home: Path, dirty: Path) -> None:
     found = checked(dirty)
-    assert found.photos == 27
-    assert found.without == 2
+    assert len(found.photos) + len(found.rejected) == 27
+    assert found.faceless == 2
     assert found.counts == {"Eileen Collins": 12, "Grace Hopper": 15}
     (copy,) = of(found, Kind.COPY)
     assert {copy.path, copy.other} == {"Grace Hopper/03.jpg", "Grace Hopper/twice.jpg"}
@@ -107,7 +109,7 @@ def test_the_last_line_adds_up(models_home: Path, dirty: Path) -> None:
 
 
 def test_the_number_of_workers_changes_nothing(models_home: Path, dirty: Path) -> None:
-    one, three = (checked(dirty, RunOptions(workers, cache=False)).findings for workers in (1, 3))
+    one, three = (check(dirty, detector="mtcnn", workers=workers, cache=False) for workers in (1, 3))
     assert [finding.as_json() for finding in one] == [finding.as_json() for finding in three]
 
 
@@ -143,11 +145,13 @@ def test_a_label_called_drop_is_never_taken_for_the_advice_to_drop(
 
 
 def test_of_one_label_it_is_said_that_nobody_can_be_told_from_others(models_home: Path, album: Path) -> None:
-    said: list[str] = []
     refs = open_data(album / "photos").refs
     one = DataSet.of([ref for ref in refs if ref.origin.label == "Grace Hopper"], [])
-    check(one, looking("mtcnn"), RunOptions(2, tell=said.append))
-    assert said == ["there is one label only: whether photos lie under the right label could not be looked at"]
+    with pytest.warns(MienWarning) as said:
+        checked(one)
+    assert [str(warning.message) for warning in said] == [
+        "there is only one label: whether photos have the right label could not be checked"
+    ]
 
 
 def test_labels_that_are_no_people_are_asked_about_looks(
@@ -168,8 +172,8 @@ def test_labels_of_photos_without_a_face_are_asked_about_by_the_whole_picture(
     ((asked,), _), *_ = silent["label_error_findings"]
     whole = {each.key: each for each in asked}["Grace Hopper/coffee.png"]
     assert len(whole) == 1
-    assert [len(each) for each in found.shown if each.key == whole.key] == [0]
-    assert found.without == 2
+    assert [len(each) for each in found.photos if each.key == whole.key] == [0]
+    assert found.faceless == 2
 
 
 def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
@@ -192,12 +196,11 @@ def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
 def test_photos_without_labels_are_looked_at_and_what_is_left_out_is_said(
     models_home: Path, album: Path, silent: dict[str, list[Any]]
 ) -> None:
-    told: list[str] = []
-    found = checked(album / "inbox", RunOptions(2, tell=told.append))
-    assert found.photos == 15
+    with pytest.warns(MienWarning, match="nothing is labelled"):
+        found = checked(album / "inbox")
+    assert len(found.photos) + len(found.rejected) == 15
     assert found.as_json()["labels_are"] is None
     assert set(silent) == {"duplicate_findings", "photo_findings"}
-    assert any("nothing is labelled" in word for word in told)
 
 
 def test_pictures_that_are_faces_already_are_noticed(models_home: Path, album: Path, tmp_path: Path) -> None:
@@ -206,9 +209,9 @@ def test_pictures_that_are_faces_already_are_noticed(models_home: Path, album: P
         shutil.copy(album / "inbox" / "coffee.png", tmp_path / "data" / "x" / f"{i}.png")
     data = open_data(tmp_path / "data", DataOptions(loose=True))
     few = [ref for ref in data.refs if ref.key.endswith(".png")]
-    told: list[str] = []
-    check(DataSet.of(few, []), looking("mtcnn"), RunOptions(1, tell=told.append))
-    assert any("--faces cut" in word for word in told)
+    with pytest.warns(MienWarning) as told:
+        checked(DataSet.of(few, []))
+    assert any("--faces cut" in str(warning.message) for warning in told)
 
 
 def test_a_mask_is_asked_about_where_one_is_expected(
@@ -219,7 +222,7 @@ def test_a_mask_is_asked_about_where_one_is_expected(
     bare = [Finding(Kind.LABEL_SUSPECT, "a/1.jpg", "a", "without_mask", 0.9, "")]
     monkeypatch.setattr(module, "mask_findings", lambda _: bare)
     found = checked(dirty, expect="mask")
-    assert found.unmasked == bare
+    assert found.mask_findings == bare
     assert bare[0] in found.findings
 
 
@@ -237,25 +240,25 @@ def pictured(text: str) -> list[bool]:
     return ["jpeg" in photo for photo in json.loads(found[1])["photos"]]
 
 
-def report_of(folder: Path, found: CheckResult) -> str:
-    data = open_data(folder, DataOptions(loose=True))
-    return check_report.check_report(found, data, folder, looking("mtcnn"), RunOptions(2), "mien clean photos")
+def page_of(found: CheckResult, folder: Path) -> str:
+    return found.to_html(folder / "check.html").read_text("utf-8")
 
 
-def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: Path) -> None:
-    text = report_of(dirty, checked(dirty))
+def test_the_page_shows_every_photo_that_it_is_about(models_home: Path, dirty: Path, tmp_path: Path) -> None:
+    found = checked(dirty)
+    text = page_of(found, tmp_path)
     shown = pictured(text)
     assert shown.count(False) == 1  # the broken one
     assert "shown without a picture" not in text
-    assert "<code>mien clean photos</code>" in text
+    assert f"<code>{html.escape(found.next_command())}</code>" in text
 
 
 def test_the_page_stays_small_and_says_what_it_left_out(
-    models_home: Path, dirty: Path, monkeypatch: pytest.MonkeyPatch
+    models_home: Path, dirty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = checked(dirty)
-    monkeypatch.setattr(check_report, "MOST_BYTES", 9000)
-    text = report_of(dirty, found)
+    monkeypatch.setattr(check_result, "MAX_PICTURE_BYTES", 9000)
+    text = page_of(found, tmp_path)
     assert 1 <= pictured(text).count(True) <= 4
     assert "shown without a picture" in text
 
@@ -266,15 +269,57 @@ def test_photos_of_a_table_are_pictured_too(models_home: Path, astronaut: bytes,
     pq.write_table(pa.table({"image": images, "label": ["a", "b", "a"]}), tmp_path / "data.parquet")
     found = checked(tmp_path / "data.parquet")
     assert {Kind.LABEL_SUSPECT, Kind.COPY} & {finding.kind for finding in found.findings}
-    assert all(pictured(report_of(tmp_path / "data.parquet", found)))
+    assert all(pictured(page_of(found, tmp_path)))
 
 
 def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, hopper: bytes) -> None:
     (tmp_path / "broken.jpg").write_bytes(hopper[:1000])
     ref = PhotoRef(Origin("broken.jpg"), tmp_path / "broken.jpg")
-    found = check(DataSet.of([ref], []), looking("mtcnn"), RunOptions(1))
-    shown: list[ImageFeatures] = list(found.shown)
-    assert shown == []
-    assert "broken.jpg" in check_report.check_report(
-        found, DataSet.of([ref], []), tmp_path, looking("mtcnn"), RunOptions(1), ""
-    )
+    found = checked(DataSet.of([ref], []))
+    assert list(found.photos) == []
+    assert "broken.jpg" in page_of(found, tmp_path)
+
+
+# What Python code makes of a result.
+
+
+def test_a_result_is_gone_over_counted_and_written(models_home: Path, dirty: Path, tmp_path: Path) -> None:
+    found = checked(dirty)
+    assert list(found) == list(found.findings)
+    assert len(found) == len(found.findings)
+    table = found.write_verdicts(tmp_path / "verdicts.csv")
+    assert len(read_verdicts(table)) == sum(finding.path is not None for finding in found)
+    cleaned = clean(dirty, verdicts=table)
+    assert cleaned.as_json()["dropped"] >= 3
+
+
+def test_a_result_is_a_table_in_pandas(models_home: Path, dirty: Path) -> None:
+    pytest.importorskip("pandas")
+    found = checked(dirty)
+    frame = found.to_pandas()
+    assert list(frame["kind"]) == [str(finding.kind) for finding in found]
+    assert {"path", "label", "proposed", "confidence", "detail"} <= set(frame.columns)
+
+
+def test_without_pandas_it_is_said_what_to_install(
+    models_home: Path, dirty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = checked(dirty)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtra, match="pip install pandas"):
+        found.to_pandas()
+
+
+def test_a_notebook_shows_counts_and_the_first_findings(models_home: Path, dirty: Path) -> None:
+    found = checked(dirty)
+    text = found._repr_html_()
+    assert "<td>No face</td><td>1</td>" in text
+    assert "Grace Hopper/coffee.png" in text
+    hostile = replace(found, findings=[Finding(Kind.FEW, None, "<b>", "keep", 1.0, "<script>")])
+    assert "<script>" not in hostile._repr_html_()
+
+
+def test_photos_are_moved_by_their_mask_only_where_they_are_files(models_home: Path, dirty: Path) -> None:
+    data = open_data(dirty, DataOptions(loose=True))
+    with pytest.raises(DataError, match="the data is a DataSet, whose files cannot be moved"):
+        checked(data).move_by_mask()

@@ -16,7 +16,6 @@ from mien.data import open_data
 from mien.errors import DataError
 from mien.flows.clean import CleanResult, clean
 from mien.images import decode, encode
-from mien.pipeline.execute import RunOptions
 from mien.store import journal, recovery
 from mien.store.journal import newest_first
 from tests.store.test_transfer_disk import as_nobody, fill_up, tiny_disk
@@ -53,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
 def cleaned(root: Path, lines: str = VERDICTS, **options: object) -> CleanResult:
     table = root.parent / f"{root.name}.csv"
     table.write_text(HEAD + lines, "utf-8")
-    return clean(root, table, RunOptions(1), **options)  # type: ignore[arg-type]
+    return clean(root, verdicts=table, **options)  # type: ignore[arg-type]
 
 
 def dropped(root: Path) -> dict[str, bytes]:
@@ -103,7 +102,7 @@ def test_the_same_verdicts_once_more_find_nothing_to_do(photos: Path) -> None:
     cleaned(photos)
     after = harvest(photos)
     again = cleaned(photos)
-    assert (numbers(again), again.path) == ((0, 5, 0), None)
+    assert (numbers(again), again.journal) == ((0, 5, 0), None)
     assert harvest(photos) == after
 
 
@@ -132,7 +131,7 @@ def test_two_photos_can_change_places(photos: Path) -> None:
 
 def test_a_dry_run_touches_nothing(photos: Path) -> None:
     done = cleaned(photos, dry_run=True)
-    assert (len(done.plan.steps), done.path, dict(done.counts)) == (5, None, {})
+    assert (len(done.plan.steps), done.journal, dict(done.counts)) == (5, None, {})
     assert len(list(done.plan.as_json_lines())) == 5
     assert harvest(photos) == TREE
     assert not (photos / ".mien").exists()
@@ -184,7 +183,7 @@ def test_a_label_that_cannot_be_a_folder_is_refused(photos: Path, label: str) ->
 @pytest.mark.parametrize("path", ["../elsewhere/1.jpg", "/etc/passwd", "Ana/../../elsewhere/1.jpg"])
 def test_a_path_that_leads_out_of_the_data_stops_before_anything_is_done(photos: Path, path: str) -> None:
     plant(photos.parent / "elsewhere", {"1.jpg": b"mine"})
-    with pytest.raises(DataError, match=r"line 3 of .*lies outside of .*photos; nothing was done"):
+    with pytest.raises(DataError, match=r"line 3 of .*is outside .*photos; nothing was done"):
         cleaned(photos, f"Ana/0.jpg,,drop,,,x\n{path},,drop,,,x\n")
     assert harvest(photos) == TREE
     assert harvest(photos.parent / "elsewhere") == {"1.jpg": b"mine"}
@@ -209,7 +208,7 @@ def test_a_folder_is_known_by_whatever_way_it_is_reached(photos: Path, monkeypat
     (photos.parent / "alias").symlink_to(photos, target_is_directory=True)
     monkeypatch.chdir(photos / "Bo")
     for way in (Path(".."), photos.parent / "alias", Path(f"{photos}/")):
-        done = clean(way, photos.parent / "photos.csv", RunOptions(1))
+        done = clean(way, verdicts=photos.parent / "photos.csv")
         assert numbers(done) == (0, 5, 0)
 
 
@@ -222,8 +221,8 @@ def test_data_in_any_other_form_is_referred_to_train(tmp_path: Path, named: str)
         path.write_bytes(b"emotion,pixels\n" if named == "fer2013.csv" else b"file,label\n")
     table = tmp_path / "verdicts.csv"
     table.write_text(HEAD)
-    with pytest.raises(DataError, match="where no file can be moved: give its verdicts to 'mien train --verdicts'"):
-        clean(path, table, RunOptions(1))
+    with pytest.raises(DataError, match="whose files cannot be moved: pass the verdicts to 'mien train --verdicts'"):
+        clean(path, verdicts=table)
 
 
 def test_dropped_photos_may_go_elsewhere(photos: Path, tmp_path: Path) -> None:
@@ -238,7 +237,7 @@ def test_dropped_photos_may_go_elsewhere(photos: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inside", ["dropped", ".", "Ana"])
 def test_dropped_photos_may_not_go_where_they_would_be_a_label(photos: Path, inside: str) -> None:
-    with pytest.raises(DataError, match="lies in the data, where it would be a label"):
+    with pytest.raises(DataError, match="is inside the data, where it would be a label"):
         cleaned(photos, dropped=photos / inside)
     assert harvest(photos) == TREE
 
@@ -270,10 +269,10 @@ def test_a_full_disk_loses_nothing(tiny_disk: Path) -> None:
     table.write_text(HEAD + VERDICTS)
     fill_up(tiny_disk)
     with pytest.raises(DataError, match=r"is full|No space left on device; nothing was done"):
-        clean(photos, table, RunOptions(1))
+        clean(photos, verdicts=table)
     assert harvest(photos) == TREE
     (tiny_disk / "fill").unlink()
-    assert sum(clean(photos, table, RunOptions(1)).counts.values()) == 5
+    assert sum(clean(photos, verdicts=table).counts.values()) == 5
 
 
 @pytest.mark.parametrize(("locked", "left"), [("Ana", ["Bo/0.jpg"]), ("Bo", ["Ana/0.jpg", "Ana/2.jpg"]), (".", [])])

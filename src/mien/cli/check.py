@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,26 +12,25 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output, seconds
-from mien.errors import DataError
 from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
-    from mien.curate.findings import Finding
-    from mien.flows.check import CheckResult
+    from mien.flows.check_result import CheckResult
     from mien.flows.clean import CleanResult
-
-_WORST = 3  # of each kind are named on a terminal
 
 
 def check(
     data: options.Data,
-    report: Annotated[Path | None, typer.Option("--report", help="Write a page on which to review findings.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write an HTML page on which to review the findings.")
+    ] = None,
     verdicts: Annotated[
-        Path | None, typer.Option("--verdicts", help="Write a CSV with the proposals filled in, for 'mien clean'.")
+        Path | None, typer.Option("--verdicts", help="Write a CSV of proposed verdicts, for 'mien clean'.")
     ] = None,
     expect: Annotated[str | None, typer.Option("--expect", help="mask: every face should wear one.")] = None,
     move: Annotated[
-        bool, typer.Option("--move", help="With --expect: file what it finds into incorrect/ and without_mask/.")
+        bool,
+        typer.Option("--move", help="With --expect: move the photos that it finds to incorrect/ and without_mask/."),
     ] = False,
     faces: options.Faces = "find",
     detector: options.Detector = "auto",
@@ -45,104 +43,78 @@ def check(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find what is wrong with photos and labels: wrong people, copies, poor pictures; changes nothing by itself."""
-    from mien import fileio
-    from mien.curate.verdicts import write_verdicts
-    from mien.data import DataOptions, open_data
-    from mien.flows.check import check as flow
-    from mien.flows.check_report import check_report
-    from mien.flows.clean import command
-    from mien.flows.inspect import looking
-    from mien.flows.unmasked import movable
-    from mien.flows.unmasked import move as moving
+    """Find what is wrong with photos and labels: wrong people, copies, poor pictures. Changes nothing by itself."""
+    import mien
+    from mien.flows.check_result import require_movable
 
-    show = Output(json, quiet)
+    output = Output(json, quiet)
     started = time.monotonic()
-    _writable([path for path in (report, verdicts) if path is not None], [data, labels or data])
+    _require_writable([path for path in (report, verdicts) if path is not None], [data, labels or data])
     if move:
-        movable(data, expect)
-    way = looking(detector, faces)
-    reading = DataOptions(images=images, target=target, labels=labels, loose=True)
-    given = open_data(data, reading)
-    show.notes(given.notes)
-    drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(given, way, drive, expect)
+        require_movable(data, expect)
+    result = mien.check(
+        data,
+        expect=expect,
+        labels=labels,
+        images=images,
+        target=target,
+        faces=faces,
+        detector=detector,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=output.progress,
+    )
     if report is not None:
-        then = command(data, reading, "verdicts.csv")
-        fileio.write(report, check_report(done, given, data, way, drive, then).encode())
+        result.to_html(report)
     if verdicts is not None:
-        fileio.write(verdicts, write_verdicts(done.findings))
-    filed = moving(done, data, drive) if move else None
-    for finding in done.findings if json else ():
-        show.record(finding.as_json())
+        result.write_verdicts(verdicts)
+    moved = result.move_by_mask() if move else None
+    for finding in result if json else ():
+        output.record(finding.as_json())
     fields = {
-        **done.as_json(),
-        "detector": way.detector,
+        **result.as_json(),
         "report": None if report is None else str(report),
         "verdicts": None if verdicts is None else str(verdicts),
-        "moved": None if filed is None else sum(filed.counts.values()),
-        "journal": None if filed is None or filed.path is None else str(filed.path),
+        "moved": None if moved is None else sum(moved.counts.values()),
+        "journal": None if moved is None or moved.journal is None else str(moved.journal),
         "seconds": seconds(time.monotonic() - started),
     }
-    then = command(data, reading, str(verdicts))
-    show.record(fields, "\n".join([*_text(done), *_next(done, data, report, verdicts, then), *_filed(filed)]))
-    if filed is not None and filed.failed:
-        for key, reason in filed.failed:
-            show.warn(f"left alone: {escape(key)}: {reason}")
+    lines = [result.summary(), *_next_steps(result, data, report, verdicts), *_moved(moved)]
+    output.record(fields, "\n".join(lines))
+    if moved is not None and moved.failed:
+        for key, reason in moved.failed:
+            output.warn(f"left alone: {escape(key)}: {reason}")
         raise typer.Exit(1)
 
 
-def _writable(written: Sequence[Path], read: Sequence[Path]) -> None:
-    """Refuse early what cannot be written, or would be written over what is read here, or over each other."""
+def _require_writable(written: Sequence[Path], read: Sequence[Path]) -> None:
+    """Refuse at once what cannot be written, or would overwrite the data or another output."""
     from mien import fileio
+    from mien.errors import DataError
 
-    seen = {path.resolve() for path in read}
+    taken = {path.resolve() for path in read}
     for path in written:
         fileio.check_writable(path)
         if path.is_dir():
-            raise DataError(f"{path} is a folder: give the name of a file to be written")
-        if path.resolve() in seen:
-            raise DataError(f"{path} is what is read here, or written already: choose another name")
-        seen.add(path.resolve())
+            raise DataError(f"{path} is a folder: give the name of a file to write")
+        if path.resolve() in taken:
+            raise DataError(f"{path} is the data itself, or another output: choose another name")
+        taken.add(path.resolve())
 
 
-def _text(done: CheckResult) -> Iterator[str]:
-    """A few lines for a person: how many findings of each kind, what they mean, and the surest of them."""
-    from mien.curate.findings import MEANINGS, Kind
-
-    of = f" of {pluralize(len(done.counts), 'label')}" if done.counts else ""
-    yield f"{pluralize(done.photos, 'photo')}{of}, {done.without} without a face to learn from"
-    yield from done.advice
-    counts = Counter(finding.kind for finding in done.findings)
-    for kind in (kind for kind in Kind if counts[kind]):
-        yield f"{counts[kind]:>6}  {kind}: {MEANINGS[kind].problem}; {MEANINGS[kind].advice}"
-        some = [finding for finding in done.findings if finding.kind is kind]
-        yield from (f"        {_line(finding)}" for finding in some[:_WORST])
-        if len(some) > _WORST:
-            yield f"        and {len(some) - _WORST} more"
-
-
-def _next(done: CheckResult, data: Path, report: Path | None, verdicts: Path | None, then: str) -> Iterator[str]:
-    if not done.findings:
-        yield "nothing was found that needs a look"
+def _next_steps(result: CheckResult, data: Path, report: Path | None, verdicts: Path | None) -> Iterator[str]:
+    if not len(result):
         return
     if report is not None:
         yield f"review them in a browser: {report}"
     if verdicts is not None:
-        yield f"edit what is proposed in {verdicts}, then type: {then}"
+        yield f"edit the proposals in {verdicts}, then type: {result.next_command(str(verdicts))}"
     if report is None and verdicts is None:
         yield f"review them in a browser: mien check {shlex.quote(str(data))} --report check.html"
 
 
-def _filed(filed: CleanResult | None) -> Iterator[str]:
-    if filed is not None:
-        undo = f"; take it back with: mien undo {shlex.quote(str(filed.path))}" if filed.path else ""
-        yield f"{pluralize(sum(filed.counts.values()), 'photo')} filed by mask{undo}"
-
-
-def _line(finding: Finding) -> str:
-    from mien.curate.findings import KEEP
-
-    about = finding.path or finding.label or "all labels"
-    proposed = "" if finding.proposed == KEEP else f" -> {escape(finding.proposed)}"
-    return f"{escape(about)}: {escape(finding.detail)}{proposed}"
+def _moved(moved: CleanResult | None) -> Iterator[str]:
+    if moved is not None:
+        undo = f"; undo with: mien undo {shlex.quote(str(moved.journal))}" if moved.journal else ""
+        yield f"{pluralize(sum(moved.counts.values()), 'photo')} moved by mask{undo}"

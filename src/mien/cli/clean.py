@@ -1,7 +1,8 @@
-"""`mien clean`: what was decided about a folder's photos, done."""
+"""`mien clean`: applies what was decided about a folder's photos."""
 
 from __future__ import annotations
 
+import json as jsonlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from mien.cli import options
 from mien.cli.output import Output
-from mien.text import escape, join_names, pluralize
+from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
     from mien.flows.clean import CleanResult
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def clean(
     data: Annotated[Path, typer.Argument(help="Folder of label folders.")],
     verdicts: Annotated[
-        Path, typer.Option("--verdicts", help="Table of what you decided about findings of 'mien check'.")
+        Path, typer.Option("--verdicts", help="Table of your decisions about the findings of 'mien check'.")
     ],
     dropped: Annotated[
         Path | None, typer.Option("--dropped", help="Where dropped photos go; .mien/dropped in the data by default.")
@@ -28,38 +29,23 @@ def clean(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Drop, move and cut photos as you decided; nothing is deleted, and `mien undo` takes it back."""
-    import json as jsonlib
+    """Drop, move and cut photos as you decided. Nothing is deleted, and 'mien undo' reverts it."""
+    import mien
+    from mien.flows.clean import missing_photos
 
-    from mien.flows.clean import clean as flow
-
-    out = Output(json, quiet)
-    done = flow(data, verdicts, out.drive(), dropped=dropped, dry_run=dry_run)
-    out.notes(f"finished what a broken-off run had begun: {path}" for path in done.settled)
+    output = Output(json, quiet)
+    result = mien.clean(data, verdicts=verdicts, dropped=dropped, dry_run=dry_run, progress=output.progress)
+    output.notes(f"finished an interrupted run first: {path}" for path in result.recovered)
     if dry_run:
-        for line in done.plan.as_json_lines():
+        for line in result.plan.as_json_lines():
             fields = jsonlib.loads(line)
-            out.record(fields, _planned(fields))
-    if gone := [verdict.path for verdict in done.plan.gone]:
-        verb = "is" if len(gone) == 1 else "are"
-        out.tell(f"{pluralize(len(gone), 'photo')} that {verdicts.name} names {verb} not there: {join_names(gone)}")
-    for key, reason in done.failed:
-        out.warn(f"left alone: {escape(key)}: {reason}")
-    counts = done.counts
-    fields = {
-        "planned": len(done.plan.steps),
-        "done": sum(counts.values()),
-        "journal": None if done.path is None else str(done.path),
-        "dropped": counts.get("drop", 0),
-        "moved": counts.get("move", 0),
-        "cut": counts.get("face", 0),
-        "kept": done.plan.kept,
-        "before": done.plan.before,
-        "gone": len(gone),
-        "failed": len(done.failed),
-    }
-    out.record(fields, _text(done, data, dry_run))
-    if done.failed:
+            output.record(fields, _planned(fields))
+    if gone := [verdict.path for verdict in result.plan.gone]:
+        output.tell(missing_photos(gone, verdicts))
+    for key, reason in result.failed:
+        output.warn(f"left alone: {escape(key)}: {reason}")
+    output.record(result.as_json(), _summary(result, data, dry_run))
+    if result.failed:
         raise typer.Exit(1)
 
 
@@ -69,13 +55,13 @@ def _planned(fields: dict[str, str | None]) -> str:
     return f"{fields['verdict']} {fields['path']} -> {fields['target']}{cut}"
 
 
-def _text(done: CleanResult, data: Path, dry_run: bool) -> str:
-    planned = len(done.plan.steps)
+def _summary(result: CleanResult, data: Path, dry_run: bool) -> str:
+    planned = len(result.plan.steps)
     if not planned:
-        return "nothing to do: every verdict was followed before" if done.plan.before else "nothing to do"
+        return "nothing to do: all verdicts were applied before" if result.plan.before else "nothing to do"
     if dry_run:
-        return f"{pluralize(planned, 'photo')} of {data} would be filed elsewhere"
-    counts = done.counts
-    what = f"{counts.get('drop', 0)} dropped, {counts.get('move', 0)} moved, {counts.get('face', 0)} cut to one face"
-    undo = f"; take it back with: mien undo {shlex.quote(str(done.path))}" if counts else ""
-    return f"{sum(counts.values())} of {pluralize(planned, 'photo')} of {data}: {what}{undo}"
+        return f"{pluralize(planned, 'photo')} of {data} would be moved"
+    counts = result.counts
+    actions = f"{counts.get('drop', 0)} dropped, {counts.get('move', 0)} moved, {counts.get('face', 0)} cut to one face"
+    undo = f"; undo with: mien undo {shlex.quote(str(result.journal))}" if counts else ""
+    return f"{sum(counts.values())} of {pluralize(planned, 'photo')} of {data}: {actions}{undo}"

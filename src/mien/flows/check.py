@@ -1,11 +1,13 @@
-"""Labelled photos in, everything out that a person should look at: the order of the steps of a check."""
+"""`mien check`: labelled photos in, everything that a person should look at out."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias, Union
 
 from mien.curate.checks import (
     PhotoLimits,
@@ -20,146 +22,159 @@ from mien.curate.features import ImageFeatures
 from mien.curate.findings import DROP, KEEP, Finding, Kind
 from mien.curate.identity import identity_findings, labels_are_people
 from mien.curate.label_errors import label_error_findings
-from mien.data import DataSet
+from mien.data import DataOptions, DataSet, open_data
 from mien.data.dataset import Subset
 from mien.errors import DataError
-from mien.flows.inspect import inspect, looking
-from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
+from mien.flows.check_result import MASK, CheckedData, CheckResult
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.extract_features import check_spec, extract_features
+from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
 from mien.types import Rejected
 
-MASK = "mask"
-"""What may be expected of photos."""
+DataSource: TypeAlias = Union[str, "os.PathLike[str]", DataSet]
 
 _RANK = {kind: i for i, kind in enumerate(Kind)}
 _COPIES = frozenset({Kind.COPY, Kind.NEAR_COPY})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CheckResult:
-    """What was found: by kind, and the surest of a kind first.
+def check(
+    data: DataSource,
+    *,
+    expect: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    images: str | os.PathLike[str] | None = None,
+    target: str | None = None,
+    faces: str = "find",
+    detector: str = "auto",
+    min_face: int = 20,
+    workers: int | None = None,
+    keep_going: bool = False,
+    cache: bool = True,
+    progress: bool | Progress = False,
+) -> CheckResult:
+    """Find what is wrong with photos and labels: wrong people, copies, poor pictures; nothing is changed.
 
-    shown, rejected: the photos that could be read, and the others. person: whether labels were taken for people; None
-    where there are none. advice: sentences on the data as a whole. unmasked: the findings on masks, where every face
-    should wear one.
-    """
-
-    findings: Sequence[Finding]
-    shown: Sequence[ImageFeatures]
-    rejected: Sequence[Rejected]
-    counts: Mapping[str, int]
-    person: bool | None
-    advice: Sequence[str]
-    unmasked: Sequence[Finding] = ()
-
-    @property
-    def photos(self) -> int:
-        return len(self.shown) + len(self.rejected)
-
-    @property
-    def vectors(self) -> str:
-        """The name of the vectors that its labels are told apart by."""
-        return APPEARANCE_EMBEDDER if self.person is False else IDENTITY_EMBEDDER
-
-    @property
-    def without(self) -> int:
-        """How many photos give no face to learn from: those that could not be read, and those that show none."""
-        return len(self.rejected) + sum(not len(each) for each in self.shown)
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields of the last line of `mien check --json`."""
-        kinds = Counter(str(finding.kind) for finding in self.findings)
-        return {
-            "photos": self.photos,
-            "faces": sum(len(each) for each in self.shown),
-            "rejected": self.without,
-            "counts": dict(self.counts),
-            "findings": {kind: kinds[kind] for kind in Kind if kinds[kind]},
-            "labels_are": {None: None, True: "people", False: "looks"}[self.person],
-            "advice": list(self.advice),
-        }
-
-
-def check(data: DataSet, spec: PipelineSpec, drive: RunOptions, expect: str | None = None) -> CheckResult:
-    """Labelled data -> what a person should look at; nothing is changed.
-
-    expect: "mask" where every face should wear one.
+    Args:
+        data: Folder of label folders, CSV, Parquet, fer2013.csv, a folder with metadata.csv, or a `DataSet`.
+        expect: "mask" if every face should wear one.
+        labels: CSV that labels the photos of a folder.
+        images: Folder that the file names of a table start from.
+        target: Column of a table that holds the label.
+        faces: "find" looks for the face, "cut" takes each picture as a face already cut.
+        detector: "auto", or a name from `mien models list`.
+        min_face: Side of the smallest face, in pixels of the photo.
+        workers: Threads, by default as many as there are cores.
+        keep_going: An unexpected failure costs only its photo.
+        cache: Whether features are looked up and stored.
+        progress: Show a bar.
 
     Raises:
-        DataError: something else is expected. WeightsError: weights are missing.
+        DataError: The data cannot be read, or something else is expected.
+        UnknownName: No such detector.
+        WeightsError: Weights are missing.
     """
     if expect not in (None, MASK):
         raise DataError(f"--expect {expect}: use {MASK}")
-    shown: list[ImageFeatures] = []
+    spec = check_spec(detector, faces, min_face)
+    run = RunOptions.build(workers, keep_going, cache, progress)
+    options = DataOptions(_path(images), target, _path(labels), loose=True)
+    path = None if isinstance(data, DataSet) else Path(data)
+    dataset = data if isinstance(data, DataSet) else open_data(Path(data), options)
+    for note in dataset.notes:
+        run.note(note)
+    return _check(CheckedData(dataset, path, options, spec, run), expect)
+
+
+def _path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+# The findings.
+
+
+def _check(source: CheckedData, expect: str | None) -> CheckResult:
+    photos: list[ImageFeatures] = []
     rejected: list[Rejected] = []
-    for result in inspect(data.refs, spec, drive):
+    for result in extract_features(source.data.refs, source.spec, source.run):
         if isinstance(result, Rejected):
             rejected.append(result)
         else:
-            shown.append(result)
-    counts = Counter(origin.label for origin in data.origins if origin.label is not None)
-    person = labels_are_people(shown) if counts else None
-    labelled = _whole(data, shown, spec, drive) if person is False else shown
-    findings = list(_steps(shown, labelled, person))
+            photos.append(result)
+    counts = Counter(origin.label for origin in source.data.origins if origin.label is not None)
+    people = labels_are_people(photos) if counts else None
+    findings = list(_data_findings(photos, people, source))
     limits = PhotoLimits(masks=expect != MASK)
-    findings += [finding for each in shown for finding in photo_findings(each, limits)]
-    findings += [rejected_finding(each) for each in rejected]
-    unmasked = mask_findings(shown) if expect == MASK else []
-    findings += unmasked
-    for word in _words(shown, spec, len(counts)):
-        drive.note(word)
-    advice = colour_advice(shown).sentence if len(counts) > 1 else None
-    found = sorted(_once(findings), key=_order)
+    findings += [finding for photo in photos for finding in photo_findings(photo, limits)]
+    findings += [rejected_finding(item) for item in rejected]
+    masks = mask_findings(photos) if expect == MASK else []
+    findings += masks
+    for note in _notes(photos, source.spec, len(counts)):
+        source.run.note(note)
+    advice = colour_advice(photos).sentence if len(counts) > 1 else None
     return CheckResult(
-        found, shown, rejected, dict(sorted(counts.items())), person, [advice] if advice else [], unmasked
+        findings=sorted(_without_repetition(findings), key=_order),
+        photos=photos,
+        rejected=rejected,
+        counts=dict(sorted(counts.items())),
+        labels_are=None if people is None else "people" if people else "looks",
+        advice=[advice] if advice else [],
+        mask_findings=masks,
+        source=source,
     )
 
 
-def _whole(data: DataSet, shown: Sequence[ImageFeatures], spec: PipelineSpec, drive: RunOptions) -> list[ImageFeatures]:
-    """The same photos, those in which no face was found looked at as a whole: they bear labels, too.
-
-    Of photos from the web with and without masks, an eighth shows no face that a detector finds.
-    """
-    blank = {each.key for each in shown if not len(each)}
-    kept = [i for i, origin in enumerate(data.origins) if origin.uri in blank]
-    again = inspect(Subset(data.refs, kept), looking(spec.detector, "cut"), drive) if kept else ()
-    seen = {each.key: each for each in again if isinstance(each, ImageFeatures)}
-    return [seen.get(each.key, each) for each in shown]
-
-
-def _steps(shown: Sequence[ImageFeatures], labelled: Sequence[ImageFeatures], person: bool | None) -> Iterator[Finding]:
-    """What only the whole shows; labels that are not people are asked about in `labelled`."""
-    twins = duplicate_findings(shown)
-    yield from twins
-    if person is None:
+def _data_findings(photos: Sequence[ImageFeatures], people: bool | None, source: CheckedData) -> Iterator[Finding]:
+    """What only the whole data shows."""
+    duplicates = duplicate_findings(photos)
+    yield from duplicates
+    if people is None:
         return
-    # A copy would vouch for its twin's label: only the one that is to be kept may say what a label looks like.
-    excluded = frozenset(twin.path for twin in twins if twin.kind in _COPIES and twin.proposed == DROP and twin.path)
-    yield from class_findings(shown)
-    named = {each.key for each in shown if each.origin.label == DROP}
-    for finding in identity_findings(shown, excluded) if person else label_error_findings(labelled, excluded=excluded):
-        # The photo beside it has the label that is proposed: one that is called as what takes photos out of data.
-        meant = finding.proposed == DROP and finding.label != DROP and finding.other in named
-        yield replace(finding, proposed=KEEP) if meant else finding
+    yield from class_findings(photos)
+    # A copy would vouch for its twin's label: only the one that is kept may say what a label looks like.
+    copies = (finding for finding in duplicates if finding.kind in _COPIES and finding.proposed == DROP)
+    excluded = frozenset(finding.path for finding in copies if finding.path)
+    if people:
+        doubts = identity_findings(photos, excluded)
+    else:
+        doubts = label_error_findings(_with_whole_pictures(photos, source), excluded=excluded)
+    # A label may be called "drop": where the photo compared with has it, that label is meant, and a person decides.
+    called_drop = {photo.key for photo in photos if photo.origin.label == DROP}
+    for finding in doubts:
+        is_label = finding.proposed == DROP and finding.label != DROP and finding.other in called_drop
+        yield replace(finding, proposed=KEEP) if is_label else finding
 
 
-def _words(shown: Sequence[ImageFeatures], spec: PipelineSpec, labels: int) -> Iterator[str]:
+def _with_whole_pictures(photos: Sequence[ImageFeatures], source: CheckedData) -> list[ImageFeatures]:
+    """The same photos, those without a face with the features of the whole picture: they have labels, too.
+
+    In an eighth of photos from the web with and without masks, detectors find no face.
+    """
+    faceless = {photo.key for photo in photos if not len(photo)}
+    kept = [i for i, origin in enumerate(source.data.origins) if origin.uri in faceless]
+    spec = check_spec(source.spec.detector, "cut")
+    again = extract_features(Subset(source.data.refs, kept), spec, source.run) if kept else ()
+    whole = {photo.key: photo for photo in again if isinstance(photo, ImageFeatures)}
+    return [whole.get(photo.key, photo) for photo in photos]
+
+
+def _notes(photos: Sequence[ImageFeatures], spec: PipelineSpec, labels: int) -> Iterator[str]:
     if labels < 2:
-        what = "there is one label only" if labels else "nothing is labelled"
-        yield f"{what}: whether photos lie under the right label could not be looked at"
-    if spec.faces == "find" and 2 * sum(not len(each) for each in shown) > len(shown):
-        yield "most photos show no face: if they are faces already cut, give --faces cut"
+        what = "there is only one label" if labels else "nothing is labelled"
+        yield f"{what}: whether photos have the right label could not be checked"
+    if spec.faces == "find" and 2 * sum(not len(photo) for photo in photos) > len(photos):
+        yield "most photos show no face: if they are faces already cut, use --faces cut"
 
 
-def _once(findings: Iterable[Finding]) -> list[Finding]:
-    """The surest finding of each kind about a photo or a whole label; one that says which face is meant comes first."""
+def _without_repetition(findings: Iterable[Finding]) -> list[Finding]:
+    """The best finding of each kind about a photo or label: one that says which face is meant, then the surest."""
     best: dict[tuple[Kind, str | None, str | None, str | None], Finding] = {}
     for finding in findings:
         about = (finding.label, finding.other) if finding.path is None else (None, None)
-        known = best.get((finding.kind, finding.path, *about))
+        key = (finding.kind, finding.path, *about)
+        known = best.get(key)
         if known is None or _weight(finding) > _weight(known):
-            best[finding.kind, finding.path, *about] = finding
+            best[key] = finding
     return list(best.values())
 
 

@@ -1,4 +1,4 @@
-"""Label folders and verdicts in, photos filed as was decided; plan first, journal before each act."""
+"""Applies a person's verdicts: to the files of a folder (`mien clean`), or to a data set before training."""
 
 from __future__ import annotations
 
@@ -6,74 +6,138 @@ import os
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, overload
 
 from mien import fileio
 from mien.config import settings
-from mien.curate.cleaning import CleaningPlan, CleaningSite, cut_face
-from mien.curate.cleaning import plan_cleaning as planned
-from mien.curate.verdicts import Action, Verdict, decide, read_verdicts
-from mien.data import DataOptions, form_of, open_data
+from mien.curate.cleaning import CleaningPlan, CleaningSite, cut_face, plan_cleaning
+from mien.curate.verdicts import Action, Decision, Verdict, decide, read_verdicts
+from mien.data import DataOptions, DataSet, form_of, open_data
+from mien.data.dataset import Subset
 from mien.errors import DataError
-from mien.flows.filing import carry_out
-from mien.images import read
+from mien.flows.output_folder import execute_plan
+from mien.images import ImageError, read
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.progress import Progress
 from mien.store.journal import FOLDER, FilingHistory, Outcome, filing_history, new_journal
 from mien.store.recovery import resume_all
-from mien.types import Box, PhotoRef
+from mien.text import join_names, pluralize
+from mien.types import Box, Origin, PhotoRef, Reason
 
 LABEL_FOLDERS = "label folders"
-"""The form of data whose files can be filed elsewhere."""
+"""The form of data whose files can be moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanResult:
-    """What was planned and what came of it; `path` is the journal, None where nothing was to be done.
+    """What was planned and what was done.
 
-    root: the data's folder without links. failed: keys of photos that were left alone, with the reason. settled: the
-    journals of killed runs that were brought to their end first.
+    root: the data's folder without links. journal: the file to undo it with, None where nothing was to be done.
+    recovered: journals of interrupted runs that were finished first. failed: keys of photos that were left alone, with
+    the reason.
     """
 
     root: Path
     plan: CleaningPlan
     outcome: Outcome
-    path: Path | None
-    settled: Sequence[Path]
+    journal: Path | None
+    recovered: Sequence[Path]
     failed: Sequence[tuple[str, str]]
 
     @property
     def counts(self) -> Mapping[Action, int]:
         """How many photos were dropped, moved or replaced by a face, by the verdict."""
         done = {act.source for act in self.outcome.done}
-        return Counter(each.verdict for each in self.plan.steps if each.act.source in done)
+        return Counter(step.verdict for step in self.plan.steps if step.act.source in done)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the last line of `mien clean --json`."""
+        counts = self.counts
+        return {
+            "planned": len(self.plan.steps),
+            "done": sum(counts.values()),
+            "journal": None if self.journal is None else str(self.journal),
+            "dropped": counts.get("drop", 0),
+            "moved": counts.get("move", 0),
+            "cut": counts.get("face", 0),
+            "kept": self.plan.kept,
+            "before": self.plan.before,
+            "gone": len(self.plan.gone),
+            "failed": len(self.failed),
+        }
 
 
 def clean(
-    data: Path, table: Path, drive: RunOptions, *, dropped: Path | None = None, dry_run: bool = False
+    data: str | os.PathLike[str],
+    *,
+    verdicts: str | os.PathLike[str],
+    dropped: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+    progress: bool | Progress = False,
 ) -> CleanResult:
-    """A folder of label folders, and a table of verdicts -> the folder as was decided, and all else beside it.
+    """Drop, move and cut photos of a folder as was decided; nothing is deleted, and `mien undo` takes it back.
 
-    What is dropped goes to `dropped`, unless said to `.mien/dropped` in the folder, where reading data passes it over.
+    Args:
+        data: Folder of label folders.
+        verdicts: Table of decisions about the findings of `check`.
+        dropped: Where dropped photos go; by default `.mien/dropped` in the folder, which is skipped when data is read.
+        dry_run: Only plan.
+        progress: Show a bar.
 
     Raises:
-        DataError: it is another form of data, the verdicts cannot be followed, or nothing can be written there; what
-            was done until then stands in the journal.
+        DataError: It is another form of data, the verdicts cannot be applied, or nothing can be written there; what was
+            done until then is in the journal.
     """
-    verdicts = read_verdicts(table)
-    form = form_of(data)
+    folder, table = Path(data), Path(verdicts)
+    rows = read_verdicts(table)
+    form = form_of(folder)
     if form != LABEL_FOLDERS:
         raise DataError(
-            f"{data} is {form}, where no file can be moved: give its verdicts to 'mien train --verdicts', or a folder"
-            " of label folders to 'mien clean'"
+            f"{folder} is {form}, whose files cannot be moved: pass the verdicts to 'mien train --verdicts', or give"
+            " 'mien clean' a folder of label folders"
         )
-    return follow(data, verdicts, table, drive, dropped=dropped, dry_run=dry_run)
+    aside = None if dropped is None else Path(dropped)
+    return clean_folder(folder, rows, table, RunOptions.build(progress=progress), dropped=aside, dry_run=dry_run)
 
 
-def command(data: Path, options: DataOptions, table: str) -> str:
-    """What a person types to have verdicts followed: `mien clean` where the data's files can be filed, else `train`."""
+def clean_folder(
+    data: Path,
+    verdicts: Sequence[Verdict],
+    table: Path,
+    run: RunOptions,
+    *,
+    dropped: Path | None = None,
+    dry_run: bool = False,
+) -> CleanResult:
+    """The same with verdicts that have been read; messages call them `table`.
+
+    Raises:
+        DataError: as `clean`.
+    """
+    root = Path(os.path.realpath(data))
+    _refuse_outside(verdicts, root, table)
+    aside = _dropped_folder(root, dropped)
+    recovered = [] if dry_run else [path for path, _ in resume_all(root)]
+    refs = open_data(root, DataOptions(loose=True)).refs
+    decisions = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
+    earlier = filing_history(root, "clean")
+    cutter = _Cutter(root / FOLDER / "cut", None if dry_run else earlier)
+    plan = plan_cleaning(refs, decisions, CleaningSite(root, aside, earlier, cutter))
+    if dry_run or not plan.acts:
+        return CleanResult(root, plan, Outcome(), None, recovered, plan.refused)
+    path = new_journal(root, "clean")
+    outcome = execute_plan(plan.acts, path, root, run, beside=[aside])
+    shutil.rmtree(cutter.folder, ignore_errors=True)  # with what an interrupted run may have left
+    journal = data / path.relative_to(root)  # under the name that the user gave the folder
+    return CleanResult(root, plan, outcome, journal, recovered, [*plan.refused, *_failures(plan, outcome)])
+
+
+def next_command(data: Path, options: DataOptions, table: str) -> str:
+    """What to type to apply verdicts: `mien clean` where the data's files can be moved, else `mien train`."""
     if data.is_dir() and form_of(data, options) == LABEL_FOLDERS:
         return shlex.join(["mien", "clean", str(data), "--verdicts", table])
     given = {"--labels": options.labels, "--images": options.images, "--target": options.target}
@@ -81,44 +145,12 @@ def command(data: Path, options: DataOptions, table: str) -> str:
     return shlex.join(["mien", "train", str(data), *words, "--verdicts", table])
 
 
-def follow(
-    data: Path,
-    verdicts: Sequence[Verdict],
-    table: Path,
-    drive: RunOptions,
-    *,
-    dropped: Path | None = None,
-    dry_run: bool = False,
-) -> CleanResult:
-    """The same for verdicts that are at hand; `table` is what messages call them.
-
-    Raises:
-        DataError: as `clean`.
-    """
-    root = Path(os.path.realpath(data))
-    _refuse_outside(verdicts, root, table)
-    aside = _aside(root, dropped)
-    settled = [] if dry_run else [path for path, _ in resume_all(root)]
-    refs = open_data(root, DataOptions(loose=True)).refs
-    decided = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
-    earlier = filing_history(root, "clean")
-    cut = _Cut(root / FOLDER / "cut", None if dry_run else earlier)
-    plan = planned(refs, decided, CleaningSite(root, aside, earlier, cut))
-    if dry_run or not plan.acts:
-        return CleanResult(root, plan, Outcome(), None, settled, plan.refused)
-    path = new_journal(root, "clean")
-    outcome = carry_out(plan.acts, path, root, drive, beside=[aside])
-    shutil.rmtree(cut.folder, ignore_errors=True)  # what was left, also by a run that was killed
-    shown = data / path.relative_to(root)  # as whoever named the folder would name it
-    return CleanResult(root, plan, outcome, shown, settled, [*plan.refused, *_failed(plan, outcome)])
-
-
 @dataclass(frozen=True, slots=True)
-class _Cut:
-    """Cuts a face out into a file of mien's own, from where the journal takes it into the data.
+class _Cutter:
+    """Cuts a face out into a temporary file, from where the journal moves it into the data.
 
-    The file's name hangs on the photo as it is and on the box, so that a run that goes on after a kill finds it again.
-    Nothing is written where no `earlier` runs are named, and what one of them put in its place is not written again.
+    The file's name depends on the photo's content and on the box, so that a run that continues after a kill finds it
+    again. Nothing is written where `earlier` is None, and what an earlier run moved into place is not written again.
     """
 
     folder: Path
@@ -139,11 +171,11 @@ def _refuse_outside(verdicts: Sequence[Verdict], root: Path, table: Path) -> Non
     for verdict in verdicts:
         path = Path(verdict.path.strip())
         if ".." in path.parts or (path.is_absolute() and not path.is_relative_to(root)):
-            raise DataError(f"line {verdict.line} of {table}: {verdict.path} lies outside of {root}; nothing was done")
+            raise DataError(f"line {verdict.line} of {table}: {verdict.path} is outside {root}; nothing was done")
 
 
-def _aside(root: Path, dropped: Path | None) -> Path:
-    """The folder of what is dropped, which reading the data must not come upon."""
+def _dropped_folder(root: Path, dropped: Path | None) -> Path:
+    """The folder for dropped photos, which must not be read as data."""
     if dropped is None:
         return root / FOLDER / "dropped"
     path = Path(os.path.realpath(dropped))
@@ -151,16 +183,118 @@ def _aside(root: Path, dropped: Path | None) -> Path:
         raise DataError(f"--dropped {dropped} is a file: choose a folder")
     below = path.relative_to(root).parts if path.is_relative_to(root) else (".",)
     if not any(part.startswith(".") for part in below):
-        raise DataError(f"--dropped {dropped} lies in the data, where it would be a label: choose a folder elsewhere")
+        raise DataError(f"--dropped {dropped} is inside the data, where it would be a label: choose another folder")
     return path
 
 
-def _failed(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
-    """The photos that were not filed, each with the reason of its first act that failed."""
-    why = {act.source: reason for act, reason in reversed(outcome.failed)}
-    found = []
-    for each in plan.steps:
-        sources = [act.source for act in (each.cut, each.act) if act is not None]
-        if reasons := [why[source] for source in sources if source in why]:
-            found.append((each.key, reasons[0]))
-    return found
+def _failures(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
+    """The photos that were not moved, each with the reason of its first act that failed."""
+    reasons = {act.source: reason for act, reason in reversed(outcome.failed)}
+    failed = []
+    for step in plan.steps:
+        sources = [act.source for act in (step.cut, step.act) if act is not None]
+        known = [reasons[source] for source in sources if source in reasons]
+        if known:
+            failed.append((step.key, known[0]))
+    return failed
+
+
+# A data set for training; no file is touched.
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedVerdicts:
+    """How many photos verdicts dropped, moved to another label or cut; gone: those that are not in the data."""
+
+    dropped: int
+    moved: int
+    cut: int
+    gone: int
+
+    def as_json(self) -> dict[str, int]:
+        """All of it, for a bundle."""
+        return {"dropped": self.dropped, "moved": self.moved, "cut": self.cut, "gone": self.gone}
+
+
+def apply_verdicts(data: DataSet, table: Path, root: Path) -> tuple[DataSet, AppliedVerdicts]:
+    """Labelled data of any form, read from `root`, and a table of verdicts -> the data to learn from, and the counts.
+
+    Dropped photos are left out, moved ones get their new label, and where a face is meant only that face is left, cut
+    out as the photo is read.
+
+    Raises:
+        DataError: the verdicts cannot be read, contradict each other, or leave nothing.
+    """
+    labels = {origin.uri: origin.label for origin in data.origins}
+    decisions = decide(read_verdicts(table), labels, table, root)
+    photos = decisions.photos
+    kept = [i for i, origin in enumerate(data.origins) if not photos.get(origin.uri, Decision()).drop]
+    if not kept:
+        raise DataError(f"the verdicts {table} drop all photos: nothing is left to learn from")
+    origins = [_relabel(data.origins[i], photos) for i in kept]
+    boxes = {origin.uri: photo.box for origin in origins if (photo := photos.get(origin.uri)) and photo.box}
+    gone = {verdict.path for verdict in decisions.missing if verdict.verdict in ("drop", "move", "face")}
+    moved = sum(decision.to is not None and not decision.drop for decision in photos.values())
+    applied = AppliedVerdicts(len(data.origins) - len(kept), moved, len(boxes), len(gone))
+    refs = ReviewedPhotos(Subset(data.refs, kept), origins, boxes, table)
+    return DataSet(refs, origins, [*data.notes, *_notes(applied, sorted(gone), table)]), applied
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPhotos(Sequence[PhotoRef]):
+    """Photos with their new origins, and for some of them (by key) the face to cut out; go over them as over `refs`.
+
+    Raises:
+        DataError: a face's box does not lie in its photo, when that photo is reached.
+    """
+
+    refs: Sequence[PhotoRef]
+    origins: Sequence[Origin]
+    boxes: dict[str, Box]
+    table: Path
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    @overload
+    def __getitem__(self, index: int) -> PhotoRef: ...
+    @overload
+    def __getitem__(self, index: slice) -> ReviewedPhotos: ...
+    def __getitem__(self, index: int | slice) -> PhotoRef | ReviewedPhotos:
+        if isinstance(index, slice):
+            return ReviewedPhotos(self.refs[index], self.origins[index], self.boxes, self.table)
+        return self._reviewed(self.refs[index], self.origins[index])
+
+    def __iter__(self) -> Iterator[PhotoRef]:
+        return map(self._reviewed, self.refs, self.origins)
+
+    def _reviewed(self, ref: PhotoRef, origin: Origin) -> PhotoRef:
+        box = self.boxes.get(ref.key)
+        if box is None:
+            return replace(ref, origin=origin)
+        limit = settings().max_megapixels
+        try:
+            return PhotoRef(origin, data=cut_face(read(ref, limit), box, limit).data)
+        except ImageError as error:
+            if error.reason != Reason.NO_FACE:  # it cannot be read, as the decoder will say
+                return replace(ref, origin=origin)
+            raise DataError(f"{self.table} names a face of {ref.key} that is not there: {error.detail}") from error
+
+
+def _relabel(origin: Origin, photos: Mapping[str, Decision]) -> Origin:
+    decision = photos.get(origin.uri)
+    return origin if decision is None or decision.to is None else replace(origin, label=decision.to)
+
+
+def _notes(applied: AppliedVerdicts, gone: Sequence[str], table: Path) -> Iterator[str]:
+    counts = ((applied.dropped, "left out"), (applied.moved, "relabelled"), (applied.cut, "cut to one face"))
+    changes = [f"{count} {what}" for count, what in counts if count]
+    yield f"verdicts of {table.name}: {', '.join(changes) or 'nothing to change'}"
+    if gone:
+        yield missing_photos(gone, table)
+
+
+def missing_photos(paths: Sequence[str], table: Path) -> str:
+    """A sentence about photos that verdicts name and that do not exist."""
+    verb = "is" if len(paths) == 1 else "are"
+    return f"{pluralize(len(paths), 'photo')} named in {table.name} {verb} not in the data: {join_names(paths)}"

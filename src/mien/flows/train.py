@@ -17,8 +17,8 @@ from mien.evaluate import Report, grouped_by_label, measure, render_card
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
+from mien.flows.clean import AppliedVerdicts, apply_verdicts
 from mien.flows.report import licences, looked_at_by, report, today
-from mien.flows.reviewed import AppliedVerdicts, reviewed
 from mien.pipeline.classifier import Classifier, load, make_prediction, stack_inputs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
@@ -233,7 +233,7 @@ def _labelled(
     if verdicts is None:
         return given, None
     root = Path() if isinstance(data, DataSet) else Path(data)
-    return reviewed(given, Path(verdicts), root if root.is_dir() else root.parent)
+    return apply_verdicts(given, Path(verdicts), root if root.is_dir() else root.parent)
 
 
 def _path(path: str | Path | None) -> Path | None:

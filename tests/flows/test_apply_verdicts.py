@@ -11,10 +11,8 @@ import pytest
 
 from mien.data import DataSet, open_data
 from mien.errors import DataError
-from mien.flows.clean import clean
-from mien.flows.reviewed import AppliedVerdicts, reviewed
+from mien.flows.clean import AppliedVerdicts, apply_verdicts, clean
 from mien.images import decode, encode
-from mien.pipeline.execute import RunOptions
 from mien.types import PhotoRef
 from tests.store.trees import harvest, plant
 
@@ -64,7 +62,9 @@ def test_every_form_of_data_is_read_as_was_decided(tmp_path: Path, form: object)
     data, keys = form(tmp_path)  # type: ignore[operator]
     lines = (f"{keys[0]},drop,,", f"{keys[1]},move,Cy,", f"{keys[2]},face,,20 20 40 40", f"{keys[3]},move,ana,")
     before = harvest(tmp_path)
-    made, used = reviewed(open_data(data), judged(tmp_path, *lines, "gone.png,drop,,", "gone.png,drop,,"), tmp_path)
+    made, used = apply_verdicts(
+        open_data(data), judged(tmp_path, *lines, "gone.png,drop,,", "gone.png,drop,,"), tmp_path
+    )
     expected = [
         (keys[1], "Cy", (60, 60)),
         (keys[2], "Bo", (30, 30)),
@@ -79,17 +79,17 @@ def test_every_form_of_data_is_read_as_was_decided(tmp_path: Path, form: object)
     assert harvest(tmp_path) == {**before, "verdicts.csv": (tmp_path / "verdicts.csv").read_bytes()}
     assert list(made.notes)[-2:] == [
         "verdicts of verdicts.csv: 1 left out, 2 relabelled, 1 cut to one face",
-        "1 photo that verdicts.csv names is not in the data: gone.png",
+        "1 photo named in verdicts.csv is not in the data: gone.png",
     ]
 
 
 def test_what_train_sees_is_what_clean_leaves(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
     verdicts = judged(tmp_path, f"{keys[0]},drop,,", f"{keys[1]},move,Bo,", f"{keys[2]},face,,20 20 40 40")
-    made, _ = reviewed(open_data(data), verdicts, data)
+    made, _ = apply_verdicts(open_data(data), verdicts, data)
     seen = sorted((label, size) for _, label, size in shown(list(made.refs)))
     pictures = sorted(_bytes(made))
-    clean(data, verdicts, RunOptions(1))
+    clean(data, verdicts=verdicts)
     assert sorted((label, size) for _, label, size in shown(list(open_data(data).refs))) == seen
     assert sorted(_bytes(open_data(data))) == pictures
 
@@ -103,13 +103,13 @@ def test_a_folder_may_be_named_in_any_way(tmp_path: Path, monkeypatch: pytest.Mo
     data, keys = folders(tmp_path)
     monkeypatch.chdir(data / "Ana" if spelling == "from inside" else tmp_path)
     named = {"relative": Path("photos"), "slash": Path("./photos/"), "absolute": data, "from inside": Path("..")}
-    _, used = reviewed(open_data(named[spelling]), judged(tmp_path, f"{keys[0]},drop,,"), named[spelling])
+    _, used = apply_verdicts(open_data(named[spelling]), judged(tmp_path, f"{keys[0]},drop,,"), named[spelling])
     assert used.dropped == 1
 
 
 def test_verdicts_that_change_nothing_change_nothing(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
-    made, used = reviewed(open_data(data), judged(tmp_path, f"{keys[0]},keep,,", f"{keys[1]},,,"), data)
+    made, used = apply_verdicts(open_data(data), judged(tmp_path, f"{keys[0]},keep,,", f"{keys[1]},,,"), data)
     assert used == AppliedVerdicts(0, 0, 0, 0)
     assert shown(list(made.refs)) == shown(list(open_data(data).refs))
     assert list(made.notes) == ["verdicts of verdicts.csv: nothing to change"]
@@ -118,14 +118,14 @@ def test_verdicts_that_change_nothing_change_nothing(tmp_path: Path) -> None:
 def test_verdicts_that_drop_all_photos_are_refused(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
     with pytest.raises(DataError, match="drop all photos: nothing is left"):
-        reviewed(open_data(data), judged(tmp_path, *(f"{key},drop,," for key in keys)), data)
+        apply_verdicts(open_data(data), judged(tmp_path, *(f"{key},drop,," for key in keys)), data)
 
 
 def test_a_face_that_is_not_in_its_photo_is_told_with_the_photo(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
-    made, _ = reviewed(open_data(data), judged(tmp_path, f"{keys[2]},face,,200 200 240 240"), data)
+    made, _ = apply_verdicts(open_data(data), judged(tmp_path, f"{keys[2]},face,,200 200 240 240"), data)
     with pytest.raises(
-        DataError, match=r"verdicts\.csv means a face of Bo/2\.png that is not there: .* 60 x 60 pixels"
+        DataError, match=r"verdicts\.csv names a face of Bo/2\.png that is not there: .* 60 x 60 pixels"
     ):
         list(made.refs)
 
@@ -133,5 +133,5 @@ def test_a_face_that_is_not_in_its_photo_is_told_with_the_photo(tmp_path: Path) 
 def test_a_photo_that_cannot_be_read_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
     (data / keys[2]).write_bytes(b"no picture")
-    made, _ = reviewed(open_data(data), judged(tmp_path, f"{keys[2]},face,,20 20 40 40"), data)
+    made, _ = apply_verdicts(open_data(data), judged(tmp_path, f"{keys[2]},face,,20 20 40 40"), data)
     assert [ref.path for ref in made.refs] == [data / key for key in KEYS]

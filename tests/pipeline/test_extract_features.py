@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from mien.curate.features import THUMB, ImageFeatures
-from mien.flows import inspect as module
-from mien.flows.inspect import Inspection, Show, inspect, looking
-from mien.flows.look import FaceAnnotator, PhotoReport, look
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
-from mien.pipeline.execute import RunOptions
-from mien.pipeline.traits import available
+from mien.pipeline import extract_features as module
+from mien.pipeline.annotate import FaceAnnotator, PhotoReport
+from mien.pipeline.execute import RunOptions, embed_photos
+from mien.pipeline.extract_features import FeatureExtractor, MeasureFaces, check_spec, extract_features
+from mien.pipeline.traits import available_traits
 from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Reason, Rejected
 
 MEASURES = {"side", "sharpness", "brightness", "contrast", "roll", "yaw", "pitch", "inside"}
@@ -40,13 +40,15 @@ def refs(astronaut: bytes, hopper: bytes, album: Path) -> list[PhotoRef]:
 
 
 def shown_by(refs: list[PhotoRef], drive: RunOptions, faces: str = "find") -> list[ImageFeatures]:
-    return [each for each in inspect(refs, looking("mtcnn", faces), drive) if isinstance(each, ImageFeatures)]
+    return [
+        each for each in extract_features(refs, check_spec("mtcnn", faces), drive) if isinstance(each, ImageFeatures)
+    ]
 
 
 def test_every_photo_comes_back_with_all_that_steps_look_at(
     models_home: Path, refs: list[PhotoRef], astronaut: bytes
 ) -> None:
-    first, second, none, broken = inspect(refs, looking("mtcnn"), RunOptions(1, cache=False))
+    first, second, none, broken = extract_features(refs, check_spec("mtcnn"), RunOptions(1, cache=False))
     assert isinstance(broken, Rejected)
     assert broken.reason is Reason.UNREADABLE
     assert isinstance(first, ImageFeatures)
@@ -73,24 +75,22 @@ def test_every_photo_comes_back_with_all_that_steps_look_at(
 
 
 def test_faces_are_those_of_a_look_and_told_the_same(models_home: Path, refs: list[PhotoRef]) -> None:
-    told = FaceAnnotator(available(("mask", "glasses")).traits)
-    way = looking("mtcnn")
-    for seen, each in zip(
-        look(refs[:2], way, None, RunOptions(1), told), inspect(refs[:2], way, RunOptions(1, cache=False)), strict=True
-    ):
+    spec = check_spec("mtcnn")
+    reports = FaceAnnotator(spec, available_traits(("mask", "glasses")).traits).reports(refs[:2], RunOptions(1))
+    for seen, each in zip(reports, extract_features(refs[:2], spec, RunOptions(1, cache=False)), strict=True):
         assert isinstance(seen, PhotoReport)
         assert isinstance(each, ImageFeatures)
         assert len(seen.faces) == len(each)
         for i, face in enumerate(seen.faces):
-            assert np.allclose(face.face.box, each.boxes[i])
+            assert np.allclose(face.box, each.boxes[i])
             assert face.quality.sharpness == pytest.approx(float(each.quality["sharpness"][i]))
             for name, trait in face.traits.items():
                 assert np.allclose(list(trait.scores.values()), each.traits[name][i], atol=1e-5)
 
 
 def test_vectors_are_those_that_embedding_gives(models_home: Path, refs: list[PhotoRef]) -> None:
-    way = looking("mtcnn")
-    wanted = [each for each in RunOptions(1, cache=False).vectors(way, refs[:2]) if isinstance(each, Embedding)]
+    embeddings = embed_photos(check_spec("mtcnn"), refs[:2], RunOptions(1, cache=False))
+    wanted = [each for each in embeddings if isinstance(each, Embedding)]
     given = {each.key: each for each in shown_by(refs[:2], RunOptions(1, cache=False))}
     for each in wanted:
         assert np.allclose(given[each.key].vectors[IDENTITY_EMBEDDER][each.face.index], each.vector, atol=1e-5)
@@ -104,7 +104,7 @@ def test_the_second_time_nothing_is_looked_at(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a photo was looked at again")
 
-    monkeypatch.setattr(module.Inspect, "__call__", never)
+    monkeypatch.setattr(module.ExtractFeatures, "__call__", never)
     moved = [PhotoRef(Origin(f"new/{i}.jpg", "new"), ref.path, ref.data) for i, ref in enumerate(refs[:3])]
     second = shown_by(moved, RunOptions(1))
     assert [each.origin for each in second] == [ref.origin for ref in moved]
@@ -137,8 +137,8 @@ def test_a_face_that_cannot_be_cut_keeps_its_row(models_home: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
     boxes = np.array([[50, 50, 50, 50], [20, 20, 180, 180]], np.float32)
     faces = Faces(Photo(Origin("a"), pixels, 200, 200), boxes, np.ones(2, np.float32))
-    way = Inspection(looking("mtcnn", "cut"), available(("mask",), "cut").traits)
-    (shown,) = Show(way)([faces])
+    way = FeatureExtractor(check_spec("mtcnn", "cut"), available_traits(("mask",), "cut").traits)
+    (shown,) = MeasureFaces(way)([faces])
     assert isinstance(shown, ImageFeatures)
     for column in (*shown.vectors.values(), *shown.traits.values()):
         assert np.isnan(column[0]).all()
@@ -150,25 +150,25 @@ def test_traits_that_are_turned_off_are_left_out_and_named(
 ) -> None:
     monkeypatch.setenv("MIEN_TRAITS", "glasses")
     told: list[str] = []
-    (shown,) = shown_by(refs[:1], RunOptions(1, cache=False, tell=told.append))
+    (shown,) = shown_by(refs[:1], RunOptions(1, cache=False, note=told.append))
     assert set(shown.traits) == {"glasses"}
     assert np.isfinite(shown.vectors[APPEARANCE_EMBEDDER]).all()
     assert any("mask is left out" in word for word in told)
 
 
 def test_what_decides_a_figure_decides_the_address(models_home: Path) -> None:
-    both, one = available(("mask", "glasses")).traits, available(("mask",)).traits
+    both, one = available_traits(("mask", "glasses")).traits, available_traits(("mask",)).traits
     ways = [
-        Inspection(looking("mtcnn"), both),
-        Inspection(looking("mtcnn"), one),
-        Inspection(looking("haar"), both),
-        Inspection(looking("mtcnn", "cut"), available(("mask", "glasses"), "cut").traits),
+        FeatureExtractor(check_spec("mtcnn"), both),
+        FeatureExtractor(check_spec("mtcnn"), one),
+        FeatureExtractor(check_spec("haar"), both),
+        FeatureExtractor(check_spec("mtcnn", "cut"), available_traits(("mask", "glasses"), "cut").traits),
     ]
     assert len({way.digest() for way in ways}) == len(ways)
-    assert ways[0].digest() == Inspection(looking("mtcnn"), both).digest()
-    assert ways[0].digest() != looking("mtcnn").digest()
+    assert ways[0].digest() == FeatureExtractor(check_spec("mtcnn"), both).digest()
+    assert ways[0].digest() != check_spec("mtcnn").digest()
 
 
 def test_it_travels_to_another_process(models_home: Path) -> None:
-    stage = module.Inspect(Inspection(looking("mtcnn"), available(("mask",)).traits))
-    assert pickle.loads(pickle.dumps(stage)).inspection.spec == stage.inspection.spec
+    stage = module.ExtractFeatures(FeatureExtractor(check_spec("mtcnn"), available_traits(("mask",)).traits))
+    assert pickle.loads(pickle.dumps(stage)).extractor.spec == stage.extractor.spec

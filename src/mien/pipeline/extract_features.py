@@ -1,0 +1,204 @@
+"""Photos in, the features that `check` looks at out: every face, by every network, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import numpy as np
+
+from mien import models
+from mien.config import settings
+from mien.curate.features import ImageFeatures, colour_statistics, grey_thumbnail, pack, pose, unpack, visible_share
+from mien.embed.stage import Embed
+from mien.images import ImageError
+from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
+from mien.pipeline.annotate import measure_quality, pixels_inside
+from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.execute import CacheFormat, RunOptions, cached_map, load_bytes
+from mien.pipeline.spec import PipelineSpec, build_spec
+from mien.pipeline.traits import Trait, Traits, available_traits
+from mien.run.local import run_stages
+from mien.stage import AnyStage, Needs
+from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
+
+# Increased whenever the same settings would give other figures, so that no cache answers for an older mien.
+_VERSION = 2
+
+_TRAITS = ("mask", "glasses")
+_MEASURES = ("side", "sharpness", "brightness", "contrast")
+
+_BATCH = 32  # photos are looked up together: to open the cache takes as long as to read this many from it
+
+
+def check_spec(detector: str = "auto", faces: str = "find", min_face: int = 20) -> PipelineSpec:
+    """The pipeline for a check: every face of a photo, in the order of `mien look`.
+
+    Raises:
+        UnknownName: no such detector. DataError: `faces` is neither "find" nor "cut".
+    """
+    return build_spec(detector, IDENTITY_EMBEDDER, faces, "all", min_face)
+
+
+def extract_features(
+    refs: Sequence[PhotoRef], spec: PipelineSpec, run: RunOptions
+) -> Iterator[ImageFeatures | Rejected]:
+    """PhotoRef -> ImageFeatures in the order of the photos, those that the cache holds without computing them.
+
+    A photo without a face has features of no faces; what cannot be read is rejected. A face that cannot be cut keeps
+    its row, with NaN for its vectors and traits. The traits `mask` and `glasses` are missing where they are turned off.
+
+    Raises:
+        WeightsError: weights are missing or may not be used.
+    """
+    spec.ready()
+    models.ensure(APPEARANCE_EMBEDDER)
+    opened = available_traits(_TRAITS, spec.faces)
+    for note in opened.notes:
+        run.note(note)
+    extractor = FeatureExtractor(spec, opened.traits)
+    return cached_map(extractor, extractor.digest(), refs, run, CacheFormat(pack, unpack), _BATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureExtractor:
+    """What features are made with: the pipeline that finds and identifies faces, and the traits."""
+
+    spec: PipelineSpec
+    traits: Traits
+
+    def stages(self, max_faces: int | None = None) -> list[AnyStage]:  # noqa: ARG002 (a check takes all faces)
+        """The one stage PhotoRef -> ImageFeatures."""
+        return [ExtractFeatures(self)]
+
+    def embedders(self) -> dict[str, FaceEmbedder]:
+        """The face embedders by the names of their vectors."""
+        spec = self.spec
+        appearance = build_spec(spec.detector, APPEARANCE_EMBEDDER, spec.faces)
+        return {
+            IDENTITY_EMBEDDER: FaceEmbedder(spec.view, Embed(spec.embedder, spec.mirror, spec.normalise)),
+            # Not mirrored, as in the training of the traits.
+            APPEARANCE_EMBEDDER: FaceEmbedder(appearance.view, Embed(APPEARANCE_EMBEDDER, mirror=False)),
+        }
+
+    def digest(self) -> bytes:
+        """The address of its results in the cache: everything that decides a figure."""
+        heads = {
+            name: dict(model.bundle.manifest) for group in self.traits.classifiers for name, model in group.items()
+        }
+        weights = {**self.spec.weights(), APPEARANCE_EMBEDDER: models.identity(APPEARANCE_EMBEDDER)}
+        everything = {"chain": self.spec.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
+        return sha256(b"inspect" + json.dumps(everything, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractFeatures:
+    """PhotoRef -> ImageFeatures."""
+
+    extractor: FeatureExtractor
+    name: str = "extract"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[ImageFeatures | Rejected]:
+        loaded = [load_bytes(ref, settings().max_megapixels) for ref in batch]
+        refs, digests = [ref for ref, _ in loaded], {ref.key: checksum for ref, checksum in loaded}
+        decode, detect = self.extractor.spec.detect_stages()
+        for result in run_stages([decode, DetectIfAny(detect), MeasureFaces(self.extractor)], refs, keep_going=False):
+            yield replace(result, digest=digests[result.key]) if isinstance(result, ImageFeatures) else result
+
+
+@dataclass(frozen=True, slots=True)
+class DetectIfAny:
+    """Photo -> Faces, with no rows for a photo without a face, which a detector would reject."""
+
+    stage: AnyStage
+    name: str = "detect"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:
+        for photo in batch:
+            for result in self.stage([photo]):
+                no_face = isinstance(result, Rejected) and result.reason is Reason.NO_FACE
+                yield Faces(photo, np.empty((0, 4), np.float32), np.empty(0, np.float32)) if no_face else result
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureFaces:
+    """Faces -> ImageFeatures, without the digest of the photo's bytes."""
+
+    extractor: FeatureExtractor
+    name: str = "measure"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
+
+    def __call__(self, batch: Sequence[Faces], /) -> Iterator[ImageFeatures | Rejected]:
+        embedders, traits = self.extractor.embedders(), self.extractor.traits
+        embeddings, rejected = embed_faces(batch, list(embedders.values()))
+        by_embedder = dict(zip(embedders.values(), embeddings, strict=True))
+        traits_by_photo = traits.from_vectors(batch, [by_embedder[embedder] for embedder in traits.embedders])
+        lost = {item.key: item for item in rejected if item.reason is not Reason.NO_FACE}
+        for faces, face_traits in zip(batch, traits_by_photo, strict=True):
+            if faces.key in lost:
+                yield lost[faces.key]
+                continue
+            vectors = {name: _rows(name, faces, by_embedder[embedder]) for name, embedder in embedders.items()}
+            try:
+                yield _features(faces, vectors, self._probabilities(face_traits))
+            except ImageError as error:
+                yield Rejected(faces.origin, self.name, error.reason, error.detail)
+
+    def _probabilities(self, faces: Sequence[Mapping[str, Trait]]) -> dict[str, Floats]:
+        """Probabilities (n, k) of each trait, NaN where it has no answer for a face."""
+        columns = {}
+        for group in self.extractor.traits.classifiers:
+            for name, model in group.items():
+                unknown = [np.nan] * len(model.head.labels)
+                rows = [list(face[name].scores.values()) if name in face else unknown for face in faces]
+                columns[name] = np.array(rows, np.float32).reshape(len(faces), len(unknown))
+        return columns
+
+
+def _features(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> ImageFeatures:
+    photo = faces.photo
+    return ImageFeatures(
+        origin=photo.origin,
+        digest=b"",
+        width=photo.width,
+        height=photo.height,
+        thumb=grey_thumbnail(photo.pixels),
+        colour=_main_face_colour(faces),
+        boxes=faces.boxes,
+        scores=faces.scores,
+        landmarks=faces.landmarks,
+        quality=_quality_columns(faces),
+        vectors=vectors,
+        traits=traits,
+    )
+
+
+def _quality_columns(faces: Faces) -> dict[str, Floats]:
+    qualities = measure_quality(faces)
+    columns = {name: np.array([getattr(quality, name) for quality in qualities], np.float32) for name in _MEASURES}
+    points = np.full((len(faces), 5, 2), np.nan, np.float32) if faces.landmarks is None else faces.landmarks
+    share = visible_share(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
+    return columns | pose(points, faces.boxes) | {"inside": share}
+
+
+def _main_face_colour(faces: Faces) -> Floats:
+    photo = faces.photo
+    if not len(faces):
+        return np.empty(0, np.float32)
+    return colour_statistics(pixels_inside(photo.pixels, photo.scale, faces.face(0)))
+
+
+def _rows(name: str, faces: Faces, embeddings: Sequence[Embedding]) -> Floats:
+    """The vectors of a photo's faces (n, d) by one embedder, taken from those of several photos."""
+    rows = np.full((len(faces), models.get_card(name).dim or 0), np.nan, np.float32)
+    for item in embeddings:
+        if item.key == faces.key:
+            rows[item.face.index] = item.vector
+    return rows
