@@ -275,7 +275,8 @@ def test_photos_of_a_table_are_pictured_too(models_home: Path, astronaut: bytes,
 def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, hopper: bytes) -> None:
     (tmp_path / "broken.jpg").write_bytes(hopper[:1000])
     ref = PhotoRef(Origin("broken.jpg"), tmp_path / "broken.jpg")
-    found = checked(DataSet.of([ref], []))
+    with pytest.warns(MienWarning, match="nothing is labelled"):
+        found = checked(DataSet.of([ref], []))
     assert list(found.photos) == []
     assert "broken.jpg" in page_of(found, tmp_path)
 

@@ -34,9 +34,13 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
 
 
 def public_functions() -> set[str]:
-    """The places of the functions that `mien` itself exports: `flows/train.py:train`."""
+    """The places of the functions that `mien` itself exports, and of the one that a verb is named after.
+
+    Such as `flows/train.py:train`.
+    """
     names = {name for name in dir(mien) if not name.startswith("_")}
-    return {where for where, _ in functions() if room(where) == "flows" and where.rpartition(":")[2] in names}
+    places = [(where, Path(where.rpartition(":")[0]).stem, where.rpartition(":")[2]) for where, _ in functions()]
+    return {where for where, file, name in places if room(where) == "flows" and name in {*names, file}}
 
 
 def imports(tree: ast.Module, *, types: bool = False, members: bool = False) -> Iterator[str]:

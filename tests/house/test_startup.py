@@ -46,7 +46,7 @@ ROOMS = {
     "face_recognition_models": set[str](),
     "onnx": {"models"},
     "onnxruntime": {"detect", "models"},
-    "pandas": {"evaluate"},
+    "pandas": {"evaluate", "flows"},
     "PIL": {"images"},
     "platformdirs": {"config"},
     "pyarrow": {"data", "embed", "serve"},
