@@ -101,7 +101,7 @@ class Photo:
         return self.origin.uri
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Detection:
     """One face of a photo: box and landmarks in pixels of the full-size photo.
 
@@ -113,6 +113,9 @@ class Detection:
     box: Box
     score: float
     landmarks: Floats | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at ({', '.join(f'{value:.0f}' for value in self.box)}), score {self.score:.2f}>"
 
     def as_json(self) -> dict[str, Any]:
         """The fields that say which face is meant."""
@@ -180,7 +183,7 @@ class Embedding:
         return self.origin.uri
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction:
     """What a face was taken for: `top` holds (label, probability), best first, of the ten best labels at most.
 
@@ -198,6 +201,14 @@ class Prediction:
     @property
     def key(self) -> str:
         return self.origin.uri
+
+    @property
+    def score(self) -> float:
+        """The probability of the best label; 0 where nothing is said."""
+        return self.top[0][1] if self.top else 0.0
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.label!r}, best {dict(self.top[:1])}, {self.key}, {self.face!r}>"
 
     def as_json(self, top: int = 3) -> dict[str, Any]:
         """The fields that `mien classify` prints, with so many labels at most."""

@@ -26,7 +26,7 @@ _PICTURE = 640  # pixels on the longer side of a picture for a notebook
 _NOT_WORTH_SAYING = ("without_mask", "none", UNCERTAIN)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Face:
     """A face of a photo: where it is, how well it can be seen, its traits by name, and who it is if enrolled."""
 
@@ -49,6 +49,9 @@ class Face:
     def landmarks(self) -> Floats | None:
         """(5, 2) in pixels of the photo: right eye, left eye, nose, right and left corner of the mouth."""
         return self.detection.landmarks
+
+    def __repr__(self) -> str:
+        return f"<Face {', '.join(self.words()) or 'unremarkable'}, {self.detection!r}>"
 
     def words(self) -> list[str]:
         """What is worth saying in a few words: who it is, and what the face shows, not what it does not show."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,11 @@ _BYTES_AT_ONCE = 32_000_000  # of encoded photos that a worker holds between loo
 
 
 def warn(text: str) -> None:
-    """Tell the user something with a `MienWarning`."""
-    warnings.warn(text, MienWarning, stacklevel=2)
+    """Tell the user something with a `MienWarning`, which points at their own line of code."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mien."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, MienWarning, stacklevel=level - 1)
 
 
 @dataclass(frozen=True, slots=True)
