@@ -21,7 +21,7 @@ def align(
     size: Annotated[int | None, typer.Option("--size", help="Side of the crop in pixels.")] = None,
     margin: Annotated[float | None, typer.Option("--margin", help="Of view box: added on each side.")] = None,
     grey: Annotated[bool, typer.Option("--grey", help="Grey crops.")] = False,
-    form: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",
+    format: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",
     all_faces: options.AllFaces = False,
     detector: options.Detector = "auto",
     min_face: options.MinFace = 20,
@@ -34,22 +34,7 @@ def align(
     import mien
 
     out = Output(json, quiet)
-    result = mien.align(
-        src,
-        dst,
-        view=view,
-        landmarks=landmarks,
-        size=size,
-        margin=margin,
-        grey=grey,
-        format=form,
-        all_faces=all_faces,
-        detector=detector,
-        min_face=min_face,
-        workers=workers,
-        keep_going=keep_going,
-        progress=out.progress,
-    )
+    result = out.call(mien.align, locals())
     out.rejections(result.rejected)
     there = f", {result.there} photos were done before" if result.there else ""
     text = f"{result.crops} crops of {result.photos} photos in {result.seconds:.1f} s{there}: {dst}"

@@ -33,7 +33,7 @@ def augment(
         str | None, typer.Option("--view", help="How faces are cut: openface (default), dlib, arcface, fer or box.")
     ] = None,
     size: Annotated[int | None, typer.Option("--size", help="Side of a variant in pixels.")] = None,
-    form: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",
+    format: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything that is random.")] = 0,
     all_faces: options.AllFaces = False,
     detector: options.Detector = "auto",
@@ -47,25 +47,7 @@ def augment(
     import mien
 
     out = Output(json, quiet)
-    result = mien.augment(
-        src,
-        dst,
-        variants=variants,
-        policy=policy,
-        grid=grid,
-        preview=preview,
-        faces=faces,
-        view=view,
-        size=size,
-        format=form,
-        seed=seed,
-        all_faces=all_faces,
-        detector=detector,
-        min_face=min_face,
-        workers=workers,
-        keep_going=keep_going,
-        progress=out.progress,
-    )
+    result = out.call(mien.augment, locals())
     out.rejections(result.rejected)
     out.record(result.as_json(), _text(result))
 

@@ -27,15 +27,7 @@ def classify(
 
     out = Output(json, quiet)
     missing = True
-    for result in mien.classify(
-        bundle,
-        images,
-        faces=faces,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=out.progress,
-    ):
+    for result in out.call(mien.classify, locals()):
         missing &= isinstance(result, Rejected) and result.reason is Reason.MISSING
         if isinstance(result, Rejected):
             out.record(result.line(), result.text())

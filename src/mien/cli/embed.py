@@ -17,7 +17,7 @@ def embed(
         Path, typer.Argument(help="Folder of photos or of label folders, or labelled data in another form.")
     ],
     out: Annotated[Path, typer.Argument(help="Folder, or a file that ends in .parquet or .npz.")],
-    form: Annotated[
+    format: Annotated[
         str | None,
         typer.Option(
             "--format", help="openface-csv, parquet or npz (default: by the ending of OUT, else openface-csv)."
@@ -42,22 +42,7 @@ def embed(
     import mien
 
     show = Output(json, quiet)
-    result = mien.embed(
-        src,
-        out,
-        format=form,
-        all_faces=all_faces,
-        detector=detector,
-        embedder=embedder,
-        faces=faces,
-        min_face=min_face,
-        plain=plain,
-        images=images,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=show.progress,
-    )
+    result = show.call(mien.embed, {**locals(), "photos": src})
     show.rejections(result.rejected)
     files = ", ".join(str(path) for path in result.files)
     counts = f"{pluralize(len(result.embeddings), 'face')} of {pluralize(result.photos, 'photo')}"

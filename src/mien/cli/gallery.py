@@ -36,18 +36,7 @@ def enroll(
 
     out = Output(json, quiet)
     with mien.Gallery() as gallery:
-        result = gallery.enroll(
-            name,
-            images,
-            consent=consent,
-            largest=largest,
-            detector=detector,
-            embedder=embedder,
-            workers=workers,
-            keep_going=keep_going,
-            cache=not no_cache,
-            progress=out.progress,
-        )
+        result = out.call(gallery.enroll, locals())
     out.rejections(result.rejected)
     person = result.person
     if person.consent is None:
@@ -82,14 +71,7 @@ def identify(
     out = Output(json, quiet)
     faces, rejected = 0, []
     with mien.Gallery() as gallery:
-        for answer in gallery.identify(
-            images,
-            false_accepts=false_accepts,
-            workers=workers,
-            keep_going=keep_going,
-            cache=not no_cache,
-            progress=out.progress,
-        ):
+        for answer in out.call(gallery.identify, locals()):
             if isinstance(answer, Rejected):
                 rejected.append(answer)
                 out.record(answer.line())

@@ -34,16 +34,7 @@ def look(
 
     out = Output(json, quiet)
     faces, rejected, said = 0, [], False
-    reports = mien.look(
-        images,
-        draw=draw,
-        traits=traits,
-        detector=detector,
-        min_face=min_face,
-        workers=workers,
-        keep_going=keep_going,
-        progress=out.progress,
-    )
+    reports = out.call(mien.look, locals())
     for report in reports:
         if isinstance(report, Rejected):
             rejected.append(report)

@@ -6,8 +6,9 @@ import json
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -32,8 +33,16 @@ class Output:
 
     @property
     def progress(self) -> bool:
-        """What to give to the `progress` of a public function."""
+        """Whether long work shows how far along it is."""
         return not self.quiet
+
+    def call(self, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+        """Call a public function with the options of its verb, which have the same names there.
+
+        given: the local variables of the verb; what the function does not take is passed over.
+        """
+        given = {**given, "cache": not given.get("no_cache", False), "progress": not self.quiet}
+        return function(**{name: given[name] for name in signature(function).parameters if name in given})
 
     def record(self, fields: dict[str, Any], text: str | None = None) -> None:
         """One result: the fields as JSON, or `text` for a person (nothing where it is None).
@@ -67,7 +76,7 @@ class Output:
         """How a flow is run, for verbs that do not call a public function yet."""
         from mien.pipeline.execute import RunOptions
 
-        return RunOptions.build(workers, keep_going, not no_cache, self.progress)
+        return RunOptions.build(workers, keep_going, not no_cache, not self.quiet)
 
     def tell(self, text: str) -> None:
         """One note."""

@@ -33,18 +33,7 @@ def sort(
     import mien
 
     out = Output(json, quiet)
-    result = mien.sort(
-        bundle,
-        src,
-        dst,
-        mode=mode,
-        dry_run=dry_run,
-        faces=faces,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=out.progress,
-    )
+    result = out.call(mien.sort, locals())
     out.notes(f"finished what an interrupted run had begun: {path}" for path in result.recovered)
     if dry_run:
         for line in result.plan.as_json_lines():

@@ -65,33 +65,7 @@ def train(
     import mien
 
     show = Output(json, quiet)
-    model = mien.train(
-        data,
-        out,
-        recipe=recipe,
-        detector=detector,
-        embedder=embedder,
-        faces=faces,
-        min_face=min_face,
-        labels=labels,
-        images=images,
-        target=target,
-        verdicts=verdicts,
-        hierarchy=hierarchy,
-        augment=augment,
-        size=size,
-        colour=colour,
-        epochs=epochs,
-        minutes=minutes,
-        learning_rate=learning_rate,
-        balance=balance,
-        false_accepts=false_accepts,
-        seed=seed,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=show.progress,
-    )
+    model = show.call(mien.train, locals())
     show.rejections(model.training.rejected)
     show.record(model.training.as_json(), _text(model.training))
 

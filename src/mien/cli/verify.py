@@ -28,6 +28,6 @@ def verify(
     import mien
 
     out = Output(json, quiet)
-    answer = mien.verify(a, b, threshold=threshold, detector=detector, embedder=embedder, faces=faces)
+    answer = out.call(mien.verify, locals())
     verdict = "the same person" if answer.same else "different people"
     out.record(answer.as_json(), f"{verdict}: distance {answer.distance:.3f}, threshold {answer.threshold:g}")
