@@ -49,15 +49,15 @@ def augment(
     out = Output(json, quiet)
     result = out.call(mien.augment, locals())
     out.rejections(result.rejected)
-    out.record(result.as_json(), _text(result))
+    out.record(result.as_json(), _text(result, grid))
 
 
-def _text(result: AugmentResult) -> str:
+def _text(result: AugmentResult, grid: bool) -> str:
     lines = []
     if result.preview is not None:
         lines.append(f"what each method makes of a face: {result.preview}")
     if result.folder is not None:
-        sheets = f" and {pluralize(result.grids, 'sheet')}" if result.grids else ""
+        sheets = f" and {pluralize(result.grids, 'sheet')}" if grid else ""
         there = f", {pluralize(result.there, 'photo')} done before" if result.there else ""
         lines.append(
             f"{pluralize(result.variants, 'variant')}{sheets} of {pluralize(result.faces, 'face')} by {result.policy}"

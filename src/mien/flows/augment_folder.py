@@ -353,7 +353,7 @@ def no_face(done: str, photos: int, rejected: Sequence[Rejected], spec: Pipeline
     """The sentence where not one face could be `done` with as was asked."""
     reasons = Counter(it.reason for it in rejected)
     shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    hint = ": if they are faces that are cut already, say --faces cut" if suggests_cut(photos, rejected, spec) else ""
+    hint = ": if they are faces already cut, give --faces cut" if suggests_cut(photos, rejected, spec) else ""
     return f"no face in {pluralize(photos, 'photo')} could be {done} ({shown}){hint}"
 
 
