@@ -56,7 +56,7 @@ def test_a_person_reads_what_came_of_it_and_then_that_it_was_done(mien: Mien, cr
 
 def test_faces_that_align_cut_are_taken_as_they_are_and_that_is_said(mien: Mien, crops: Path, tmp_path: Path) -> None:
     ran = mien("augment", crops, tmp_path / "out", "--variants", 2, "--format", "png", "--json")
-    assert "faces that mien has cut: taken as they are" in ran.err
+    assert "faces cut by mien, which are taken as they are" in ran.err
     assert (ran.last["faces"], ran.last["detector"]) == (4, "none")
     made = tmp_path / "out" / "Grace Hopper" / "00~01.png"
     assert decode(made.read_bytes(), max_megapixels=1).pixels.shape == (40, 40, 3)
@@ -108,7 +108,7 @@ def test_what_was_rejected_is_told_with_a_hint_where_it_is_most(
     ran = mien("augment", few, tmp_path / "out", "--variants", 2, *BOX, "--json")
     assert (ran.code, ran.last["faces"], ran.last["rejected"]) == (0, 4, 6)
     assert "6 rejected:" in ran.err
-    assert "most photos show no face: if they are faces that are cut already, say --faces cut" in ran.err
+    assert "most photos show no face: if they are faces already cut, give --faces cut" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_was_rejected_is_told_with_a_hint_where_it_is_most(
         (["out", "--size", "4"], "not possible"),
         (["out", "--faces", "cut", "--view", "box"], "does not go with --faces cut"),
         (["--preview", "sheet.gif"], "ends in .png or .jpg"),
-        ([], "say where to"),
+        ([], "give DST for the variants"),
     ],
 )
 def test_nonsense_is_refused_in_one_sentence(

@@ -74,7 +74,8 @@ def test_an_ending_that_contradicts_the_format_is_refused(
 ) -> None:
     ran = mien("embed", album / "photos", tmp_path / out, "--format", form)
     assert ran.code == 1
-    assert "no place for" in ran.err
+    assert f"cannot hold {form}: " in ran.err
+    assert "give a folder" in ran.err
     assert not (tmp_path / out).exists()
 
 

@@ -31,7 +31,7 @@ def test_enrolling_tells_who_and_how_many(mien: Mien, album: Path) -> None:
     assert ran.code == 0
     assert ran.last["person"] == GRACE
     assert (ran.last["photos"], ran.last["enrolled"], ran.last["rejected"], ran.last["close"]) == (2, 2, [], [])
-    assert "no note on consent is kept for Grace Hopper" in ran.err
+    assert "there is no note on consent for Grace Hopper" in ran.err
     again = mien("enroll", "grace hopper", *photos, album / "photos" / GRACE, "--json")
     assert again.last["id"] == ran.last["id"]
     assert again.last["photos"] == 12
@@ -137,7 +137,7 @@ def test_without_a_gallery_one_sentence_says_so_and_none_is_made(mien: Mien, alb
     for arguments in (("identify", album / "inbox"), ("forget", GRACE)):
         ran = mien(*arguments)
         assert ran.code == 1
-        assert "'mien enroll' makes it" in ran.err
+        assert "'mien enroll NAME PHOTO' makes it" in ran.err
     assert mien("people").code == 0
     assert not own_gallery.exists()
 

@@ -150,7 +150,7 @@ def test_what_the_system_refuses_is_one_sentence_too(mien: Mien, album: Path, mo
     def refuse(_: Path) -> None:
         raise PermissionError(13, "Permission denied", "/private/\x1b[31mphotos")
 
-    monkeypatch.setattr("mien.data.photos", refuse)
+    monkeypatch.setattr("mien.data.sources.photos", refuse)
     ran = mien("look", album, "--quiet")
     assert ran.code == 1
     assert ran.err.startswith(r"mien: /private/\x1b[31mphotos: Permission denied; ")
@@ -161,7 +161,7 @@ def test_a_threshold_that_is_no_number_is_one_sentence(mien: Mien, album: Path) 
     photo = next((album / "originals").iterdir())
     ran = mien("verify", photo, photo, "--threshold", "nan", "--json")
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == "mien: a threshold of nan is no distance: give a number above 0, such as 0.41\n"
+    assert ran.err == "mien: a threshold of nan is not a distance: give a number above 0, such as 0.41\n"
 
 
 def test_photos_of_any_name_are_planned_on_a_strict_terminal(album: Path, people: Path, tmp_path: Path) -> None:

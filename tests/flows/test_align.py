@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,22 +16,38 @@ import pytest
 
 from mien import fileio
 from mien.align.views import view
-from mien.data import photos
 from mien.errors import DataError, MienError
 from mien.flows.align import AlignResult, align
 from mien.images import decode
-from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import PipelineSpec, build_spec
+from mien.pipeline.progress import NoProgress, Progress
+from mien.pipeline.spec import build_spec
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
-
-def run(src: Path, dst: Path, *, every: bool = False, workers: int = 1) -> AlignResult:
-    return align(src, photos([src]), dst, way(every), "jpeg", RunOptions(workers))
+T = TypeVar("T")
 
 
-def way(every: bool = False) -> PipelineSpec:
-    return replace(build_spec("mtcnn", which="all" if every else "largest"), view=view("box"))
+def run(
+    src: Path,
+    dst: Path,
+    *,
+    all_faces: bool = False,
+    view: str = "box",
+    workers: int = 1,
+    progress: bool | Progress = False,
+) -> AlignResult:
+    return align(src, dst, view=view, all_faces=all_faces, detector="mtcnn", workers=workers, progress=progress)
+
+
+class Totals(NoProgress):
+    """Notes how many items each loop has."""
+
+    def __init__(self) -> None:
+        self.totals: list[int] = []
+
+    def track(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
+        self.totals.append(total)
+        return items
 
 
 def names(folder: Path) -> list[str]:
@@ -65,10 +82,10 @@ def rejected(dst: Path) -> list[dict[str, str]]:
 def test_crops_do_not_go_among_the_photos(tmp_path: Path, pair: bytes, hopper: bytes) -> None:
     src = lay(tmp_path / "same", x__png=pair, **{"x-face1__jpg": hopper})
     with pytest.raises(DataError, match="another folder"):
-        run(src, src, every=True)
+        run(src, src, all_faces=True)
     (tmp_path / "link").symlink_to(src)
     with pytest.raises(DataError, match="another folder"):
-        run(src, tmp_path / "link", every=True)
+        run(src, tmp_path / "link", all_faces=True)
     assert (src / "x-face1.jpg").read_bytes() == hopper
     assert sorted(path.name for path in src.iterdir()) == ["x-face1.jpg", "x.png"]
 
@@ -77,7 +94,7 @@ def test_a_file_that_no_run_wrote_is_not_replaced(tmp_path: Path, pair: bytes) -
     src = lay(tmp_path / "src", x__png=pair, y__png=pair, z__png=pair)
     mine = {"x__jpg": b"mine", "Y-face1__jpg": b"mine", "z__png": b"mine"}
     dst = lay(tmp_path / "dst", **mine)
-    run(src, dst, every=True)
+    run(src, dst, all_faces=True)
     for name, data in mine.items():
         assert (dst / name.replace("__", ".")).read_bytes() == data
     ours = {"x-1.jpg", "x-1-face1.jpg", "y-1.jpg", "y-1-face1.jpg", "z.jpg", "z-face1.jpg"}
@@ -98,7 +115,7 @@ def test_a_file_put_in_the_place_of_a_photo_without_a_face_stays(
 
 def test_further_faces_never_take_the_name_of_another_photo(tmp_path: Path, pair: bytes) -> None:
     src = lay(tmp_path / "src", x__png=pair, **{"x-face1__png": pair, "X-FACE2__png": pair, "y__png": pair})
-    done = run(src, tmp_path / "dst", every=True)
+    done = run(src, tmp_path / "dst", all_faces=True)
     assert done.crops == 8
     assert len(names(tmp_path / "dst")) == 8
 
@@ -119,18 +136,18 @@ def test_a_photo_is_done_only_when_all_of_its_faces_are_written(
     with monkeypatch.context() as patch:
         patch.setattr(fileio, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            run(src, dst, every=True)
+            run(src, dst, all_faces=True)
     assert names(dst) == ["x.jpg"]
-    done = run(src, dst, every=True)
+    done = run(src, dst, all_faces=True)
     assert (done.crops, done.there) == (4, 0)
     assert names(dst) == ["x-face1.jpg", "x.jpg", "y-face1.jpg", "y.jpg"]
 
 
 def test_a_crop_that_is_gone_brings_its_photo_back(tmp_path: Path, pair: bytes) -> None:
     src, dst = lay(tmp_path / "src", x__png=pair, y__png=pair), tmp_path / "dst"
-    run(src, dst, every=True)
+    run(src, dst, all_faces=True)
     (dst / "x-face1.jpg").unlink()
-    done = run(src, dst, every=True)
+    done = run(src, dst, all_faces=True)
     assert (done.crops, done.there) == (2, 1)
     assert len(names(dst)) == 4
 
@@ -161,29 +178,22 @@ def test_a_photo_that_changed_is_cut_again_in_its_own_place(
     tmp_path: Path, pair: bytes, hopper: bytes, nobody: bytes
 ) -> None:
     src, dst = lay(tmp_path / "src", x__png=pair, y__png=pair), tmp_path / "dst"
-    run(src, dst, every=True)
+    run(src, dst, all_faces=True)
     before = (dst / "x.jpg").read_bytes()
     lay(src, x__png=hopper, y__png=nobody)
-    done = run(src, dst, every=True)
+    done = run(src, dst, all_faces=True)
     assert (done.crops, done.there, len(done.rejected)) == (1, 0, 1)
     assert names(dst) == ["x.jpg"], "what a photo no longer gives is gone"
     assert (dst / "x.jpg").read_bytes() != before
 
 
-def test_a_photo_without_a_face_is_not_looked_at_again(
-    tmp_path: Path, nobody: bytes, hopper: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_without_a_face_is_not_looked_at_again(tmp_path: Path, nobody: bytes, hopper: bytes) -> None:
     src = lay(tmp_path / "src", x__png=nobody, y__jpg=hopper, z__jpg=b"no picture")
     run(src, tmp_path / "dst")
     first = rejected(tmp_path / "dst")
-    looked = []
-
-    def track(items: Sequence[object], total: int, what: str) -> Sequence[object]:
-        looked.append(total)
-        return items
-
-    done = align(src, photos([src]), tmp_path / "dst", way(), "jpeg", RunOptions(1, track=track))  # type: ignore[arg-type]
-    assert looked == [1], "what cannot be read may have been mended"
+    progress = Totals()
+    done = run(src, tmp_path / "dst", progress=progress)
+    assert progress.totals == [1], "what cannot be read may have been mended"
     assert (len(done.rejected), done.there) == (2, 1)
     assert rejected(tmp_path / "dst") == first
     assert [row["reason"] for row in first] == ["no-face", "unreadable"]
@@ -217,7 +227,7 @@ def test_a_run_that_is_refused_leaves_nothing(tmp_path: Path, hopper: bytes, mon
     src = lay(tmp_path / "src", x__jpg=hopper)
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
     with pytest.raises(MienError):
-        align(src, photos([src]), tmp_path / "dst", replace(way(), view=view("openface")), "jpeg", RunOptions(1))
+        run(src, tmp_path / "dst", view="openface")
     assert not (tmp_path / "dst").exists()
 
 
@@ -229,7 +239,7 @@ def test_a_name_that_cannot_be_written_costs_only_its_photo(tmp_path: Path, hopp
     (src / "g").mkdir()
     (src / "g" / "1.jpg").write_bytes(hopper)
     (tmp_path / "dst" / "g").write_bytes(b"a file where a folder should be")
-    done = run(src, tmp_path / "dst", every=True)
+    done = run(src, tmp_path / "dst", all_faces=True)
     assert {"a.jpg", "z-1.jpg"} <= set(names(tmp_path / "dst"))
     reasons = {(Path(row["path"]).name, row["stage"], row["reason"]) for row in rejected(tmp_path / "dst")}
     assert reasons == {(long, "save", "error"), ("1.jpg", "save", "error")}

@@ -5,25 +5,24 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import pytest
-from mien.flows.preview import preview
 
 from mien import fileio
-from mien.align.views import ViewOptions, view
-from mien.augment.policy import Policy, Step, policy
-from mien.data import open_data, photos
+from mien.augment.policy import policy
+from mien.data import open_data
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
-from mien.flows.augment import AugmentOptions, AugmentResult, augment, faces
+from mien.flows.augment import augment
+from mien.flows.augment_folder import AugmentOptions, AugmentResult, face_stages
 from mien.images import decode, encode
-from mien.pipeline.execute import RunOptions
-from mien.pipeline.spec import PipelineSpec, build_spec
+from mien.pipeline.progress import NoProgress
+from mien.pipeline.spec import build_spec
 from mien.pipeline.whole_image import WholeImageCrop
 from mien.train.samples import prepare
 from mien.train.split import deal_folds, find_units
@@ -31,16 +30,23 @@ from mien.types import Pixels
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
-MIRRORED = Policy("mirrored", steps=(Step("flip", probability=0.5), Step("brightness", 0.8, 1.2)))
-FOUR = AugmentOptions(MIRRORED, variants=4, form="png")
-CUT = build_spec("mtcnn", faces="cut")
-FIND = replace(build_spec("mtcnn"), view=view("box", ViewOptions(size=32)))
+MIRRORED = Path(__file__).with_name("mirrored.toml")
+DEFAULTS: dict[str, Any] = {
+    "policy": str(MIRRORED),
+    "variants": 4,
+    "format": "png",
+    "faces": "cut",
+    "detector": "mtcnn",
+    "workers": 1,
+}
+FIND: dict[str, Any] = {"faces": "find", "view": "box", "size": 32}
+
+T = TypeVar("T")
 
 
-def run(
-    src: Path, dst: Path, options: AugmentOptions = FOUR, way: PipelineSpec = CUT, workers: int = 1
-) -> AugmentResult:
-    return augment(src, photos([src]), dst, way, options, RunOptions(workers))
+def run(src: Path, dst: Path | None, **options: Any) -> AugmentResult:
+    """Four variants of each picture, which is a face already cut, unless the options say otherwise."""
+    return augment(src, dst, **{**DEFAULTS, **options})
 
 
 def picture(value: int, height: int = 20, width: int = 16) -> bytes:
@@ -83,8 +89,7 @@ def test_without_sheets_the_label_folders_lie_in_the_folder_itself(tmp_path: Pat
 
 
 def test_a_sheet_can_be_cut_into_the_files_again(tmp_path: Path) -> None:
-    options = replace(FOUR, variants=64, grid=True)
-    done = run(lay(tmp_path / "src", "anna/x.png", "ben/y.png"), tmp_path / "dst", options)
+    done = run(lay(tmp_path / "src", "anna/x.png", "ben/y.png"), tmp_path / "dst", variants=64, grid=True)
     assert (done.faces, done.variants, done.grids) == (2, 128, 2)
     assert len(names(tmp_path / "dst/grid_after/anna")) == 64
     sheet = read(tmp_path / "dst/grid/anna/x.png")
@@ -98,10 +103,9 @@ def test_a_sheet_can_be_cut_into_the_files_again(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_files_wherever_and_however(tmp_path: Path) -> None:
     src = lay(tmp_path / "src", "a/1.png", "a/2.png", "b/3.png")
     again = lay(tmp_path / "elsewhere", "a/1.png", "a/2.png", "b/3.png")
-    options = AugmentOptions(policy("extreme"), variants=9, seed=5, form="png")
-    run(src, tmp_path / "one", options)
-    run(again, tmp_path / "two", options, workers=3)
-    run(src, tmp_path / "other", replace(options, seed=6))
+    run(src, tmp_path / "one", policy="extreme", variants=9, seed=5)
+    run(again, tmp_path / "two", policy="extreme", variants=9, seed=5, workers=3)
+    run(src, tmp_path / "other", policy="extreme", variants=9, seed=6)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     first, other = contents(tmp_path / "one"), contents(tmp_path / "other")
     assert first.keys() == other.keys()
@@ -109,15 +113,15 @@ def test_the_same_seed_gives_the_same_files_wherever_and_however(tmp_path: Path)
 
 
 def test_a_second_run_makes_nothing_and_a_missing_file_brings_its_face_back(tmp_path: Path) -> None:
-    src, dst, options = lay(tmp_path / "src", "a/1.png", "a/2.png"), tmp_path / "dst", replace(FOUR, grid=True)
-    run(src, dst, options)
+    src, dst = lay(tmp_path / "src", "a/1.png", "a/2.png"), tmp_path / "dst"
+    run(src, dst, grid=True)
     before = contents(dst)
-    again = run(src, dst, options)
+    again = run(src, dst, grid=True)
     assert (again.faces, again.variants, again.grids, again.there) == (0, 0, 0, 2)
     (dst / "grid_after/a/1~02.png").unlink()
-    assert run(src, dst, options).faces == 1
+    assert run(src, dst, grid=True).faces == 1
     (dst / "grid/a/2.png").unlink()
-    assert run(src, dst, options).there == 1
+    assert run(src, dst, grid=True).there == 1
     assert contents(dst) == before
 
 
@@ -158,9 +162,10 @@ def test_a_photo_that_changed_is_varied_again(tmp_path: Path) -> None:
 def test_variants_of_two_kinds_are_not_mixed(tmp_path: Path) -> None:
     src, dst = lay(tmp_path / "src", "a/1.png"), tmp_path / "dst"
     run(src, dst)
-    for other in (replace(FOUR, seed=1), replace(FOUR, variants=5), replace(FOUR, policy=policy("gentle"))):
+    others: list[dict[str, Any]] = [{"seed": 1}, {"variants": 5}, {"policy": "gentle"}]
+    for other in others:
         with pytest.raises(DataError, match="made in another way"):
-            run(src, dst, other)
+            run(src, dst, **other)
     assert run(src, dst).there == 1
 
 
@@ -179,7 +184,7 @@ def test_the_photos_themselves_and_files_of_others_are_left_alone(tmp_path: Path
 def test_a_foreign_sheet_is_not_replaced(tmp_path: Path) -> None:
     src, dst = lay(tmp_path / "src", "a/1.png"), lay(tmp_path / "dst", "grid/a/1.png")
     before = (dst / "grid/a/1.png").read_bytes()
-    run(src, dst, replace(FOUR, grid=True))
+    run(src, dst, grid=True)
     assert (dst / "grid/a/1.png").read_bytes() == before
     assert (dst / "grid/a/1-1.png").exists()
 
@@ -214,7 +219,7 @@ def test_one_photo_is_enough(tmp_path: Path) -> None:
 def test_faces_that_are_cut_keep_their_size(tmp_path: Path, height: int, width: int) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/x.png").write_bytes(picture(1, height, width))
-    run(tmp_path / "src", tmp_path / "dst", AugmentOptions(policy("extreme"), 4, grid=True, form="png"))
+    run(tmp_path / "src", tmp_path / "dst", policy="extreme", grid=True)
     assert read(tmp_path / "dst/grid_after/x~03.png").shape == (height, width, 3)
     assert read(tmp_path / "dst/grid/x.png").shape == (2 * height, 2 * width, 3)
 
@@ -224,20 +229,20 @@ def test_large_pictures_have_a_limit_and_size_sets_the_longer_side(tmp_path: Pat
     (tmp_path / "src/x.png").write_bytes(picture(1, 1000, 3000))
     run(tmp_path / "src", tmp_path / "dst")
     assert read(tmp_path / "dst/x~01.png").shape == (171, 512, 3)
-    run(tmp_path / "src", tmp_path / "small", replace(FOUR, size=96))
+    run(tmp_path / "src", tmp_path / "small", size=96)
     assert read(tmp_path / "small/x~01.png").shape == (32, 96, 3)
-    run(lay(tmp_path / "tiny", "x.png"), tmp_path / "larger", replace(FOUR, size=40))
+    run(lay(tmp_path / "tiny", "x.png"), tmp_path / "larger", size=40)
     assert read(tmp_path / "larger/x~01.png").shape == (40, 32, 3)
 
 
 def test_memory_has_a_limit_that_is_told_before_the_work_begins(tmp_path: Path) -> None:
     src = lay(tmp_path / "src", "x.png")
     with pytest.raises(DataError, match="64 variants of 2048 x 2048 pixels are more than one sheet can hold"):
-        run(src, tmp_path / "dst", replace(FOUR, variants=64, size=2048))
+        run(src, tmp_path / "dst", variants=64, size=2048)
     with pytest.raises(DataError, match="fewer with --variants, or smaller ones with --size"):
-        run(src, tmp_path / "dst", replace(FOUR, variants=1024), replace(FIND, view=view("box", ViewOptions(size=400))))
+        run(src, tmp_path / "dst", **{**FIND, "size": 400, "variants": 1024})
     assert not (tmp_path / "dst").exists()
-    _, whole = faces(CUT, replace(FOUR, variants=1024))
+    _, whole = face_stages(build_spec("mtcnn", faces="cut"), AugmentOptions(policy(str(MIRRORED)), variants=1024))
     assert whole == WholeImageCrop(None, 312)
 
 
@@ -245,7 +250,7 @@ def test_a_grey_picture_gives_grey_files(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     grey = np.random.default_rng(0).integers(0, 256, (24, 24)).astype(np.uint8)
     (tmp_path / "src/x.png").write_bytes(encode(grey, "png"))
-    run(tmp_path / "src", tmp_path / "dst", AugmentOptions(policy("sixty-four"), 16, form="jpeg"))
+    run(tmp_path / "src", tmp_path / "dst", policy="sixty-four", variants=16, format="jpeg")
     for number in range(16):
         made = read(tmp_path / f"dst/x~{number:02d}.jpg")
         assert (made[..., 0] == made[..., 2]).all()
@@ -274,34 +279,34 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, astronaut: bytes, hopper: by
 
 
 def test_a_photo_without_a_face_costs_only_itself(mixed: Path, tmp_path: Path) -> None:
-    done = run(mixed, tmp_path / "dst", way=FIND)
+    done = run(mixed, tmp_path / "dst", **FIND)
     assert (done.faces, done.variants) == (3, 12)
     assert read(tmp_path / "dst/people/g~01.png").shape == (32, 32, 3)
     with (tmp_path / "dst/rejected.csv").open() as file:
         rows = {Path(row["path"]).name: row["reason"] for row in csv.DictReader(file)}
     assert rows == {"nobody.png": "no-face", "broken.jpg": "unreadable"}
-    again = run(mixed, tmp_path / "dst", way=FIND)
+    again = run(mixed, tmp_path / "dst", **FIND)
     assert (again.there, len(again.rejected)) == (3, 2)
 
 
 def test_all_faces_of_a_photo_have_names_of_their_own(mixed: Path, tmp_path: Path) -> None:
-    done = run(mixed, tmp_path / "dst", way=FIND.all_faces())
+    done = run(mixed, tmp_path / "dst", **FIND, all_faces=True)
     found = {name.split("~")[0] for name in names(tmp_path / "dst")}
     assert {"people/both", "people/both-face1", "people/e", "people/g"} <= found
     assert len(found) == done.faces
-    assert run(mixed, tmp_path / "dst", way=FIND.all_faces()).there == 3
+    assert run(mixed, tmp_path / "dst", **FIND, all_faces=True).there == 3
 
 
 def test_faces_that_align_cut_are_varied_as_they_are(mixed: Path, tmp_path: Path) -> None:
-    align(mixed, photos([mixed]), tmp_path / "crops", FIND, "png", RunOptions(1))
+    align(mixed, tmp_path / "crops", view="box", size=32, format="png", detector="mtcnn", workers=1)
     run(tmp_path / "crops", tmp_path / "dst")
     assert (read(tmp_path / "dst/people/e~00.png") == read(tmp_path / "crops/people/e.png")).all()
 
 
 def test_where_no_photo_shows_a_face_that_is_one_sentence_with_a_way_out(tmp_path: Path) -> None:
     src = lay(tmp_path / "src", "a/1.png", "a/2.png")
-    with pytest.raises(DataError, match=r"no face in 2 photos could be varied \(2 no-face\): .*say --faces cut"):
-        run(src, tmp_path / "dst", way=FIND)
+    with pytest.raises(DataError, match=r"no face in 2 photos could be varied \(2 no-face\): .*give --faces cut"):
+        run(src, tmp_path / "dst", **FIND)
     assert (tmp_path / "dst/rejected.csv").exists()
 
 
@@ -335,12 +340,12 @@ def test_a_full_disk_stops_the_run_and_a_name_that_cannot_be_only_its_photo(
 def test_progress_counts_photos(tmp_path: Path) -> None:
     seen = []
 
-    def track(items: Sequence[object], total: int, what: str) -> Sequence[object]:
-        seen.append((total, what))
-        return items
+    class Watcher(NoProgress):
+        def track(self, items: Iterable[T], total: int, what: str, /) -> Iterable[T]:
+            seen.append((total, what))
+            return items
 
-    src = lay(tmp_path / "src", "1.png", "2.png")
-    augment(src, photos([src]), tmp_path / "dst", CUT, FOUR, RunOptions(1, track=track))  # type: ignore[arg-type]
+    run(lay(tmp_path / "src", "1.png", "2.png"), tmp_path / "dst", progress=Watcher())
     assert seen == [(2, "photos")]
 
 
@@ -376,5 +381,5 @@ def test_without_torch_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
         run(src, tmp_path / "dst")
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
-        preview(photos([src]), CUT, FOUR, tmp_path / "sheet.png")
+        run(src, None, preview=tmp_path / "sheet.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["src"]

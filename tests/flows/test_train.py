@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mien.data import DataSet
-from mien.errors import DataError
-from mien.experiment.recipes import FaceOptions, TrainOptions
+from mien.errors import DataError, MienWarning
 from mien.flows.train import TrainResult, train
 from mien.models.head import Head
 from mien.pipeline.execute import RunOptions
@@ -26,22 +27,27 @@ pytestmark = pytest.mark.usefixtures("models_home")
 FACE = Detection(0, (0.0, 0.0, 9.0, 9.0), 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class MadeUp(RunOptions):
-    """A drive that finds a vector of the label's own in each photo, and no face where the name says so."""
+Vectors: TypeAlias = dict[str, npt.NDArray[np.float32]]
 
-    made: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = field(default_factory=dict)
 
-    def vectors(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Rejected]:
+@pytest.fixture(autouse=True)
+def made(monkeypatch: pytest.MonkeyPatch) -> Vectors:
+    """Each photo is given a vector near its label's own, kept here, and no face where the name says so."""
+    made: Vectors = {}
+
+    def prepare(_: PipelineSpec, refs: Sequence[PhotoRef], __: RunOptions) -> Iterator[Embedding | Rejected]:
         labels = sorted({ref.origin.label or "" for ref in refs})
-        vectors, _ = clusters([len(refs)] * len(labels), spread=0.4)
+        vectors, _labels = clusters([len(refs)] * len(labels), spread=0.4)
         for i, ref in enumerate(refs):
             if "faceless" in ref.key:
                 yield Rejected(ref.origin, "detect", Reason.NO_FACE)
                 continue
             at = labels.index(ref.origin.label or "") * len(refs) + i
-            self.made[ref.key] = vectors[at]
+            made[ref.key] = vectors[at]
             yield Embedding(ref.origin, FACE, vectors[at])
+
+    monkeypatch.setattr("mien.experiment.features.prepare_photos", prepare)
+    return made
 
 
 def photos(label: str | None, count: int, faceless: int = 0, split: str | None = None) -> list[PhotoRef]:
@@ -49,9 +55,10 @@ def photos(label: str | None, count: int, faceless: int = 0, split: str | None =
     return [PhotoRef(Origin(name, label, split)) for name in names]
 
 
-def trained(refs: list[PhotoRef], tmp_path: Path, drive: RunOptions | None = None) -> TrainResult:
-    data = DataSet.of(refs, [])
-    return train(data, "made up", tmp_path / "x.mien", TrainOptions(), FaceOptions("mtcnn"), drive or MadeUp(1))
+def trained(refs: list[PhotoRef], tmp_path: Path) -> TrainResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MienWarning)
+        return train(DataSet.of(refs, []), tmp_path / "x.mien", detector="mtcnn", workers=1).training
 
 
 def card(tmp_path: Path) -> str:
@@ -110,15 +117,14 @@ def test_rejected_photos_count_only_for_classes_that_were_tested(tmp_path: Path)
     assert "cy" not in {r.origin.label for r in found.evaluation.rejections}
 
 
-def test_the_bundle_knows_what_it_was_made_from_and_its_head_does_not_mind(tmp_path: Path) -> None:
-    drive = MadeUp(1)
+def test_the_bundle_knows_what_it_was_made_from_and_its_head_does_not_mind(tmp_path: Path, made: Vectors) -> None:
     splits = [*photos("ann", 8, split="train"), *photos("bob", 8, split="train"), *photos("bob", 3, split="test")]
-    trained([*splits, *photos(UNKNOWN, 2, split="train"), *photos(None, 2)], tmp_path, drive)
-    made = bundles.load(tmp_path / "x.mien")
-    wanted = [vector for key, vector in drive.made.items() if key.startswith("train/")]
-    assert made.arrays["trained_on"].tolist() == sorted(digests(np.stack(wanted)).tolist())
+    trained([*splits, *photos(UNKNOWN, 2, split="train"), *photos(None, 2)], tmp_path)
+    bundle = bundles.load(tmp_path / "x.mien")
+    wanted = [vector for key, vector in made.items() if key.startswith("train/")]
+    assert bundle.arrays["trained_on"].tolist() == sorted(digests(np.stack(wanted)).tolist())
     assert len(wanted) == 18
-    assert Head.load(made.manifest["head"], made.arrays).labels == ("ann", "bob")
+    assert Head.load(bundle.manifest["head"], bundle.arrays).labels == ("ann", "bob")
 
 
 def test_a_threshold_from_two_classes_is_a_guess_on_the_card_as_well(tmp_path: Path) -> None:
@@ -136,10 +142,9 @@ def refused(tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What is said of a tree of AlexNets, before any photo is looked at."""
     (tmp_path / "tree.toml").write_text(tree)
     data = DataSet.of(photos("ann", 3) + photos("bob", 3) + photos("eve", 3, split="test"), [])
-    options = TrainOptions("alexnet", hierarchy=str(tmp_path / "tree.toml"))
-    monkeypatch.setattr("mien.flows.train.gather_features", never)
+    monkeypatch.setattr("mien.experiment.features.prepare_photos", never)
     with pytest.raises(DataError) as caught:
-        train(data, "made up", tmp_path / "x.mien", options, FaceOptions("mtcnn"), MadeUp(1))
+        train(data, tmp_path / "x.mien", recipe="alexnet", hierarchy=str(tmp_path / "tree.toml"), detector="mtcnn")
     return str(caught.value)
 
 

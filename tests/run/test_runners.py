@@ -11,6 +11,7 @@ import pytest
 
 from mien.errors import DataError, StageError
 from mien.run import RUNNERS, Runner, cores, runner
+from mien.run.local import no_timing
 from mien.stage import Needs
 from mien.types import Origin, PhotoRef, Reason, Rejected
 
@@ -22,7 +23,7 @@ def _refs(n: int) -> list[PhotoRef]:
 
 
 def _runner(name: str, keep_going: bool = False) -> Runner:
-    return RUNNERS.load(name)(workers=3, keep_going=keep_going)
+    return RUNNERS.load(name)(workers=3, keep_going=keep_going, timing=no_timing)
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def test_threads_work_at_the_same_time() -> None:
             meeting.wait()
             yield from batch
 
-    assert len(list(RUNNERS.load("threads")(workers=2, keep_going=False)([Meet(1)], _refs(2)))) == 2
+    assert len(list(RUNNERS.load("threads")(workers=2, keep_going=False, timing=no_timing)([Meet(1)], _refs(2)))) == 2
 
 
 def test_one_worker_needs_no_threads_and_none_said_means_as_many_as_cores() -> None:
