@@ -45,12 +45,12 @@ def test_every_route_is_asked_as_it_wants() -> None:
     with answering(answer) as client:
         assert client.verify(b"a", b"b")["path"] == "/v1/verify"
         assert json.dumps([client.people(), client.bundles()]) == "[[1], [2]]"
-        enrolled = client.enrol("Grace", b"a", consent="yes", largest=True)
+        enrolled = client.enroll("Grace", b"a", consent="yes", largest=True)
         assert all(text in enrolled["sent"] for text in ("Grace", "yes", "true"))
         assert (client.forget(3)["method"], client.forget(3)["path"]) == ("DELETE", "/v1/people/3")
         corrected = client.correct(b"a", "mask", "with_mask", (1.5, 2, 3, 4), "yes", "without_mask")
         assert "1.5,2,3,4" in corrected["sent"]
-        assert json.loads(client.corrections("mask"))["path"] == "/v1/corrections/export"
+        assert json.loads(client.export_corrections("mask"))["path"] == "/v1/corrections/export"
 
 
 def test_a_problem_is_an_error_with_what_the_service_said() -> None:

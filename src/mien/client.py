@@ -1,4 +1,4 @@
-"""A client of the service: photos in, the service's JSON out; knows HTTP by httpx, and no face."""
+"""A Python client of the service: photos in, the service's JSON out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Picture = Path | str | bytes
 
 
 class ServiceError(MienError):
-    """The service did not answer, or with a problem: its `status` (0 where none came) and its `problem` as JSON."""
+    """The service did not respond (`status` 0), or refused with a `status` and a `problem` as JSON."""
 
     def __init__(self, message: str, status: int = 0, problem: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -26,10 +26,10 @@ class ServiceError(MienError):
 
 
 class Client:
-    """The service at a URL, with a key where it asks for one.
+    """The service at a URL. key: an API key, where the service needs one.
 
     Raises:
-        ServiceError: in every method, where the service does not answer or refuses.
+        ServiceError: in every method, if the service does not respond or refuses.
     """
 
     def __init__(
@@ -43,56 +43,56 @@ class Client:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=seconds, transport=transport)
 
     def look(self, *photos: Picture) -> list[dict[str, Any]]:
-        """For each photo what `mien look` prints of it."""
-        found: list[dict[str, Any]] = self._send("/v1/look", photos)["results"]
-        return found
+        """The lines that `mien look` prints, one per photo."""
+        results: list[dict[str, Any]] = self._send("/v1/look", photos)["results"]
+        return results
 
     def classify(self, bundle: str, *photos: Picture, top: int = 3) -> list[dict[str, Any]]:
-        """For each face what `mien classify` prints of it."""
-        found: list[dict[str, Any]] = self._send(f"/v1/classify/{bundle}", photos, params={"top": top})["results"]
-        return found
+        """The lines that `mien classify` prints, one per face."""
+        results: list[dict[str, Any]] = self._send(f"/v1/classify/{bundle}", photos, params={"top": top})["results"]
+        return results
 
     def verify(self, a: Picture, b: Picture) -> dict[str, Any]:
-        """What `mien verify` prints of two photos."""
+        """The fields that `mien verify` prints."""
         return self._send("/v1/verify", (a, b))
 
     def identify(self, *photos: Picture) -> list[dict[str, Any]]:
-        """For each face what `mien identify` prints of it."""
-        found: list[dict[str, Any]] = self._send("/v1/identify", photos)["results"]
-        return found
+        """The lines that `mien identify` prints, one per face."""
+        results: list[dict[str, Any]] = self._send("/v1/identify", photos)["results"]
+        return results
 
     def people(self) -> list[dict[str, Any]]:
-        """Who is enrolled."""
-        found: list[dict[str, Any]] = self._ask("GET", "/v1/people")["people"]
-        return found
+        """Everybody who is enrolled."""
+        results: list[dict[str, Any]] = self._ask("GET", "/v1/people")["people"]
+        return results
 
-    def enrol(self, name: str, *photos: Picture, consent: str = "", largest: bool = False) -> dict[str, Any]:
-        """Enrol somebody, or add photos to whoever has that name."""
-        said = {"name": name, "largest": str(largest).lower(), **({"consent": consent} if consent else {})}
-        return self._send("/v1/people", photos, data=said)
+    def enroll(self, name: str, *photos: Picture, consent: str = "", largest: bool = False) -> dict[str, Any]:
+        """Enrol somebody, or add photos to the person of that name."""
+        fields = {"name": name, "largest": str(largest).lower(), **({"consent": consent} if consent else {})}
+        return self._send("/v1/people", photos, data=fields)
 
     def forget(self, person: int) -> dict[str, Any]:
-        """Forget somebody, by number -> the receipt."""
+        """Forget somebody by id -> the receipt."""
         return self._ask("DELETE", f"/v1/people/{person}")
 
     def bundles(self) -> list[dict[str, Any]]:
-        """What there is to classify by."""
-        found: list[dict[str, Any]] = self._ask("GET", "/v1/bundles")["bundles"]
-        return found
+        """All bundles."""
+        results: list[dict[str, Any]] = self._ask("GET", "/v1/bundles")["bundles"]
+        return results
 
     def correct(
         self, photo: Picture, about: str, label: str, box: Sequence[float], consent: str, was: str = ""
     ) -> dict[str, Any]:
-        """Say what a face should have been called; the service keeps the face."""
-        said = {"about": about, "label": label, "box": ",".join(map(str, box)), "consent": consent, "was": was}
-        return self._send("/v1/corrections", (photo,), data=said)
+        """Correct the label of a face, which the service then stores."""
+        fields = {"about": about, "label": label, "box": ",".join(map(str, box)), "consent": consent, "was": was}
+        return self._send("/v1/corrections", (photo,), data=fields)
 
-    def corrections(self, about: str) -> bytes:
-        """The corrections about a bundle, as a Parquet file that `mien train` reads."""
+    def export_corrections(self, about: str) -> bytes:
+        """The corrections of a bundle as a Parquet file that `mien train` reads."""
         return self._answer("GET", "/v1/corrections/export", params={"about": about}).content
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -112,12 +112,14 @@ class Client:
         try:
             response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise ServiceError(f"the service {self._http.base_url} did not answer ({error}): is it running?") from error
+            raise ServiceError(
+                f"the service at {self._http.base_url} did not respond ({error}): is it running?"
+            ) from error
         if response.is_success:
             return response
         kind = response.headers.get("content-type", "")
         problem = response.json() if kind.startswith("application/problem+json") else {}
-        detail = problem.get("detail", "it gave no reason")
+        detail = problem.get("detail", "no reason given")
         raise ServiceError(f"the service refused ({response.status_code}): {detail}", response.status_code, problem)
 
 

@@ -8,7 +8,7 @@ from tests.conftest import Mien
 def test_a_key_is_shown_once_and_then_only_its_number(mien: Mien) -> None:
     made = mien("serve", "keys", "add", "--scope", "admin", "--note", "for me")
     assert made.code == 0
-    assert "shown this once" in made.err
+    assert "it will not be shown again" in made.err
     text = made.out.strip()
     listed = mien("serve", "keys", "list")
     assert text not in listed.out

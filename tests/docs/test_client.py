@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from mien.client import Client
-from mien.serve.keys import Keys, Scope
-from mien.serve.settings import Config
+from mien.serve.auth import KeyStore, Scope
+from mien.serve.settings import ServiceConfig
 from tests.docs.pages import ROOT, blocks
 from tests.serve.serving import serving
 
 
 def test_the_client_in_the_guide_asks_a_service(tmp_path: Path, shared_home: Path, hopper: bytes) -> None:
     (code,) = (block.text for block in blocks(ROOT / "docs" / "guides" / "serve.md") if block.language == "python")
-    config = Config(tmp_path / "service", detector="mtcnn", workers=1, keyed=True)
-    _, key = Keys(config.keys).add(Scope.ENROL)
+    config = ServiceConfig(tmp_path / "service", detector="mtcnn", workers=1, keyed=True)
+    _, key = KeyStore(config.database).add(Scope.ENROL)
     for name in ("a.jpg", "grace.jpg"):
         (tmp_path / name).write_bytes(hopper)
     (tmp_path / "b.jpg").write_bytes(b"no picture")

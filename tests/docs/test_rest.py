@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mien.serve.app import create_app
-from mien.serve.pages import LANGUAGES, words
-from mien.serve.settings import Config
+from mien.serve.pages import LANGUAGES, wording
+from mien.serve.settings import ServiceConfig
 from tests.docs.pages import ROOT
 from tests.house.source import PACKAGE
 
@@ -21,7 +21,7 @@ ROUTE = re.compile(r"^## `([A-Z]+ /\S*)`$", re.M)
 
 @pytest.fixture
 def described(tmp_path: Path) -> Iterator[Mapping[str, Any]]:
-    app = create_app(Config(tmp_path))
+    app = create_app(ServiceConfig(tmp_path))
     yield app.openapi()
     app.state.service.workers.close()
 
@@ -90,8 +90,8 @@ def test_every_problem_is_in_the_table_and_has_words_in_both_languages() -> None
     table = PAGE.read_text("utf-8").partition("| type | status |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", table, flags=re.M)) == raised
     for language in LANGUAGES:
-        said = {key.removeprefix("problem.") for key in words(language) if key.startswith("problem.")}
-        assert said == {name for name, _ in raised} | {"network", "other"}
+        said = {key.removeprefix("problem.") for key in wording(language) if key.startswith("problem.")}
+        assert said == {name for name, _ in raised} | {"other"}
 
 
 def test_the_statuses_are_explained(described: Mapping[str, Any]) -> None:

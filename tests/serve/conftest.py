@@ -19,7 +19,7 @@ import pytest
 from fastapi import FastAPI
 
 from mien.serve.app import create_app
-from mien.serve.settings import Config
+from mien.serve.settings import ServiceConfig
 
 JPEG = {"Content-Type": "image/jpeg"}
 
@@ -42,11 +42,11 @@ class Served:
         return [json.loads(line) for file in sorted(folder.glob("*")) for line in file.read_text().splitlines()]
 
 
-Serving = Callable[[Config], AbstractAsyncContextManager[Served]]
+Serving = Callable[[ServiceConfig], AbstractAsyncContextManager[Served]]
 
 
 @asynccontextmanager
-async def _served(config: Config) -> AsyncIterator[Served]:
+async def _served(config: ServiceConfig) -> AsyncIterator[Served]:
     app = create_app(config)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
@@ -66,13 +66,13 @@ def serving(models_home: Path) -> Serving:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def config(tmp_path: Path) -> ServiceConfig:
     """The settings of a service that nothing was changed of."""
-    return Config(tmp_path / "service", detector="mtcnn", workers=1)
+    return ServiceConfig(tmp_path / "service", detector="mtcnn", workers=1)
 
 
 @pytest.fixture
-async def served(serving: Serving, config: Config) -> AsyncIterator[Served]:
+async def served(serving: Serving, config: ServiceConfig) -> AsyncIterator[Served]:
     """A service with these settings."""
     async with serving(config) as one:
         yield one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -16,20 +15,20 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from mien.serve.app import QUIET, SETTINGS
-from mien.serve.settings import Config
+from mien.serve.settings import ServiceConfig
 
 PATIENCE = 90.0
 
 
 @contextmanager
-def serving(config: Config, home: Path) -> Iterator[str]:
+def serving(config: ServiceConfig, home: Path) -> Iterator[str]:
     """Run the service by `config` at a free port -> its address, once it is ready."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
     config.data.mkdir(parents=True, exist_ok=True)
     own = {
-        SETTINGS: json.dumps(replace(config, port=port).as_json()),
+        SETTINGS: replace(config, port=port).to_json(),
         QUIET: "1",
         "MIEN_HOME": str(home),
         "MIEN_GALLERY": str(config.data / "gallery.sqlite"),

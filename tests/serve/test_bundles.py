@@ -1,4 +1,4 @@
-"""Bundles of a folder are in use as they are, and nobody notices when they change."""
+"""BundleFolder of a folder are in use as they are, and nobody notices when they change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from mien.errors import UnknownName
-from mien.serve.bundles import Bundles
-from mien.serve.settings import Config
+from mien.serve.bundles import BundleFolder
+from mien.serve.settings import ServiceConfig
 from mien.store import bundle as stored
 from tests.conftest import Mien
 from tests.serve.conftest import JPEG, Serving
@@ -36,12 +36,12 @@ def renamed(path: Path, labels: dict[str, str]) -> None:
     stored.save(path, {**bundle.manifest, "head": head}, bundle.arrays, {})
 
 
-def names(bundles: Bundles) -> list[str]:
+def names(bundles: BundleFolder) -> list[str]:
     return [each.name for each in bundles.all()]
 
 
 def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
-    bundles = Bundles(folder)
+    bundles = BundleFolder(folder)
     bundles.open()
     bundles.close()
     assert names(bundles) == ["age", "expression", "gender", "glasses", "mask", "people"]
@@ -58,69 +58,69 @@ def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
 
 def test_a_trait_that_is_turned_off_is_not_there(monkeypatch: pytest.MonkeyPatch, models_home: Path) -> None:
     monkeypatch.setenv("MIEN_TRAITS", "mask")
-    bundles = Bundles(None)
+    bundles = BundleFolder(None)
     bundles.open()
     assert names(bundles) == ["mask"]
 
 
 def test_what_changes_is_opened_anew_and_what_does_not_is_left(folder: Path) -> None:
     loads: list[str] = []
-    bundles = Bundles(folder, loads.append)
-    bundles.look()
+    bundles = BundleFolder(folder, loads.append)
+    bundles.refresh()
     first = bundles.get("people")
-    bundles.look()
+    bundles.refresh()
     assert bundles.get("people") is first
     renamed(folder / "people.mien", {"Grace Hopper": "Amazing Grace"})
-    bundles.look()
-    assert bundles.get("people").recogniser.head.labels == ("Eileen Collins", "Amazing Grace")
+    bundles.refresh()
+    assert bundles.get("people").classifier.head.labels == ("Eileen Collins", "Amazing Grace")
     assert bundles.get("people").number != first.number
     assert loads == ["people", "people"]
 
 
 def test_a_broken_bundle_leaves_the_one_before_it(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bundles = Bundles(folder)
-    bundles.look()
+    bundles = BundleFolder(folder)
+    bundles.refresh()
     first = bundles.get("people")
     (folder / "people.mien" / "bundle.json").write_text("{")
     (folder / "other.mien").mkdir()
     (folder / "other.mien" / "bundle.json").write_text("[]")
-    bundles.look()
-    bundles.look()
+    bundles.refresh()
+    bundles.refresh()
     assert (bundles.get("people"), names(bundles)) == (first, ["people"])
     assert [record.message for record in caplog.records] == ["a bundle cannot be used"] * 2
 
 
 def test_one_that_is_missing_for_a_moment_stays_and_one_that_is_gone_goes(folder: Path) -> None:
-    bundles = Bundles(folder)
-    bundles.look()
+    bundles = BundleFolder(folder)
+    bundles.refresh()
     place = folder / "people.mien"
     place.rename(folder / "elsewhere")
-    bundles.look()
+    bundles.refresh()
     (folder / "elsewhere").rename(place)
-    bundles.look()
+    bundles.refresh()
     assert names(bundles) == ["people"]
     shutil.rmtree(place)
     for _ in range(3):
-        bundles.look()
+        bundles.refresh()
     assert names(bundles) == []
 
 
 def test_a_bundle_of_the_folder_goes_before_a_trait_of_its_name(folder: Path) -> None:
     (folder / "people.mien").rename(folder / "mask.mien")
-    bundles = Bundles(folder)
+    bundles = BundleFolder(folder)
     bundles.open()
     assert not bundles.get("mask").trait
     assert names(bundles).count("mask") == 1
     shutil.rmtree(folder / "mask.mien")
     for _ in range(3):
-        bundles.look()
+        bundles.refresh()
     assert bundles.get("mask").trait
     bundles.close()
 
 
 @ON_SERVICE
 async def test_cards_and_reports_are_given_and_nothing_that_they_link_to(
-    serving: Serving, config: Config, folder: Path, tmp_path: Path
+    serving: Serving, config: ServiceConfig, folder: Path, tmp_path: Path
 ) -> None:
     """A report is a stranger's page: whatever is in it, it runs nothing, loads nothing and is of no origin."""
     other = folder / "other.mien"
@@ -153,7 +153,7 @@ async def test_cards_and_reports_are_given_and_nothing_that_they_link_to(
 
 @ON_SERVICE
 async def test_a_service_answers_by_the_new_one_and_drops_nobody(
-    serving: Serving, config: Config, folder: Path, hopper: bytes, mien: Mien
+    serving: Serving, config: ServiceConfig, folder: Path, hopper: bytes, mien: Mien
 ) -> None:
     async with serving(replace(config, bundles=folder, workers=2)) as served:
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from mien.data import open_data
 from mien.errors import DataError
-from mien.serve.corrections import Corrections, cut
-from mien.serve.settings import Config, Limits
+from mien.serve.corrections import CorrectionStore, cut_face
+from mien.serve.settings import ServiceConfig, ServiceLimits
 from tests.conftest import Mien
 from tests.serve.conftest import Served, Serving, parts
 
@@ -96,15 +96,15 @@ async def test_what_cannot_be_kept_is_refused(served: Served, hopper: bytes) -> 
     assert await status(was="-") == 201
 
 
-async def test_there_is_an_end_to_what_is_kept(serving: Serving, config: Config, hopper: bytes) -> None:
-    async with serving(replace(config, limits=Limits(corrections=1))) as served:
+async def test_there_is_an_end_to_what_is_kept(serving: Serving, config: ServiceConfig, hopper: bytes) -> None:
+    async with serving(replace(config, limits=ServiceLimits(corrections=1))) as served:
         sent = parts(("a", hopper))
         assert (await served.http.post("/v1/corrections", data=SAID, files=sent)).status_code == 201
         assert (await served.http.post("/v1/corrections", data=SAID, files=sent)).status_code == 409
 
 
 def test_a_picture_whose_line_was_never_written_is_no_correction(tmp_path: Path) -> None:
-    kept = Corrections(tmp_path, 10)
+    kept = CorrectionStore(tmp_path, 10)
     made = kept.add("mask", "with_mask", "", "yes", b"picture")
     (tmp_path / "0123456789abcdef.jpg").write_bytes(b"left by a kill")
     assert kept.all() == [made]
@@ -115,11 +115,11 @@ def test_a_large_face_is_kept_smaller(hopper: bytes) -> None:
     with Image.open(io.BytesIO(hopper)) as picture:
         buffer = io.BytesIO()
         picture.resize((4096, 4800)).save(buffer, "JPEG")
-    face = cut(buffer.getvalue(), (500, 500, 3500, 4500), 100)
+    face = cut_face(buffer.getvalue(), (500, 500, 3500, 4500), 100)
     with Image.open(io.BytesIO(face)) as picture:
         assert max(picture.size) <= 800
 
 
 def test_a_photo_over_the_limit_is_not_decoded(hopper: bytes) -> None:
     with pytest.raises(DataError, match="cannot be used"):
-        cut(hopper, (0, 0, 100, 100), 0.1)
+        cut_face(hopper, (0, 0, 100, 100), 0.1)

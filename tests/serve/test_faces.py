@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.serve.settings import Config, Limits
+from mien.serve.settings import ServiceConfig, ServiceLimits
 from tests.conftest import Mien
 from tests.serve.conftest import JPEG, Served, Serving, parts
 
@@ -96,8 +96,8 @@ async def test_names_of_files_are_cut_down_to_what_can_be_shown(served: Served, 
     assert shown == ["passwd", "a.jpg", "\\u202egpj.exe", "a" * 120, "photo"]
 
 
-async def test_a_crowd_over_the_limit_is_refused(serving: Serving, config: Config, astronaut: bytes) -> None:
-    async with serving(replace(config, limits=Limits(faces=1))) as served:
+async def test_a_crowd_over_the_limit_is_refused(serving: Serving, config: ServiceConfig, astronaut: bytes) -> None:
+    async with serving(replace(config, limits=ServiceLimits(faces=1))) as served:
         answer = await served.http.post("/v1/look", content=astronaut, headers={"Content-Type": "image/png"})
     assert answer.json()["results"][0]["rejected"] == {
         "stage": "limit",
@@ -114,8 +114,8 @@ async def test_no_more_pixels_are_decoded_than_allowed(
     assert answer.json()["results"][0]["rejected"]["reason"] == "too-large"
 
 
-async def test_what_cannot_be_used_is_a_problem(serving: Serving, config: Config, hopper: bytes) -> None:
-    async with serving(replace(config, limits=Limits(megabytes=0.1, photos=2))) as served:
+async def test_what_cannot_be_used_is_a_problem(serving: Serving, config: ServiceConfig, hopper: bytes) -> None:
+    async with serving(replace(config, limits=ServiceLimits(megabytes=0.1, photos=2))) as served:
         http = served.http
         answers = {
             413: await http.post("/v1/look", content=b"x" * 200_000, headers=JPEG),
@@ -145,14 +145,16 @@ async def test_what_cannot_be_used_is_a_problem(serving: Serving, config: Config
     assert refused[-1].json()["rejected"][0]["image"] == "b"
 
 
-async def test_a_body_that_says_nothing_of_its_length_is_cut_off_all_the_same(serving: Serving, config: Config) -> None:
+async def test_a_body_that_says_nothing_of_its_length_is_cut_off_all_the_same(
+    serving: Serving, config: ServiceConfig
+) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(10_000):
             yield b"x" * 1000
 
-    async with serving(replace(config, limits=Limits(megabytes=0.01))) as served:
+    async with serving(replace(config, limits=ServiceLimits(megabytes=0.01))) as served:
         answer = await served.http.post("/v1/look", content=endless(), headers=JPEG)
-        slow = replace(config, limits=Limits(seconds=0.1))
+        slow = replace(config, limits=ServiceLimits(seconds=0.1))
     assert answer.status_code == 413
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -165,8 +167,10 @@ async def test_a_body_that_says_nothing_of_its_length_is_cut_off_all_the_same(se
     assert answer.status_code == 408
 
 
-async def test_a_full_house_is_told_and_answered_again_later(serving: Serving, config: Config, hopper: bytes) -> None:
-    async with serving(replace(config, limits=Limits(waiting=2))) as served:
+async def test_a_full_house_is_told_and_answered_again_later(
+    serving: Serving, config: ServiceConfig, hopper: bytes
+) -> None:
+    async with serving(replace(config, limits=ServiceLimits(waiting=2))) as served:
         calls = [served.http.post("/v1/look", content=hopper, headers=JPEG) for _ in range(8)]
         answers = await asyncio.gather(*calls)
         statuses = sorted(answer.status_code for answer in answers)
@@ -175,8 +179,8 @@ async def test_a_full_house_is_told_and_answered_again_later(serving: Serving, c
         assert (await served.http.post("/v1/look", content=hopper, headers=JPEG)).status_code == 200
 
 
-async def test_whoever_takes_too_long_is_told(serving: Serving, config: Config, hopper: bytes) -> None:
-    async with serving(replace(config, limits=Limits(seconds=0.001))) as served:
+async def test_whoever_takes_too_long_is_told(serving: Serving, config: ServiceConfig, hopper: bytes) -> None:
+    async with serving(replace(config, limits=ServiceLimits(seconds=0.001))) as served:
         answer = await served.http.post("/v1/look", content=hopper, headers=JPEG)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 

@@ -17,11 +17,13 @@ from tests.house.source import PACKAGE
 HERE = PACKAGE / "serve"
 STATIC = HERE / "static"
 TEXTS = [
-    *sorted((HERE / "templates").glob("*.html")),
+    *sorted((HERE / "templates").rglob("*.html")),
     *sorted(path for path in STATIC.glob("*.js") if "min" not in path.name),
 ]
-FAMILIES = ("label", "trait", "reason", "problem", "camera")
-"""Groups of words that scripts look up by a name that they are told."""
+FAMILIES = ("label", "trait", "reason", "problem")
+"""Groups of texts that are looked up by a name from elsewhere."""
+
+GROUPS = {key.split(".")[0] for key in pages.wording("en")}
 
 
 class Client:
@@ -106,22 +108,22 @@ def test_no_folder_is_listed_and_nothing_beside_the_files_is_given(client: Clien
     assert client.get(path).status_code == 404
 
 
-def test_every_word_that_a_page_says_is_in_the_table_and_no_word_is_left_over() -> None:
-    known = pages.words("en").keys()
+def test_every_text_that_a_page_shows_is_in_the_table_and_none_is_left_over() -> None:
+    known = pages.wording("en").keys()
     text = "".join(file.read_text("utf-8") for file in TEXTS)
-    counted = set(re.findall(r'counted\("([a-z.-]+)"', text))
-    named = {f"corrections.{key}" for key in ("what", "said", "right", "when")} | {
-        f"site.{page}" for page in pages.PAGES
-    }
-    quoted = {key for key in re.findall(r'"([a-z]+\.[a-z][a-z0-9-]*)"', text) if f"{key.split('.')[0]}.title" in known}
-    used = (quoted - counted) | {f"{key}-n" for key in counted} | named
+    said = {f"script.{key}" for key in re.findall(r'\bsay\("([a-z-]+)"', text)}
+    said |= {f"script.{key}" for key in re.findall(r'"(camera-[a-z]+)"', text)} & known
+    counted = {f"{key}-n" for key in re.findall(r'text\.count\("([a-z.-]+)"', text)}
+    shown = {key for key in re.findall(r'"([a-z]+\.[a-z][a-z0-9-]*)"', text) if key.split(".")[0] in GROUPS}
+    shown = shown - {key.removesuffix("-n") for key in counted} | {f"site.{page}" for page in pages.PAGES}
+    used = shown | said | counted | {"problem.other"}
     assert sorted(used - known) == []
-    left = {key for key in known - used if key.split(".")[0] not in FAMILIES and not re.search(r"-[01]$", key)}
-    assert sorted(left - set(re.findall(r'"([a-z]+\.[a-z0-9-]+)"', text))) == []
+    left = {key for key in known - used if key.split(".")[0] not in FAMILIES and not re.search(r"-[012]$", key)}
+    assert sorted(left) == []
 
 
 def test_both_languages_say_everything_with_the_same_things_filled_in() -> None:
-    english, korean = pages.words("en"), pages.words("ko")
+    english, korean = pages.wording("en"), pages.wording("ko")
     assert english.keys() == korean.keys()
     for key, text in english.items():
         assert text
@@ -131,7 +133,7 @@ def test_both_languages_say_everything_with_the_same_things_filled_in() -> None:
 
 
 def test_every_trait_label_and_reason_has_words_of_its_own() -> None:
-    known = pages.words("ko")
+    known = pages.wording("ko")
     assert [name for name in TRAITS if f"trait.{name}" not in known] == []
     assert [reason for reason in Reason if f"reason.{reason}" not in known] == []
     for name in TRAITS:

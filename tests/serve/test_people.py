@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.serve.settings import Config
+from mien.serve.settings import ServiceConfig
 from tests.conftest import Mien
 from tests.serve.conftest import JPEG, Served, Serving, parts
 
@@ -120,7 +120,7 @@ async def test_who_is_enrolled_by_another_program_is_known(served: Served, album
     assert answer.json()["results"][0]["label"] == GRACE
 
 
-async def test_many_enrol_at_the_same_time(serving: Serving, config: Config, album: Path) -> None:
+async def test_many_enrol_at_the_same_time(serving: Serving, config: ServiceConfig, album: Path) -> None:
     some = photos(album, GRACE, 4)
     async with serving(replace(config, workers=3)) as served:
         answers = await asyncio.gather(
@@ -134,7 +134,7 @@ async def test_many_enrol_at_the_same_time(serving: Serving, config: Config, alb
 
 
 async def test_where_the_detector_is_another_than_the_gallery_s_a_look_names_nobody(
-    serving: Serving, config: Config, album: Path, mien: Mien, caplog: pytest.LogCaptureFixture
+    serving: Serving, config: ServiceConfig, album: Path, mien: Mien, caplog: pytest.LogCaptureFixture
 ) -> None:
     photo = sorted((album / "photos" / GRACE).iterdir())[0]
     assert mien("enroll", GRACE, photo, "--detector", "mtcnn").code == 0

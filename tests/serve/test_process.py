@@ -20,8 +20,8 @@ import pytest
 
 from mien.client import Client, ServiceError
 from mien.errors import DataError
-from mien.serve.run import listen, permit
-from mien.serve.settings import Config
+from mien.serve.app import check_config, listen
+from mien.serve.settings import ServiceConfig
 from tests.conftest import Mien
 from tests.serve.conftest import JPEG, Start
 
@@ -89,7 +89,7 @@ def test_who_is_acknowledged_is_there_after_a_kill_and_nobody_is_there_by_half(
         with Client(running.url) as client:
             for i, photo in enumerate(photos):
                 try:
-                    client.enrol(f"person {i}", photo)
+                    client.enroll(f"person {i}", photo)
                 except ServiceError:
                     return
                 told.append(f"person {i}")
@@ -122,12 +122,12 @@ def test_several_processes_share_a_port_and_the_figures(start: Start, hopper: by
 def test_others_are_let_in_with_keys_only(mien: Mien, tmp_path: Path) -> None:
     refused = mien("serve", "--host", "0.0.0.0", "--port", 0)
     assert refused.code == 1
-    assert "there is none: 'mien serve keys add" in refused.err
+    assert "needs a key: make one with 'mien serve keys add" in refused.err
     assert mien("serve", "--require-keys").code == 1
     assert mien("serve", "--host", "example.com").code == 1
     assert "no such folder" in mien("serve", "--bundles", tmp_path / "nowhere").err
-    with pytest.raises(DataError, match="needs keys"):
-        permit(Config(tmp_path, host="::"))
+    with pytest.raises(DataError, match="needs a key"):
+        check_config(ServiceConfig(tmp_path, host="::"))
 
 
 def test_a_service_with_keys_answers_those_who_have_one(start: Start, mien: Mien, hopper: bytes) -> None:
@@ -136,11 +136,11 @@ def test_a_service_with_keys_answers_those_who_have_one(start: Start, mien: Mien
     url = running.url.replace("0.0.0.0", "127.0.0.1")
     with Client(url, key["key"]) as client:
         assert len(client.look(hopper)) == 1
-        with pytest.raises(ServiceError, match="takes enrol") as error:
+        with pytest.raises(ServiceError, match="enrol is needed") as error:
             client.people()
         assert error.value.status == 403
         assert mien("serve", "keys", "revoke", key["id"]).code == 0
-        with pytest.raises(ServiceError, match="not known"):
+        with pytest.raises(ServiceError, match="Unknown or revoked"):
             client.look(hopper)
 
 
@@ -152,7 +152,7 @@ def test_a_port_that_is_taken_is_a_sentence(mien: Mien) -> None:
 
 
 def test_the_end_of_an_answer_does_not_wait_for_its_beginning(tmp_path: Path) -> None:
-    with listen(Config(tmp_path, port=0)) as listening, socket.create_connection(listening.getsockname()):
+    with listen(ServiceConfig(tmp_path, port=0)) as listening, socket.create_connection(listening.getsockname()):
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

@@ -1,56 +1,58 @@
-"""The bundles of a folder, opened, and opened anew when they change; knows no request.
+"""The bundles of a folder, loaded, and loaded again when they change.
 
-Whoever is being answered keeps the bundle that they began with: a new one takes its place for the next. A bundle that
-cannot be opened leaves the one before it in use, and is told in the log.
+A request in progress keeps the bundle that it began with; a new one is used from the next request on. A bundle that
+cannot be loaded leaves its predecessor in use, and a warning in the log.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from watchfiles import watch
+
 from mien.errors import MienError, UnknownName
 from mien.models import builtin_traits
-from mien.pipeline.classifier import Classifier, load, open_trait
+from mien.pipeline.classifier import Classifier, open_classifier, open_trait
+from mien.serve.problems import Problem
 from mien.store.bundle import CARD, REPORT, SUFFIX
 
-_EVERY = 1.0  # seconds between two looks at the folder
-_GONE = 3  # looks in a row at which it is not there: while it is replaced, a bundle is missing for a moment
+_INTERVAL = 1.0  # seconds between two checks of a bundle that is missing
+_MISSES = 3  # checks until a missing bundle is gone; while it is replaced, it is missing for a moment
 _MANIFEST = "bundle.json"
 
 _log = logging.getLogger("mien.serve")
 _numbers = count()
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """A bundle in use; `number` tells it from one of the same name before it. trait: whether it comes with mien."""
+class LoadedBundle:
+    """A bundle in use. trait: whether it comes with mien. number: differs from that of its predecessors."""
 
     name: str
-    recogniser: Classifier
+    classifier: Classifier
     trait: bool
     number: int = field(default_factory=lambda: next(_numbers))
 
     def as_json(self) -> dict[str, Any]:
-        """What is told of a bundle."""
-        bundle, spec = self.recogniser.bundle, self.recogniser.spec
-        manifest = bundle.manifest
+        """The fields that `/v1/bundles` lists."""
+        bundle, spec = self.classifier.bundle, self.classifier.spec
         return {
             "name": self.name,
             "trait": self.trait,
-            "labels": list(self.recogniser.head.labels),
-            "recipe": str(manifest.get("recipe", "")),
+            "labels": list(self.classifier.head.labels),
+            "recipe": str(bundle.manifest.get("recipe", "")),
             "detector": spec.detector,
             "embedder": spec.embedder,
             "faces": spec.faces,
-            "created": str(manifest.get("created", "")),
+            "created": str(bundle.manifest.get("created", "")),
             "card": bundle.has(CARD),
             "report": bundle.has(REPORT),
         }
@@ -59,108 +61,151 @@ class Opened:
 @dataclass(slots=True)
 class _Watched:
     stamp: _Stamp | None = None
-    missed: int = 0
+    misses: int = 0
 
 
-class Bundles:
-    """The built-in traits, and what a folder holds; `changed` hears the name of what was opened anew."""
+class BundleFolder:
+    """The built-in traits and the bundles of a folder. on_load: called with the name of each bundle loaded from it."""
 
-    def __init__(self, folder: Path | None, changed: Callable[[str], None] = lambda _: None) -> None:
-        self._folder, self._changed = folder, changed
-        self._traits: dict[str, Opened] = {}
-        self._own: dict[str, Opened] = {}
+    def __init__(self, folder: Path | None, on_load: Callable[[str], None] = lambda _: None) -> None:
+        self._folder, self._on_load = folder, on_load
+        self._traits: dict[str, LoadedBundle] = {}
+        self._own: dict[str, LoadedBundle] = {}
         self._watched: dict[str, _Watched] = {}
-        self._turn = Lock()
-        self._ending = Event()
+        self._lock = Lock()
+        self._stop = Event()
         self._thread: Thread | None = None
 
     def open(self) -> None:
-        """Open all, and watch the folder from now on."""
+        """Load everything, and watch the folder from now on."""
         for name in builtin_traits.enabled_traits():
             try:
-                self._traits[name] = Opened(name, open_trait(name), trait=True)
+                self._traits[name] = LoadedBundle(name, open_trait(name), trait=True)
             except MienError as error:
-                _log.warning("a trait is left out", extra={"fields": {"trait": name, "why": str(error)}})
+                _log.warning("a trait is left out", extra={"trait": name, "why": str(error)})
         if self._folder is not None:
-            self.look()
-            self._thread = Thread(target=self._watch, name="mien-bundles", daemon=True)
+            self.refresh()
+            self._thread = Thread(target=self._watch, args=(self._folder,), name="mien-bundles", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
         """Stop watching."""
-        self._ending.set()
+        self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
-    def all(self) -> list[Opened]:
-        """Every bundle there is, the built-in ones first; the folder's own goes before a built-in one of its name."""
-        found = {**self._traits, **self._own}
-        return sorted(found.values(), key=lambda each: (not each.trait, each.name))
+    def all(self) -> list[LoadedBundle]:
+        """Every bundle, the built-in ones first; one of the folder hides a built-in one of the same name."""
+        bundles = {**self._traits, **self._own}
+        return sorted(bundles.values(), key=lambda bundle: (not bundle.trait, bundle.name))
 
-    def get(self, name: str) -> Opened:
-        """The bundle of that name, as it is now.
+    def get(self, name: str) -> LoadedBundle:
+        """The bundle of that name as it is now.
 
         Raises:
             UnknownName: there is none.
         """
-        found = self._own.get(name) or self._traits.get(name)
-        if found is None:
-            raise UnknownName("there is no such bundle: GET /v1/bundles lists those that there are")
-        return found
+        bundle = self._own.get(name) or self._traits.get(name)
+        if bundle is None:
+            raise UnknownName("There is no bundle with this name: GET /v1/bundles lists all")
+        return bundle
 
-    def look(self) -> None:
-        """See what is new in the folder, what changed, and what is gone."""
+    def page(self, name: str, page: str) -> bytes:
+        """The card or report of a bundle.
+
+        Raises:
+            Problem: there is no such bundle, or it has no such page.
+        """
+        try:
+            data = self.get(name).classifier.bundle.page(page)
+        except UnknownName as error:
+            raise Problem(404, "no-such-bundle", str(error)) from error
+        if data is None:
+            raise Problem(404, "no-such-page", "This bundle has no such page")
+        return data
+
+    def refresh(self) -> bool:
+        """Load what is new or changed in the folder -> whether some bundle is missing or incomplete."""
         if self._folder is None:
-            return
-        with self._turn:
-            there = {path.name.removesuffix(SUFFIX): path for path in sorted(self._folder.glob(f"*{SUFFIX}"))}
-            for name, path in there.items():
-                self._see(name, path)
-            for name in self._watched.keys() - there.keys():
+            return False
+        with self._lock:
+            paths = {path.name.removesuffix(SUFFIX): path for path in sorted(self._folder.glob(f"*{SUFFIX}"))}
+            for name, path in paths.items():
+                self._check(name, path)
+            for name in self._watched.keys() - paths.keys():
                 self._miss(name)
+            return any(watched.misses or watched.stamp is None for watched in self._watched.values())
 
-    def _see(self, name: str, path: Path) -> None:
+    def _check(self, name: str, path: Path) -> None:
         watched = self._watched.setdefault(name, _Watched())
         stamp = _stamp(path)
         if stamp is None:
             self._miss(name)
             return
-        watched.missed = 0
+        watched.misses = 0
         if stamp == watched.stamp:
             return
         watched.stamp = stamp
         try:
-            opened = Opened(name, load(path), trait=False)
-            opened.recogniser.spec.ready()
+            bundle = LoadedBundle(name, open_classifier(path), trait=False)
+            bundle.classifier.spec.ready()
         except MienError as error:
-            _log.warning("a bundle cannot be used", extra={"fields": {"bundle": name, "why": str(error)}})
+            _log.warning("a bundle cannot be used", extra={"bundle": name, "why": str(error)})
             return
         if _stamp(path) != stamp:  # it was replaced while it was read
             watched.stamp = None
             return
-        self._own = {**self._own, name: opened}
-        self._changed(name)
-        _log.info("a bundle is in use", extra={"fields": {"bundle": name}})
+        self._own = {**self._own, name: bundle}
+        self._on_load(name)
+        _log.info("a bundle is in use", extra={"bundle": name})
 
     def _miss(self, name: str) -> None:
         watched = self._watched[name]
-        watched.missed += 1
-        if watched.missed >= _GONE:
+        watched.misses += 1
+        if watched.misses >= _MISSES:
             self._watched.pop(name)
-            self._own = {key: opened for key, opened in self._own.items() if key != name}
-            _log.info("a bundle is gone", extra={"fields": {"bundle": name}})
+            self._own = {key: bundle for key, bundle in self._own.items() if key != name}
+            _log.info("a bundle is gone", extra={"bundle": name})
 
-    def _watch(self) -> None:
-        while not self._ending.wait(_EVERY):
+    def _watch(self, folder: Path) -> None:
+        while not self._stop.is_set():
             try:
-                self.look()
+                check = True  # the folder may have changed before the watch began
+                for changed in self._changes(folder):
+                    if changed or check:
+                        check = self.refresh()
+                    if not folder.is_dir():  # a new folder in its place needs a new watch
+                        break
             except OSError as error:
-                _log.warning("the bundles cannot be looked at", extra={"fields": {"why": str(error)}})
+                _log.warning("the folder of bundles cannot be read", extra={"why": str(error)})
+            while not self._stop.wait(_INTERVAL) and not folder.is_dir():
+                self.refresh()
+
+    def _changes(self, folder: Path) -> Iterator[bool]:
+        """True after each change of the folder, False after each interval without one."""
+        for polling in (None, True):  # watchfiles' own choice first, then without inotify or its like
+            try:
+                for changes in watch(
+                    folder,
+                    debounce=400,
+                    rust_timeout=int(1000 * _INTERVAL),
+                    yield_on_timeout=True,
+                    stop_event=self._stop,
+                    raise_interrupt=False,
+                    force_polling=polling,
+                ):
+                    yield bool(changes)
+                return
+            except OSError:  # such as all watches in use
+                if polling:
+                    raise
 
 
 def _stamp(path: Path) -> _Stamp | None:
+    """Changes when any file of a bundle does; None while there is no manifest."""
     try:
-        status = (path / _MANIFEST).stat()
+        (path / _MANIFEST).stat()
+        files = [(file.name, file.stat()) for file in sorted(path.iterdir())]
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return tuple((name, status.st_ino, status.st_mtime_ns, status.st_size) for name, status in files)

@@ -1,8 +1,7 @@
-"""Faces whose label somebody put right, kept to be trained on; knows a folder, and no request.
+"""Corrected labels, stored with the face so that a classifier can be trained on them.
 
-A correction is of use for training only with the face, so that it is kept: the face alone, with what a detector needs
-around it, written anew as JPEG, so that nothing of the photo's metadata remains. The photo is not kept. That somebody
-agreed has to be said, and is kept beside it.
+Only the face is stored, with the margin that a detector needs to find it again, encoded anew so that no metadata of
+the photo remains; and a note on how the person agreed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _SMALLEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A face and its right label. about: the bundle that was wrong, or "person". was: what it had said."""
+    """A face and its correct label. about: the bundle that was wrong, or "person". was: the label that it gave."""
 
     id: str
     about: str
@@ -43,51 +42,51 @@ class Correction:
     created: str
 
     def as_json(self) -> dict[str, Any]:
-        """All of it."""
+        """All fields."""
         return asdict(self)
 
 
-class Corrections:
-    """A folder with a picture and a JSON file for each of them; several processes may use it at once."""
+class CorrectionStore:
+    """A folder with a picture and a JSON file for each correction; several processes may use it at once."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self.folder, self._most = folder, most
-        self._turn = Lock()
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, self._limit = folder, limit
+        self._lock = Lock()
 
     def add(self, about: str, label: str, was: str, consent: str, face: bytes) -> Correction:
-        """Keep one. face: a picture, as `cut` makes it.
+        """Store a correction. face: a picture made by `cut_face`.
 
         Raises:
-            DataError: there are too many, or it cannot be written.
+            DataError: the store is full, or cannot be written.
         """
-        made = Correction(
-            secrets.token_hex(8), about, label, was, consent, datetime.now(UTC).isoformat(timespec="seconds")
-        )
-        with self._turn:
-            if sum(1 for _ in self._files()) >= self._most:
-                raise DataError(f"{self._most} corrections are kept, and no more: export them, and remove some")
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        correction = Correction(secrets.token_hex(8), about, label, was, consent, created)
+        with self._lock:
+            if sum(1 for _ in self._files()) >= self._limit:
+                raise DataError(f"The limit of {self._limit} corrections is reached: export and remove some")
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # The JSON file comes last: a picture without one is of no correction.
-            fileio.write(self.folder / f"{made.id}.jpg", face)
-            fileio.write(self.folder / f"{made.id}.json", json.dumps(made.as_json()).encode())
-        return made
+            # The JSON file comes last: a picture without one does not count.
+            fileio.write(self.folder / f"{correction.id}.jpg", face)
+            fileio.write(self.folder / f"{correction.id}.json", json.dumps(correction.as_json()).encode())
+        return correction
 
     def all(self, about: str | None = None) -> list[Correction]:
-        """Those about a bundle, or all, the oldest first."""
-        found = [from_dict(Correction, json.loads(file.read_bytes())) for file in self._files()]
-        return sorted((one for one in found if about in (None, one.about)), key=lambda one: (one.created, one.id))
+        """The corrections of a bundle, or all of them, the oldest first."""
+        corrections = [from_dict(Correction, json.loads(file.read_bytes())) for file in self._files()]
+        matching = [item for item in corrections if about in (None, item.about)]
+        return sorted(matching, key=lambda item: (item.created, item.id))
 
     def remove(self, id: str) -> bool:
-        """Remove one and its picture; whether it was there."""
-        known = id in {file.stem for file in self._files()}  # an id that is a path is none of them
+        """Remove a correction and its picture -> whether there was one."""
+        known = id in {file.stem for file in self._files()}  # so that an id cannot be a path
         if known:
             (self.folder / f"{id}.json").unlink(missing_ok=True)
             (self.folder / f"{id}.jpg").unlink(missing_ok=True)
         return known
 
     def export(self, about: str) -> bytes:
-        """Those about a bundle as a Parquet file that `mien train` reads: `image` and `label`."""
-        rows = [(one.label, (self.folder / f"{one.id}.jpg").read_bytes(), one.id) for one in self.all(about)]
+        """The corrections of a bundle as a Parquet file that `mien train` reads: `image` and `label`."""
+        rows = [(item.label, (self.folder / f"{item.id}.jpg").read_bytes(), item.id) for item in self.all(about)]
         table = pa.table(
             {
                 "image": pa.array(
@@ -105,19 +104,19 @@ class Corrections:
         return self.folder.glob("*.json")
 
 
-def cut(data: bytes, box: Box, max_megapixels: float) -> bytes:
-    """A photo's bytes, and a box in it -> a JPEG of that face with a margin.
+def cut_face(data: bytes, box: Box, max_megapixels: float) -> bytes:
+    """A photo's bytes and a box in it -> a JPEG of that face with a margin.
 
     Raises:
-        DataError: it is no picture, or the box does not lie in it.
+        DataError: the photo cannot be read, or the box is not inside it.
     """
     try:
         photo = decode(data, max_megapixels=max_megapixels)
     except ImageError as error:
-        raise DataError(f"the photo cannot be used: {error.reason.meaning}") from error
+        raise DataError(f"The photo cannot be used: {error.reason.meaning}") from error
     x1, y1, x2, y2 = box
     if x2 - x1 < _SMALLEST or y2 - y1 < _SMALLEST or x1 >= photo.width or y1 >= photo.height or x2 <= 0 or y2 <= 0:
-        raise DataError(f"the box is not one of a face in a photo of {photo.width} x {photo.height} pixels")
+        raise DataError(f"The box is too small or outside the photo of {photo.width} x {photo.height} pixels")
     across, down = (x2 - x1) * _MARGIN, (y2 - y1) * _MARGIN
     left, right = max(0, round(x1 - across)), min(photo.width, round(x2 + across))
     top, bottom = max(0, round(y1 - down)), min(photo.height, round(y2 + down))

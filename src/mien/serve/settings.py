@@ -1,22 +1,22 @@
-"""How the service is set up: where it listens, what it loads, and how much it takes on; opens nothing."""
+"""The settings of the service: where it listens, what it loads, and its limits."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mien.errors import DataError
-from mien.validate import from_dict
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much the service takes on.
+class ServiceLimits:
+    """The most that the service accepts.
 
-    megabytes: of a request's body. photos: of a request. faces: of a photo. requests: of a key and minute. seconds: for
-    a body to arrive, and for an answer to be made. waiting: requests that are under way at one time. corrections: kept.
+    megabytes: size of a request's body. photos: per request. faces: per photo. requests: per key and minute.
+    seconds: for a body to arrive, and for an answer to be computed. waiting: requests in progress at a time.
+    corrections: kept in total.
     """
 
     megabytes: float = 20.0
@@ -33,12 +33,12 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class ServiceConfig:
     """Everything that is decided before the service starts.
 
     data: folder of the keys, the audit log and the corrections. bundles: folder of bundles, watched for changes.
-    min_face: side in pixels of the smallest face that a look finds. workers: threads that compute; as many as cores
-    where None. keyed: whether every request needs a key.
+    min_face: side in pixels of the smallest face that `look` finds. workers: threads; one per core where None.
+    keyed: whether every request needs a key, even from this machine.
     """
 
     data: Path
@@ -50,16 +50,15 @@ class Config:
     traits: str | None = None
     workers: int | None = None
     keyed: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: ServiceLimits = field(default_factory=ServiceLimits)
 
     @property
-    def local(self) -> bool:
-        """Whether only this machine can reach it."""
-        return is_local(self.host)
+    def needs_keys(self) -> bool:
+        return self.keyed or not is_local(self.host)
 
     @property
-    def keys(self) -> Path:
-        return self.data / "keys.json"
+    def database(self) -> Path:
+        return self.data / "service.sqlite"
 
     @property
     def audit(self) -> Path:
@@ -69,22 +68,24 @@ class Config:
     def corrections(self) -> Path:
         return self.data / "corrections"
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it, for another process."""
-        return {**asdict(self), "data": str(self.data), "bundles": None if self.bundles is None else str(self.bundles)}
+    def to_json(self) -> str:
+        """All settings, for another process."""
+        return json.dumps(asdict(self), default=str)
 
     @staticmethod
-    def from_json(fields: dict[str, Any]) -> Config:
-        """What `as_json` gave."""
-        paths = {"data": Path(fields["data"]), "bundles": Path(fields["bundles"]) if fields["bundles"] else None}
-        return Config(**{**fields, **paths, "limits": from_dict(Limits, fields["limits"])})
+    def from_json(text: str) -> ServiceConfig:
+        """The settings that `to_json` wrote."""
+        fields = json.loads(text)
+        bundles = fields["bundles"] and Path(fields["bundles"])
+        limits = ServiceLimits(**fields["limits"])
+        return ServiceConfig(**{**fields, "data": Path(fields["data"]), "bundles": bundles, "limits": limits})
 
 
 def is_local(host: str) -> bool:
-    """Whether an address to listen at is reached from this machine only.
+    """Whether an address to listen at can be reached from this machine only.
 
     Raises:
-        DataError: it is no address.
+        DataError: it is not an address.
     """
     if host == "localhost":
         return True

@@ -1,4 +1,4 @@
-"""Photos and fields out of a request's body, within the limits; a body is bytes, never a path or an address."""
+"""Photos and fields of a request's body, within the limits; no path or address in it is ever followed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from mien.serve.problems import Problem
-from mien.serve.settings import Limits
+from mien.serve.settings import ServiceLimits
 from mien.text import escape
 
 PHOTO = "photo"
@@ -24,51 +24,48 @@ _MOST_FIELDS = 16
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A photo as it was sent, and a name for it that can be shown anywhere."""
+    """The bytes of a photo, and its file name made safe to display."""
 
     name: str
     data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What a request carried."""
+class UploadForm:
+    """The photos and text fields of a request."""
 
     photos: tuple[Upload, ...]
     fields: dict[str, str]
 
 
-async def form(request: Request, limits: Limits, fields: Collection[str] = (), photos: int | None = None) -> Form:
-    """A request -> its photos, and those of its fields that are expected; `photos`: exactly so many.
+async def read_form(
+    request: Request, limits: ServiceLimits, fields: Collection[str] = (), photos: int | None = None
+) -> UploadForm:
+    """A request -> its photos and fields. fields: the names allowed. photos: the number required, any where None.
 
     Raises:
-        Problem: the body is too large, too slow, of another kind, or not what is expected.
+        Problem: the body is too large, too slow, of an unsupported type, or not as expected.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (MULTIPART, RAW) and not kind.startswith("image/"):
-        raise Problem(415, "unsupported-media-type", f"send {MULTIPART}, or a photo's bytes as {RAW} or image/...")
-    data = await body(request, limits)
-    made = await _parts(request.headers, data) if kind == MULTIPART else Form((Upload("photo", data),), {})
-    if unknown := made.fields.keys() - set(fields):
-        raise Problem(422, "invalid", f"there are {len(unknown)} fields that have no meaning here")
-    if not made.photos or (photos is not None and len(made.photos) != photos):
-        wanted = "at least one" if photos is None else str(photos)
-        raise Problem(422, "invalid", f"send {wanted} in parts named {PHOTO!r}: there are {len(made.photos)}")
-    if len(made.photos) > limits.photos:
+        raise Problem(415, "unsupported-media-type", f"Unsupported media type: send {MULTIPART}, {RAW} or image/...")
+    data = await _read_body(request, limits)
+    form = await _parse(request.headers, data) if kind == MULTIPART else UploadForm((Upload("photo", data),), {})
+    if unknown := form.fields.keys() - set(fields):
+        raise Problem(422, "invalid", f"Unknown fields: {len(unknown)}")
+    if not form.photos or (photos is not None and len(form.photos) != photos):
+        needed = "At least one photo is" if photos is None else f"{photos} photos are"
+        raise Problem(422, "invalid", f"{needed} needed in parts named {PHOTO!r}: got {len(form.photos)}")
+    if len(form.photos) > limits.photos:
         raise Problem(
-            422, "too-many-photos", f"{len(made.photos)} photos are over the limit of {limits.photos} a request"
+            422, "too-many-photos", f"{len(form.photos)} photos exceed the limit of {limits.photos} per request"
         )
-    return made
+    return form
 
 
-async def body(request: Request, limits: Limits) -> bytes:
-    """The whole body.
-
-    Raises:
-        Problem: it is too large or too slow.
-    """
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > limits.bytes:
+async def _read_body(request: Request, limits: ServiceLimits) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.bytes:
         raise _too_large(limits)
     chunks, size = [], 0
     try:
@@ -79,50 +76,50 @@ async def body(request: Request, limits: Limits) -> bytes:
                     raise _too_large(limits)
                 chunks.append(chunk)
     except TimeoutError as error:
-        raise Problem(408, "too-slow", f"the body did not arrive within {limits.seconds:g} seconds") from error
+        raise Problem(408, "too-slow", f"The body did not arrive within {limits.seconds:g} seconds") from error
     except ClientDisconnect as error:
-        raise Problem(400, "broken-off", "the body ended before it was complete") from error
+        raise Problem(400, "broken-off", "The connection closed before the body was complete") from error
     return b"".join(chunks)
 
 
-def _too_large(limits: Limits) -> Problem:
-    close = {"Connection": "close"}  # or the rest of the body would be read and thrown away
-    return Problem(413, "too-large", f"the body is over the limit of {limits.megabytes:g} MB", close)
+def _too_large(limits: ServiceLimits) -> Problem:
+    close = {"Connection": "close"}  # or the rest of the body would be read and discarded
+    return Problem(413, "too-large", f"The body exceeds the limit of {limits.megabytes:g} MB", close)
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser, keeping what it reads in the memory: no part of a photo is written to a disk."""
+    """Starlette's parser, with all parts in memory: no photo is written to disk."""
 
     spool_max_size = 0
 
 
-async def _parts(headers: Headers, data: bytes) -> Form:
+async def _parse(headers: Headers, data: bytes) -> UploadForm:
     async def whole() -> AsyncIterator[bytes]:
         yield data
 
     try:
-        # A few thousand empty parts cost as much as many photos: their number is limited, too.
+        # The number of parts is limited, too: a few thousand empty ones cost as much as many photos.
         parser = _InMemory(headers, whole(), max_files=64, max_fields=_MOST_FIELDS, max_part_size=1 << 16)  # type: ignore[arg-type]
         items = (await parser.parse()).multi_items()
     except MultiPartException as error:
-        raise Problem(400, "malformed", "the body is not multipart/form-data as its header says") from error
+        raise Problem(400, "malformed", "The body is not valid multipart/form-data") from error
     photos, fields = [], {}
     try:
         for name, value in items:
             if not isinstance(value, UploadFile):
                 fields[name] = value
             elif name == PHOTO:
-                photos.append(Upload(shown(value.filename or ""), value.file.read()))
+                photos.append(Upload(display_name(value.filename or ""), value.file.read()))
             else:
-                raise Problem(422, "invalid", f"files are sent in parts named {PHOTO!r}")
+                raise Problem(422, "invalid", f"Send files in parts named {PHOTO!r}")
     finally:
         for _, value in items:
             if isinstance(value, UploadFile):
                 value.file.close()
-    return Form(tuple(photos), fields)
+    return UploadForm(tuple(photos), fields)
 
 
-def shown(name: str) -> str:
-    """A file's name as somebody else wrote it -> its last part, short, with nothing that is not meant to be seen."""
+def display_name(name: str) -> str:
+    """A file name from outside -> its last part, shortened, without characters that do not print."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return escape(last)[:_LONGEST_NAME] or "photo"

@@ -1,122 +1,153 @@
-// The page for looking: photos as they come, a few at a time, and what to ask about them.
+// The page for looking: photos are sent two at a time, and stay in this tab only.
 
-import { ask } from "./api.js";
-import { see } from "./asking.js";
 import { Camera } from "./camera.js";
-import { el, only, save } from "./dom.js";
-import { Photo } from "./photo.js";
 import { receive } from "./receive.js";
-import { say } from "./words.js";
+import { say } from "./requests.js";
 
 const AT_ONCE = 2;
-const photos = []; // kept while other pages are looked at, since the server keeps none
-const waiting = [];
-const wish = { bundle: "" };
-let enrolled = 0;
-let counting = Promise.resolve(); // until it is known whether anybody is enrolled
+const LARGEST = 2; // times its own size, at which a picture is shown at most
+const photos = new Map(); // card -> its file and the address of its picture, also while another page is shown
+const waiting = new Set();
+const byId = (id) => document.getElementById(id);
+let bundle = "";
 let working = 0;
 let camera = null;
 
-const byId = (id) => document.getElementById(id);
-
 export function start() {
-  receive(take);
-  camera = new Camera({ wish, tell, take, known });
-  byId("results").append(...photos.map((photo) => photo.card));
-  byId("all-json").addEventListener("click", () =>
-    save("faces.jsonl", "application/jsonl", photos.filter((each) => each.answers).map((each) => each.lines()).join("")),
-  );
+  receive(add);
+  camera = new Camera(() => bundle, add);
+  byId("results").append(...photos.keys());
+  for (const card of photos.keys()) htmx.process(card, true);
   byId("clear").addEventListener("click", () => {
-    photos.slice().forEach(forget);
+    [...photos.keys()].forEach(remove);
     byId("files").focus();
   });
-  byId("ask").addEventListener("change", (event) => again({ bundle: event.target.value }));
-  document.addEventListener("mien:key", keyed);
+  byId("all-json").addEventListener("click", saveAll);
+  byId("ask").addEventListener("change", () => ask(byId("ask").value));
+  byId("ask").addEventListener("htmx:after:swap", ({ target }) => {
+    target.value = bundle;
+    if (!target.value) target.value = bundle = ""; // it is gone
+  });
   refresh();
-  bundles();
-  counting = people();
 }
 
 export function leave() {
   camera?.stop();
-  camera = null;
-  document.removeEventListener("mien:key", keyed);
 }
 
-function keyed() {
-  bundles();
-  counting = people();
-  again({});
-}
+document.addEventListener("mien:key", () => byId("results") && ask(bundle));
 
-const known = () => enrolled > 0;
-
-async function people() {
-  const answer = await ask("/v1/people").catch(() => null);
-  const before = enrolled;
-  enrolled = answer?.people.length ?? 0;
-  if (enrolled !== before && photos.some((photo) => photo.answers)) again({});
-}
-
-async function bundles() {
-  const select = byId("ask");
-  const answer = await ask("/v1/bundles").catch(() => null);
-  const own = (answer?.bundles ?? []).filter((each) => !each.trait).map((each) => each.name);
-  const choices = own.map((name) => el("option", { value: name }, say("look.bundle", { name })));
-  select.replaceChildren(select.options[0], ...choices);
-  select.value = own.includes(wish.bundle) ? wish.bundle : "";
-  wish.bundle = select.value;
-}
-
-function take(files) {
-  for (const file of files) {
-    const photo = new Photo(file, file.name || say("photo.pasted"), { forget, known });
-    photos.push(photo);
-    waiting.push(photo);
-    byId("results")?.append(photo.card);
-  }
-  refresh();
+function ask(name) {
+  bundle = name;
+  for (const card of photos.keys()) waiting.add(card);
   work();
 }
 
-function again(change) {
-  Object.assign(wish, change);
-  waiting.splice(0, waiting.length, ...photos);
+function add(files) {
+  for (const file of files) {
+    const card = byId("photo-card").content.firstElementChild.cloneNode(true);
+    const image = card.querySelector("img");
+    const name = file.name || say("pasted");
+    photos.set(card, { file, name, url: URL.createObjectURL(file) });
+    card.setAttribute("aria-label", name);
+    card.querySelector("h3").textContent = name;
+    const close = card.querySelector(".remove");
+    close.ariaLabel = close.title = say("remove", { name });
+    close.addEventListener("click", () => remove(card));
+    image.addEventListener("load", () => frame(card, image.naturalWidth, image.naturalHeight));
+    image.addEventListener("error", () => undrawable(card));
+    Object.assign(image, { src: photos.get(card).url, alt: name });
+    waiting.add(card);
+    byId("results").append(card);
+    htmx.process(card);
+  }
+  byId("files").value = "";
+  refresh();
   work();
 }
 
 async function work() {
-  if (working >= AT_ONCE || !waiting.length) return;
-  const photo = waiting.shift();
+  const [card] = waiting;
+  if (!card || working >= AT_ONCE) return;
+  waiting.delete(card);
   working += 1;
   work();
-  photo.looking();
-  await counting;
-  try {
-    tell(await photo.show(await see(photo.file, wish)));
-  } catch (problem) {
-    if (!(problem instanceof Error)) throw problem;
-    tell(photo.failed(problem.message));
-  }
+  card.ariaBusy = "true";
+  card.querySelector(".facts").textContent = say("looking");
+  const start = performance.now();
+  const body = new FormData();
+  body.append("photo", photos.get(card).file, photos.get(card).name);
+  body.append("bundle", bundle);
+  await htmx.ajax("POST", "/parts/look", { source: card, target: card.querySelector(".panel"), body });
+  card.ariaBusy = null;
+  finish(card, performance.now() - start);
   working -= 1;
   work();
 }
 
-function forget(photo) {
-  photos.splice(photos.indexOf(photo), 1);
-  if (waiting.includes(photo)) waiting.splice(waiting.indexOf(photo), 1);
-  photo.close();
+function finish(card, ms) {
+  const drawing = card.querySelector(".overlay svg");
+  const took = card.querySelector(".took");
+  if (!took) return void card.querySelector(".facts").replaceChildren();
+  took.textContent = took.dataset.pattern.replace("{}", Math.round(ms).toLocaleString(document.documentElement.lang));
+  card.querySelector("img").alt = drawing.dataset.alt;
+  frame(card, drawing.dataset.width, drawing.dataset.height);
+  for (const image of card.querySelectorAll(".thumbnail image")) image.setAttribute("href", photos.get(card)?.url);
+}
+
+// A picture fills its place, up to twice its own size, and is no higher than the window.
+export function frame(card, width, height) {
+  const { style } = card.querySelector(".picture");
+  style.setProperty("--aspect", width / height);
+  style.setProperty("--widest", `${LARGEST * width}px`);
+}
+
+function undrawable(card) {
+  const picture = card.querySelector(".picture");
+  picture.classList.add("undrawable");
+  picture.querySelector("img").hidden = true;
+  picture.querySelector(".hint").hidden = false;
+}
+
+function remove(card) {
+  URL.revokeObjectURL(photos.get(card).url);
+  photos.delete(card);
+  waiting.delete(card);
+  card.remove();
   refresh();
 }
 
 function refresh() {
-  const bar = byId("results-bar");
-  if (!bar) return;
-  bar.hidden = photos.length === 0;
-  byId("drop").classList.toggle("small", photos.length > 0);
+  byId("results-bar").hidden = photos.size === 0;
+  byId("drop").classList.toggle("small", photos.size > 0);
 }
 
-function tell(sentence) {
-  const status = byId("status");
-  if (status) only(status, sentence);
+function saveAll() {
+  const links = [...document.querySelectorAll("#results .json a")];
+  const lines = links.map((link) => decodeURIComponent(link.href.slice(link.href.indexOf(",") + 1)));
+  const url = URL.createObjectURL(new Blob(lines, { type: "application/jsonl" }));
+  Object.assign(document.createElement("a"), { href: url, download: "faces.jsonl" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
+
+// A face is chosen by its thumbnail or by its box, and shown beside the picture.
+export function choose(card, face) {
+  for (const part of card.querySelectorAll("[data-face]")) part.classList.toggle("chosen", part.dataset.face === face);
+  const radio = card.querySelector(`.chip input[value="${face}"]`);
+  if (radio) radio.checked = true;
+  return Boolean(radio);
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (target.matches(".chip input")) choose(target.closest(".card"), target.value);
+});
+document.addEventListener("click", ({ target }) => {
+  const box = target.closest(".overlay [data-face]");
+  if (box) choose(box.closest(".card"), box.dataset.face);
+});
+
+// A correction is sent with its photo, of which the service stores the face.
+document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  const photo = photos.get(ctx.sourceElement.closest(".photo"));
+  if (photo && ctx.sourceElement.matches("form.correct")) ctx.request.body.append("photo", photo.file, "photo");
+});

@@ -1,12 +1,11 @@
 // Starts whichever page is shown, and again whenever htmx has put another in its place.
 
-import { start as corrections } from "./corrections.js";
-import { listen } from "./api.js";
-import { start as bundles } from "./bundles.js";
+import "./requests.js";
 import { leave, start as look } from "./look.js";
 import { start as people } from "./people.js";
+import { receive } from "./receive.js";
 
-const pages = { look, people, corrections, bundles };
+const pages = { look, people };
 let shown = null;
 
 function start() {
@@ -15,8 +14,8 @@ function start() {
   const first = shown === null;
   shown = main;
   leave();
-  listen();
-  pages[main.dataset.page](main);
+  receive(() => {});
+  pages[main.dataset.page]?.();
   if (first) return;
   window.scrollTo(0, 0);
   main.focus({ preventScroll: true });

@@ -1,39 +1,28 @@
-// Files that are dropped, pasted or chosen anywhere on a page, handed to whoever the page is.
+// Files that are dropped, pasted or chosen anywhere on a page, handed to that page.
 
-let taker = null;
+let take = () => {};
 
-export function receive(take) {
-  taker = take;
-  const input = document.getElementById("files");
-  input?.addEventListener("change", () => {
-    give([...input.files]);
-    input.value = "";
-  });
+export function receive(taker) {
+  take = taker;
 }
 
-function give(files) {
-  if (taker && files.length) taker(files);
-}
+document.addEventListener("change", ({ target }) => {
+  if (target.id === "files" && target.files.length) take([...target.files]);
+});
 
-function over(yes) {
-  document.getElementById("drop")?.classList.toggle("over", yes);
-}
+const highlight = (on) => document.getElementById("drop")?.classList.toggle("over", on);
 
-// Dropped beside the place for it, a photo would else replace the page.
+// Dropped beside its place, a photo would otherwise replace the page.
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
-  over(true);
+  highlight(true);
 });
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) over(false);
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  over(false);
-  give([...event.dataTransfer.files]);
-});
-document.addEventListener("paste", (event) => {
-  const files = [...event.clipboardData.files];
-  if (files.length) event.preventDefault();
-  give(files);
-});
+document.addEventListener("dragleave", (event) => event.relatedTarget || highlight(false));
+for (const [kind, source] of [["drop", "dataTransfer"], ["paste", "clipboardData"]]) {
+  document.addEventListener(kind, (event) => {
+    const files = [...event[source].files];
+    if (kind === "drop" || files.length) event.preventDefault();
+    highlight(false);
+    if (files.length) take(files);
+  });
+}

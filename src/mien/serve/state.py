@@ -1,0 +1,248 @@
+"""What the service can do with photos, as coroutines; everything is loaded once, and `Workers` do the work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from itertools import count
+from threading import Thread
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+
+from mien import models
+from mien.detect import DETECTORS
+from mien.embed.stage import Embed
+from mien.errors import DataError, MienError, UnknownName
+from mien.flows.identify import Identification, line
+from mien.flows.look import Annotate, FaceAnnotator, PhotoReport
+from mien.flows.verify import compared, limit_of
+from mien.pipeline.classify import Classify
+from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.spec import build_spec
+from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
+from mien.run import cores
+from mien.serve.auth import Caller
+from mien.serve.batching import Closed, Work, Workers
+from mien.serve.bundles import BundleFolder, LoadedBundle
+from mien.serve.corrections import CorrectionStore
+from mien.serve.logs import AuditLog
+from mien.serve.metrics import Metrics
+from mien.serve.people import EnrolledPeople
+from mien.serve.pipeline import Pipeline, limited
+from mien.serve.problems import Problem, busy
+from mien.serve.settings import ServiceConfig
+from mien.serve.uploads import Upload
+from mien.stage import AnyStage
+from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Prediction, Rejected
+
+T = TypeVar("T")
+_log = logging.getLogger("mien.serve")
+
+
+class Service:
+    """Everything that is loaded, and what it is used for; `ready` once it is."""
+
+    def __init__(self, config: ServiceConfig, metrics: Metrics) -> None:
+        self.config, self.metrics = config, metrics
+        self.audit = AuditLog(config.audit)
+        self.people = EnrolledPeople(config.detector)
+        self.bundles = BundleFolder(config.bundles, lambda name: metrics.loads.labels(name).inc())
+        self.corrections = CorrectionStore(config.corrections, config.limits.corrections)
+        self.ready = False
+        self.workers = Workers(config.workers or cores(), metrics.together.observe, metrics.waiting.set)
+        self._inside = 0
+        self._traits: Traits = NO_TRAITS
+        self._numbers = count()
+        self._loading = Thread(target=self._load, name="mien-load", daemon=True)
+
+    def open(self) -> None:
+        """Start to load everything, in the background."""
+        self._loading.start()
+
+    def close(self) -> None:
+        """Answer the requests in progress, and close everything."""
+        self.ready = False
+        if self._loading.is_alive():
+            self._loading.join()
+        self.workers.close()
+        self.bundles.close()
+        self.people.close()
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one of the places for requests in progress.
+
+        Raises:
+            Problem: the service is not ready, or all places are taken.
+        """
+        if not self.ready:
+            raise busy("The service is starting or stopping", 2)
+        if self._inside >= self.config.limits.waiting:
+            self.metrics.refused.labels("queue").inc()
+            raise busy("Too many requests in progress")
+        self._inside += 1
+        self.metrics.inside.set(self._inside)
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            self.metrics.inside.set(self._inside)
+
+    async def look(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
+        """Photos -> the lines that `mien look` prints."""
+        reports, detector = await self._run("look", self._look, photos)
+        self._count(reports, len(photos), sum(len(item.faces) for item in reports if isinstance(item, PhotoReport)))
+        lines = [_line(item.as_json(detector) if isinstance(item, PhotoReport) else item.line()) for item in reports]
+        people = {face["person"]["id"] for fields in lines for face in fields.get("faces", ()) if face["person"]}
+        self.audit.write("look", photos=len(photos), people=sorted(people), **caller.as_json())
+        return lines
+
+    def bundle(self, name: str) -> LoadedBundle:
+        """The bundle of that name.
+
+        Raises:
+            Problem: there is none.
+        """
+        try:
+            return self.bundles.get(name)
+        except UnknownName as error:
+            raise Problem(404, "no-such-bundle", str(error)) from error
+
+    async def classify(self, name: str, photos: Sequence[Upload], top: int, caller: Caller) -> list[dict[str, Any]]:
+        """Photos -> the lines that `mien classify` prints with the bundle of that name.
+
+        Raises:
+            Problem: there is no such bundle.
+        """
+        bundle = self.bundle(name)
+        classifier = bundle.classifier
+        stages = [*classifier.spec.all_faces().stages(), Classify(classifier.head, silence=classifier.silence)]
+        results = await self._run(("classify", bundle.number), self._pipeline(stages), photos)
+        self._count(results, len(photos))
+        self.audit.write("classify", photos=len(photos), bundle=name, **caller.as_json())
+        return [_line(item.as_json(top) if isinstance(item, Prediction) else item.line()) for item in results]
+
+    async def identify(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
+        """Photos -> the lines that `mien identify` prints.
+
+        Raises:
+            Problem: nobody is enrolled. MienError: this machine cannot use the gallery.
+        """
+        results = await self._run("identify", self._identify, photos)
+        if results is None:
+            raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrols people")
+        self._count([item for item, _ in results], len(photos))
+        people = {answer.person.id for _, answer in results if answer and answer.person}
+        self.audit.write("identify", photos=len(photos), people=sorted(people), **caller.as_json())
+        return [_line(line(item, answer) if answer else item.line()) for item, answer in results]
+
+    async def verify(self, photos: Sequence[Upload], threshold: float | None, caller: Caller) -> dict[str, Any]:
+        """Two photos -> the fields that `mien verify` prints.
+
+        Raises:
+            Problem: a photo shows no face, or the threshold cannot be used.
+        """
+        spec = build_spec(self.config.detector)
+        try:
+            limit = limit_of(spec, threshold)
+        except DataError as error:
+            raise Problem(422, "invalid", str(error)) from error
+        results = await self._run("verify", self._pipeline(spec.stages()), photos)
+        self._count(results, 2)
+        a, b = results
+        if not isinstance(a, Embedding) or not isinstance(b, Embedding):
+            rejected = [_line(item.line()) for item in results if isinstance(item, Rejected)]
+            raise Problem(409, "no-face", "Both photos must show a face", rejected=rejected)
+        self.audit.write("verify", photos=2, **caller.as_json())
+        return compared(a, b, limit).as_json(spec)
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Have a worker call a function.
+
+        Raises:
+            Problem: it took too long, or the service is stopping.
+        """
+        return await self._wait(lambda: self.workers.call(work))
+
+    async def _run(self, kind: Hashable, work: Work, photos: Sequence[Upload]) -> Any:
+        """The results of `work` on these photos, in a batch with those of other requests of the same kind."""
+        # Keys differ between requests; what follows the second slash is the photo's own name.
+        number = next(self._numbers)
+        refs = [PhotoRef(Origin(f"{number}/{i}/{photo.name}"), data=photo.data) for i, photo in enumerate(photos)]
+        return await self._wait(lambda: self.workers.submit(kind, work, refs))
+
+    async def _wait(self, submit: Callable[[], Future[T]]) -> T:
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(submit()), self.config.limits.seconds)
+        except Closed as error:
+            raise busy("The service is stopping") from error
+        except TimeoutError as error:
+            raise busy(f"No answer within {self.config.limits.seconds:g} seconds", 5) from error
+
+    def _pipeline(self, stages: Sequence[AnyStage]) -> Pipeline:
+        return Pipeline(limited(stages, self.config.limits.faces), self.metrics.stage)
+
+    def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[PhotoReport | Rejected], str]]:
+        namer = self.people.namer_for_look()
+        detector = namer.spec.detector if namer else self.config.detector
+        spec = build_spec(detector, which="all", min_face=self.config.min_face)
+        stages = [*spec.detecting(), Annotate(None, {}, FaceAnnotator(self._traits, namer))]
+        return [(reports, spec.detector) for reports in self._pipeline(stages)(requests)]
+
+    def _identify(
+        self, requests: Sequence[Sequence[PhotoRef]]
+    ) -> Sequence[list[tuple[Embedding | Rejected, Identification | None]] | None]:
+        namer = self.people.namer()
+        if namer is None:
+            return [None] * len(requests)
+        results = self._pipeline(namer.spec.all_faces().stages())(requests)
+        vectors = [item.vector for items in results for item in items if isinstance(item, Embedding)]
+        answers = iter(namer.identifier.answers(np.stack(vectors)) if vectors else [])
+        return [[(item, next(answers) if isinstance(item, Embedding) else None) for item in items] for items in results]
+
+    def _count(self, results: Sequence[Any], photos: int, faces: int | None = None) -> None:
+        rejected = [str(item.reason) for item in results if isinstance(item, Rejected)]
+        for reason in rejected:
+            self.metrics.photos.labels(reason).inc()
+        self.metrics.photos.labels("faces").inc(photos - len(rejected))
+        self.metrics.faces.inc(len(results) - len(rejected) if faces is None else faces)
+
+    def _load(self) -> None:
+        try:
+            cv2.setNumThreads(1)
+            opened = open_traits(self.config.traits)
+            for note in opened.notes:
+                _log.warning("a trait is left out", extra={"why": note})
+            self._traits = opened.traits
+            self.bundles.open()
+            namer = self.people.namer_for_look()
+            spec = namer.spec if namer else build_spec(self.config.detector)
+            spec.ready()
+            own = FaceEmbedder(spec.view, Embed(spec.embedder, spec.mirror, spec.normalise))
+            self._warm_up(spec.detector, [*self._traits.ways, own])
+        except MienError as error:
+            _log.error("the service cannot start", extra={"why": str(error)})
+            return
+        self.ready = True
+        _log.info("ready", extra={"detector": spec.detector, "workers": self.config.workers or cores()})
+
+    def _warm_up(self, detector: str, embedders: Sequence[FaceEmbedder]) -> None:
+        """Run every network once, so that the first photo does not wait for it to load."""
+        pixels = np.full((480, 640, 3), 128, np.uint8)
+        DETECTORS.load(detector)()(pixels)
+        box = np.array([[240, 160, 400, 320]], np.float32)
+        points = np.array([[[290, 220], [350, 220], [320, 255], [295, 285], [345, 285]]], np.float32)
+        embed_faces([Faces(Photo(Origin(""), pixels, 640, 480), box, np.ones(1, np.float32), points)], embedders)
+        for name in (detector, *(each.embed.embedder for each in embedders)):
+            if name in models.CARDS:
+                self.metrics.weights.labels(name, models.identity(name)).set(1)
+
+
+def _line(fields: dict[str, Any]) -> dict[str, Any]:
+    """A line of the command line, with the photo's own name in place of its key."""
+    return {**fields, "image": fields["image"].split("/", 2)[2]}
