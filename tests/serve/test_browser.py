@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -396,8 +397,11 @@ def test_the_camera_is_looked_at_one_picture_at_a_time_until_it_is_stopped(visit
     page = visit()
     page.evaluate(COUNTED)
     page.click("#camera-start")
-    page.wait_for_function("window.asked > 4")
     expect(page.locator("#camera .told .row").nth(4)).to_be_visible()
+    until = time.monotonic() + PATIENCE / 1000
+    while page.evaluate("window.asked") < 5:
+        assert time.monotonic() < until
+        page.wait_for_timeout(100)
     assert page.evaluate("window.most") == 1
     expect(page.locator("#camera-rate")).to_contain_text("pictures per second")
     expect(page.locator("#camera [data-what=glasses] .answer")).to_have_attribute("data-label", "none")
@@ -477,6 +481,7 @@ def test_korean_is_shown_where_it_is_preferred(visit: Visit, photos: Path) -> No
     page.click(".language")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.locator("h1")).to_have_text("Look at faces")
+    page.wait_for_load_state()
     look(page, photos / "hopper.jpg")
     expect(page.locator("[data-what=glasses] .answer")).to_have_text("glasses")
 

@@ -127,7 +127,7 @@ def test_a_damaged_file_of_an_earlier_version_is_left_and_reported(keys: KeyStor
         keys.any_valid()
     assert file.read_text() == text
     with sqlite3.connect(keys.path) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+        assert connection.execute("SELECT * FROM keys").fetchall() == []
     connection.close()
 
 

@@ -197,7 +197,7 @@ class KeyStore:
 def _read_legacy(path: Path) -> list[Key]:
     try:
         return [_key(fields) for fields in json.loads(path.read_bytes())]
-    except (ValueError, TypeError, DataError) as error:
+    except (ValueError, KeyError, TypeError, DataError) as error:
         # Going on without them would leave holders of keys locked out, and revoked keys forgotten.
         raise DataError(f"the keys in {path} cannot be read ({error}): restore the file or remove it") from error
 

@@ -90,7 +90,7 @@ def mount(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def reference() -> HTMLResponse:
-        return HTMLResponse(_templates().get_template("docs.html").render(api=app.openapi()))
+        return HTMLResponse(_templates().get_template("docs.html").render(api=app.openapi()), headers=HEADERS)
 
 
 def _page(name: str) -> Callable[[Request], HTMLResponse]:

@@ -25,6 +25,11 @@ from mien.store.bundle import CARD, REPORT
 from mien.types import Box
 
 router = APIRouter()
+faces = APIRouter(prefix="/v1", tags=["faces"])
+people = APIRouter(prefix="/v1/people", tags=["people"])
+corrections = APIRouter(prefix="/v1/corrections", tags=["corrections"])
+bundles = APIRouter(prefix="/v1/bundles", tags=["bundles"])
+operation = APIRouter(tags=["operation"])
 
 PERSON, EXPORT = "person", "export"
 ENROLMENT_FIELDS = {
@@ -69,13 +74,7 @@ PersonId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 CorrectionId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
-@router.post(
-    "/v1/look",
-    tags=["faces"],
-    response_model=schemas.LookResponse,
-    responses=errors(body=True),
-    openapi_extra=upload(),
-)
+@faces.post("/look", response_model=schemas.LookResponse, responses=errors(body=True), openapi_extra=upload())
 async def look(request: Request, caller: Reader, service: ReadyService) -> JSONResponse:
     """Every face of photos: box, landmarks, quality, traits, and the person if enrolled."""
     start = time.perf_counter()
@@ -83,9 +82,8 @@ async def look(request: Request, caller: Reader, service: ReadyService) -> JSONR
     return _timed(await service.look(form.photos, caller), start)
 
 
-@router.post(
-    "/v1/classify/{bundle}",
-    tags=["faces"],
+@faces.post(
+    "/classify/{bundle}",
     response_model=schemas.ClassifyResponse,
     responses=errors(404, body=True),
     openapi_extra=upload(),
@@ -100,12 +98,8 @@ async def classify(
     return _timed(await service.classify(bundle, form.photos, top, caller), start)
 
 
-@router.post(
-    "/v1/verify",
-    tags=["faces"],
-    response_model=schemas.VerifyResponse,
-    responses=errors(409, body=True),
-    openapi_extra=upload(photos=2),
+@faces.post(
+    "/verify", response_model=schemas.VerifyResponse, responses=errors(409, body=True), openapi_extra=upload(photos=2)
 )
 async def verify(
     request: Request,
@@ -118,12 +112,8 @@ async def verify(
     return JSONResponse(await service.verify(form.photos, threshold, caller))
 
 
-@router.post(
-    "/v1/identify",
-    tags=["faces"],
-    response_model=schemas.IdentifyResponse,
-    responses=errors(409, body=True),
-    openapi_extra=upload(),
+@faces.post(
+    "/identify", response_model=schemas.IdentifyResponse, responses=errors(409, body=True), openapi_extra=upload()
 )
 async def identify(request: Request, caller: Reader, service: ReadyService) -> JSONResponse:
     """Who every face is: an enrolled person, or unknown."""
@@ -136,15 +126,14 @@ def _timed(results: list[dict[str, Any]], start: float) -> JSONResponse:
     return JSONResponse({"results": results, "seconds": round(time.perf_counter() - start, 4)})
 
 
-@router.get("/v1/people", tags=["people"], response_model=schemas.PersonList, responses=errors())
-async def people(caller: Enroller, service: ReadyService) -> JSONResponse:
+@people.get("", operation_id="people_v1_people_get", response_model=schemas.PersonList, responses=errors())
+async def get_people(caller: Enroller, service: ReadyService) -> JSONResponse:
     """Everybody who is enrolled, and who is too similar to tell apart."""
     return JSONResponse(await list_people(service, caller))
 
 
-@router.post(
-    "/v1/people",
-    tags=["people"],
+@people.post(
+    "",
     status_code=201,
     response_model=schemas.EnrollResponse,
     responses=errors(409, body=True),
@@ -157,7 +146,7 @@ async def add(request: Request, caller: Enroller, service: ReadyService) -> JSON
     return JSONResponse(person, 201, {"Location": f"/v1/people/{person['id']}"})
 
 
-@router.get("/v1/people/{id}", tags=["people"], response_model=schemas.Person, responses=errors(404, 422))
+@people.get("/{id}", response_model=schemas.Person, responses=errors(404, 422))
 async def person(id: PersonId, caller: Enroller, service: ReadyService) -> JSONResponse:
     """One person."""
     fields = await service.call(lambda: service.people.get(id))
@@ -165,9 +154,8 @@ async def person(id: PersonId, caller: Enroller, service: ReadyService) -> JSONR
     return JSONResponse(fields)
 
 
-@router.post(
-    "/v1/people/{id}/photos",
-    tags=["people"],
+@people.post(
+    "/{id}/photos",
     response_model=schemas.EnrollResponse,
     responses=errors(404, 409, body=True),
     openapi_extra=upload(ENROLMENT_FIELDS),
@@ -178,16 +166,15 @@ async def photos(request: Request, id: PersonId, caller: Enroller, service: Read
     return JSONResponse(await enroll(service, caller, form, id))
 
 
-@router.delete("/v1/people/{id}", tags=["people"], response_model=schemas.ForgetResponse, responses=errors(404, 422))
+@people.delete("/{id}", response_model=schemas.ForgetResponse, responses=errors(404, 422))
 async def remove(id: PersonId, caller: Admin, service: ReadyService) -> JSONResponse:
     """Forget somebody: the name, the vectors, and the cached results of the photos. There is no undo."""
     return JSONResponse(await forget(service, caller, id))
 
 
-@router.post(
-    "/v1/corrections",
+@corrections.post(
+    "",
     operation_id="add_v1_corrections_post",
-    tags=["corrections"],
     status_code=201,
     response_model=schemas.Correction,
     responses=errors(404, 409, body=True),
@@ -199,15 +186,16 @@ async def add_correction(request: Request, caller: Enroller, service: ReadyServi
     return JSONResponse((await correct(service, caller, form)).as_json(), 201)
 
 
-@router.get("/v1/corrections", tags=["corrections"], response_model=schemas.CorrectionList, responses=errors())
-async def corrections(caller: Admin, service: ReadyService) -> JSONResponse:
+@corrections.get(
+    "", operation_id="corrections_v1_corrections_get", response_model=schemas.CorrectionList, responses=errors()
+)
+async def get_corrections(caller: Admin, service: ReadyService) -> JSONResponse:
     """Every correction, the oldest first. Their faces are in the exports."""
     return JSONResponse({"corrections": [item.as_json() for item in await list_corrections(service, caller)]})
 
 
-@router.get(
-    f"/v1/corrections/{EXPORT}",
-    tags=["corrections"],
+@corrections.get(
+    f"/{EXPORT}",
     response_class=Response,
     responses=file_response(_PARQUET, "Parquet: image and label", 404, 422, binary=True),
 )
@@ -223,10 +211,9 @@ async def export(
     return Response(data, headers={"Content-Disposition": f"attachment; {name}"}, media_type=_PARQUET)
 
 
-@router.delete(
-    "/v1/corrections/{id}",
+@corrections.delete(
+    "/{id}",
     operation_id="remove_v1_corrections__id__delete",
-    tags=["corrections"],
     status_code=204,
     response_class=Response,
     responses=errors(404, 422),
@@ -239,42 +226,32 @@ async def delete_correction(id: CorrectionId, caller: Admin, service: ReadyServi
     return Response(status_code=204)
 
 
-@router.get("/v1/bundles", tags=["bundles"], response_model=schemas.BundleList, responses=errors())
-async def bundles(_: Reader, service: ReadyService) -> JSONResponse:
+@bundles.get("", operation_id="bundles_v1_bundles_get", response_model=schemas.BundleList, responses=errors())
+async def get_bundles(_: Reader, service: ReadyService) -> JSONResponse:
     """All bundles: the built-in traits, and those of the folder that is served."""
     return JSONResponse({"bundles": await service.call(lambda: [item.as_json() for item in service.bundles.all()])})
 
 
-@router.get(
-    "/v1/bundles/{bundle}/card",
-    tags=["bundles"],
-    response_class=Response,
-    responses=file_response("text/markdown", "the card", 404, 422),
-)
+@bundles.get("/{bundle}/card", response_class=Response, responses=file_response("text/markdown", "the card", 404, 422))
 async def card(bundle: str, _: Reader, service: ReadyService) -> Response:
     """The card of a bundle: what it was trained on, what it is not for, and where it fails."""
     return Response(await service.call(lambda: service.bundles.page(bundle, CARD)), media_type="text/markdown")
 
 
-@router.get(
-    "/v1/bundles/{bundle}/report",
-    tags=["bundles"],
-    response_class=Response,
-    responses=file_response("text/html", "the report", 404, 422),
-)
+@bundles.get("/{bundle}/report", response_class=Response, responses=file_response("text/html", "the report", 404, 422))
 async def report(bundle: str, _: Reader, service: ReadyService) -> Response:
     """The report of a bundle: what was measured when it was trained, as a page that runs no script."""
     data = await service.call(lambda: service.bundles.page(bundle, REPORT))
     return Response(data, headers=REPORT_HEADERS, media_type="text/html")
 
 
-@router.get("/healthz", tags=["operation"], response_model=schemas.Status, responses=errors())
+@operation.get("/healthz", response_model=schemas.Status, responses=errors())
 async def healthz() -> JSONResponse:
     """Whether the process is alive."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", tags=["operation"], response_model=schemas.Status, responses=errors())
+@operation.get("/readyz", response_model=schemas.Status, responses=errors())
 async def readyz(request: Request) -> JSONResponse:
     """Whether everything is loaded and requests are accepted."""
     if not request.app.state.service.ready:
@@ -282,10 +259,9 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ready"})
 
 
-@router.get(
+@operation.get(
     "/metrics",
     operation_id="figures_metrics_get",
-    tags=["operation"],
     response_class=Response,
     responses={200: {"description": "Prometheus text", "content": {metrics.MEDIA_TYPE: {}}}, **errors()},
 )
@@ -294,14 +270,18 @@ async def prometheus(request: Request, _: Reader) -> Response:
     return Response(request.app.state.service.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
+for each in (faces, people, corrections, bundles, operation):
+    router.include_router(each)
+
+
 # What follows is shared with the web pages.
 
 
 async def list_people(service: Service, caller: Caller) -> dict[str, Any]:
     """The people, with a line in the audit log."""
-    people = await service.call(service.people.list)
+    listed = await service.call(service.people.list)
     service.audit.write("people", **caller.as_json())
-    return people
+    return listed
 
 
 async def enroll(service: Service, caller: Caller, form: UploadForm, id: int | None = None) -> dict[str, Any]:
@@ -366,9 +346,9 @@ async def correct(service: Service, caller: Caller, form: UploadForm) -> Correct
 
 async def list_corrections(service: Service, caller: Caller) -> list[Correction]:
     """The corrections, with a line in the audit log."""
-    corrections = await service.call(service.corrections.all)
+    stored = await service.call(service.corrections.all)
     service.audit.write("corrections", **caller.as_json())
-    return corrections
+    return stored
 
 
 async def remove_correction(service: Service, caller: Caller, id: str) -> None:

@@ -17,7 +17,6 @@ export function start() {
   receive(add);
   camera = new Camera(() => bundle, add);
   byId("results").append(...photos.keys());
-  for (const card of photos.keys()) htmx.process(card, true);
   byId("clear").addEventListener("click", () => {
     [...photos.keys()].forEach(remove);
     byId("files").focus();
@@ -31,8 +30,10 @@ export function start() {
   refresh();
 }
 
+// Cards that htmx does not see go keep their listeners.
 export function leave() {
   camera?.stop();
+  for (const card of photos.keys()) card.remove();
 }
 
 document.addEventListener("mien:key", () => byId("results") && ask(bundle));

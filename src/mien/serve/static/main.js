@@ -13,7 +13,6 @@ function start() {
   if (main === shown) return;
   const first = shown === null;
   shown = main;
-  leave();
   receive(() => {});
   pages[main.dataset.page]?.();
   if (first) return;
@@ -21,6 +20,7 @@ function start() {
   main.focus({ preventScroll: true });
 }
 
+document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => ctx.target === document.body && leave());
 document.addEventListener("htmx:after:swap", start);
 window.addEventListener("pagehide", leave);
 start();
