@@ -18,7 +18,7 @@ from watchfiles import watch
 
 from mien.errors import MienError, UnknownName
 from mien.models import builtin_traits
-from mien.pipeline.classifier import Classifier, open_classifier, open_trait
+from mien.pipeline.classifier import Classifier, load, open_trait
 from mien.serve.problems import Problem
 from mien.store.bundle import CARD, REPORT, SUFFIX
 
@@ -147,7 +147,7 @@ class BundleFolder:
             return
         watched.stamp = stamp
         try:
-            bundle = LoadedBundle(name, open_classifier(path), trait=False)
+            bundle = LoadedBundle(name, load(path), trait=False)
             bundle.classifier.spec.ready()
         except MienError as error:
             _log.warning("a bundle cannot be used", extra={"bundle": name, "why": str(error)})

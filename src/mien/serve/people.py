@@ -8,21 +8,24 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import DataError, MienError
-from mien.flows.enroll import NoPhoto, Wish, enroll
-from mien.flows.forget import forget
-from mien.flows.gallery import chain_for, is_there, opened, pinned
-from mien.flows.identify import Identifier
-from mien.flows.naming import Naming, naming
-from mien.flows.people import everybody, line
-from mien.gallery.values import NoName, OtherVectors
+from mien.flows.gallery import Enrollment, NoUsablePhoto, Person, enroll_photos, forget_person, list_people
+from mien.gallery.records import IncompatibleVectors, InvalidName
 from mien.pipeline.execute import RunOptions
+from mien.pipeline.identify import (
+    FaceNamer,
+    Identifier,
+    enrollment_spec,
+    gallery_exists,
+    gallery_spec,
+    open_gallery,
+)
 from mien.serve.problems import Problem
 from mien.serve.uploads import Upload
 from mien.types import Origin, PhotoRef
 
 if TYPE_CHECKING:
-    from mien.gallery.book import Gallery
-    from mien.gallery.values import PersonRecord
+    from mien.gallery.gallery import Gallery
+    from mien.gallery.records import PersonRecord
 
 _OPTIONS = RunOptions(workers=1, keep_going=True, cache=False)  # nothing of an uploaded photo goes into the cache
 _log = logging.getLogger("mien.serve")
@@ -35,7 +38,7 @@ class EnrolledPeople:
         self._detector = detector
         self._lock = Lock()
         self._opened: tuple[Gallery, Identifier] | None = None
-        self._namer: Naming | None = None
+        self._namer: FaceNamer | None = None
         self._last_warning = ""
 
     def close(self) -> None:
@@ -45,7 +48,7 @@ class EnrolledPeople:
                 self._opened[0].close()
                 self._opened = None
 
-    def namer(self) -> Naming | None:
+    def namer(self) -> FaceNamer | None:
         """What names faces; None where nobody was ever enrolled.
 
         Raises:
@@ -53,13 +56,13 @@ class EnrolledPeople:
         """
         if self._namer is None and (pair := self._open()) is not None:
             gallery, identifier = pair
-            spec = pinned(gallery)
+            spec = gallery_spec(gallery)
             if spec is not None:
                 spec.ready()
-                self._namer = naming(spec, identifier)
+                self._namer = FaceNamer.of(spec, identifier)
         return self._namer
 
-    def namer_for_look(self) -> Naming | None:
+    def namer_for_look(self) -> FaceNamer | None:
         """The same for `look`, which goes on without names, and a warning in the log, where there can be none."""
         try:
             namer = self.namer()
@@ -82,9 +85,9 @@ class EnrolledPeople:
         pair = self._open()
         if pair is None:
             return {"people": [], "threshold": None}
-        people = everybody(*pair)
+        people = list_people(*pair)
         threshold = None if people.threshold is None else round(people.threshold.distance, 4)
-        return {"people": [line(*entry) for entry in people.listed], "threshold": threshold}
+        return {"people": [entry.as_json() for entry in people], "threshold": threshold}
 
     def get(self, id: int) -> dict[str, Any]:
         """One person.
@@ -93,7 +96,7 @@ class EnrolledPeople:
             Problem: nobody has that id.
         """
         _, identifier, person = self._find(id)
-        return line(person, identifier.too_close([id]).get(id, []))
+        return Person(person, identifier.too_close([id]).get(id, [])).as_json()
 
     def enroll(self, who: str | int, photos: Sequence[Upload], consent: str | None, *, largest: bool) -> dict[str, Any]:
         """Enrol somebody new by name, or add photos to somebody by name or id.
@@ -104,17 +107,18 @@ class EnrolledPeople:
         name = who if isinstance(who, str) else self._find(who)[2].name
         gallery, identifier = self._open(create=True) or _no_gallery()
         try:
-            spec = chain_for(gallery, self._detector, "auto")
+            spec = enrollment_spec(gallery, self._detector, "auto")
             spec.ready()
-            result = enroll(Wish(name, consent, largest), _refs(photos), gallery, spec, _OPTIONS, identifier)
-        except NoPhoto as error:
+            enrollment = Enrollment(name, consent, largest)
+            result = enroll_photos(enrollment, _refs(photos), gallery, spec, _OPTIONS, identifier)
+        except NoUsablePhoto as error:
             rejected = [{"image": item.key, **item.as_json()} for item in error.rejected]
             raise Problem(409, "no-usable-photo", str(error), rejected=rejected) from error
-        except NoName as error:
+        except InvalidName as error:
             raise Problem(409, "no-name", str(error)) from error
-        except OtherVectors as error:
+        except IncompatibleVectors as error:
             raise Problem(409, "other-vectors", str(error)) from error
-        return result.as_json(spec)
+        return result.as_json()
 
     def forget(self, id: int) -> dict[str, Any]:
         """Remove somebody -> the receipt.
@@ -124,7 +128,7 @@ class EnrolledPeople:
         """
         gallery, _, person = self._find(id)
         try:
-            return forget(person.name, gallery).as_json()
+            return forget_person(person.name, gallery).as_json()
         except DataError as error:
             if error.__cause__:  # the database failed
                 raise
@@ -137,8 +141,8 @@ class EnrolledPeople:
             MissingExtra, DataError: it cannot be opened.
         """
         with self._lock:
-            if self._opened is None and (create or is_there()):
-                gallery = opened(make=create)
+            if self._opened is None and (create or gallery_exists()):
+                gallery = open_gallery(make=create)
                 self._opened = gallery, Identifier(gallery)
             return self._opened
 

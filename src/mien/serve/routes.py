@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 
 from mien.config import settings
 from mien.errors import DataError
-from mien.gallery.values import NoName, tidy
+from mien.gallery.records import InvalidName, normalize_name
 from mien.serve import metrics, schemas
 from mien.serve.auth import Caller, Scope, require
 from mien.serve.corrections import Correction, cut_face
@@ -327,10 +327,10 @@ async def correct(service: Service, caller: Caller, form: UploadForm) -> Correct
 
     def work() -> Correction:
         try:
-            label, consent = tidy(fields["label"]), tidy(fields["consent"])
-            was = tidy(fields["was"]) if fields.get("was", "").strip() else ""
+            label, consent = normalize_name(fields["label"]), normalize_name(fields["consent"])
+            was = normalize_name(fields["was"]) if fields.get("was", "").strip() else ""
             face = cut_face(form.photos[0].data, box, settings().max_megapixels)
-        except NoName as error:
+        except InvalidName as error:
             raise Problem(409, "no-name", str(error)) from error
         except DataError as error:
             raise Problem(409, "not-kept", str(error)) from error

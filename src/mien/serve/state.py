@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from threading import Thread
 from typing import Any, TypeVar
@@ -16,13 +17,12 @@ import numpy as np
 
 from mien import models
 from mien.detect import DETECTORS
-from mien.embed.stage import Embed
 from mien.errors import DataError, MienError, UnknownName
-from mien.flows.identify import Identification, line
-from mien.flows.look import Annotate, FaceAnnotator, PhotoReport
-from mien.flows.verify import compared, limit_of
-from mien.pipeline.classify import Classify
+from mien.flows.verify import compare, verification_limit
+from mien.pipeline.annotate import FaceAnnotator, PhotoReport
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
+from mien.pipeline.execute import RunOptions, embed_photos
+from mien.pipeline.identify import Identification
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
 from mien.run import cores
@@ -33,14 +33,15 @@ from mien.serve.corrections import CorrectionStore
 from mien.serve.logs import AuditLog
 from mien.serve.metrics import Metrics
 from mien.serve.people import EnrolledPeople
-from mien.serve.pipeline import Pipeline, limited
 from mien.serve.problems import Problem, busy
 from mien.serve.settings import ServiceConfig
 from mien.serve.uploads import Upload
-from mien.stage import AnyStage
 from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Prediction, Rejected
 
 T = TypeVar("T")
+PhotoWork = Callable[[Sequence[PhotoRef]], Iterable[Any]]
+"""Photos -> results by key, any number for a photo."""
+
 _log = logging.getLogger("mien.serve")
 
 
@@ -58,6 +59,8 @@ class Service:
         self._inside = 0
         self._traits: Traits = NO_TRAITS
         self._numbers = count()
+        # Nothing of an uploaded photo goes into the cache.
+        self._options = RunOptions(1, True, cache=False, timing=metrics.stage, max_faces=config.limits.faces)
         self._loading = Thread(target=self._load, name="mien-load", daemon=True)
 
     def open(self) -> None:
@@ -95,9 +98,9 @@ class Service:
 
     async def look(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
         """Photos -> the lines that `mien look` prints."""
-        reports, detector = await self._run("look", self._look, photos)
+        reports = await self._run("look", self._look, photos)
         self._count(reports, len(photos), sum(len(item.faces) for item in reports if isinstance(item, PhotoReport)))
-        lines = [_line(item.as_json(detector) if isinstance(item, PhotoReport) else item.line()) for item in reports]
+        lines = [_line(item.as_json() if isinstance(item, PhotoReport) else item.line()) for item in reports]
         people = {face["person"]["id"] for fields in lines for face in fields.get("faces", ()) if face["person"]}
         self.audit.write("look", photos=len(photos), people=sorted(people), **caller.as_json())
         return lines
@@ -120,9 +123,8 @@ class Service:
             Problem: there is no such bundle.
         """
         bundle = self.bundle(name)
-        classifier = bundle.classifier
-        stages = [*classifier.spec.all_faces().stages(), Classify(classifier.head, silence=classifier.silence)]
-        results = await self._run(("classify", bundle.number), self._pipeline(stages), photos)
+        work = partial(bundle.classifier.predictions, run=self._options, every_face=True, check=False)
+        results = await self._run(("classify", bundle.number), work, photos)
         self._count(results, len(photos))
         self.audit.write("classify", photos=len(photos), bundle=name, **caller.as_json())
         return [_line(item.as_json(top) if isinstance(item, Prediction) else item.line()) for item in results]
@@ -134,12 +136,10 @@ class Service:
             Problem: nobody is enrolled. MienError: this machine cannot use the gallery.
         """
         results = await self._run("identify", self._identify, photos)
-        if results is None:
-            raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrols people")
-        self._count([item for item, _ in results], len(photos))
-        people = {answer.person.id for _, answer in results if answer and answer.person}
+        self._count(results, len(photos))
+        people = {item.person.id for item in results if isinstance(item, Identification) and item.person}
         self.audit.write("identify", photos=len(photos), people=sorted(people), **caller.as_json())
-        return [_line(line(item, answer) if answer else item.line()) for item, answer in results]
+        return [_line(item.as_json() if isinstance(item, Identification) else item.line()) for item in results]
 
     async def verify(self, photos: Sequence[Upload], threshold: float | None, caller: Caller) -> dict[str, Any]:
         """Two photos -> the fields that `mien verify` prints.
@@ -149,17 +149,17 @@ class Service:
         """
         spec = build_spec(self.config.detector)
         try:
-            limit = limit_of(spec, threshold)
+            limit = verification_limit(spec, threshold)
         except DataError as error:
             raise Problem(422, "invalid", str(error)) from error
-        results = await self._run("verify", self._pipeline(spec.stages()), photos)
+        results = await self._run("verify", partial(embed_photos, spec, run=self._options), photos)
         self._count(results, 2)
         a, b = results
         if not isinstance(a, Embedding) or not isinstance(b, Embedding):
             rejected = [_line(item.line()) for item in results if isinstance(item, Rejected)]
             raise Problem(409, "no-face", "Both photos must show a face", rejected=rejected)
         self.audit.write("verify", photos=2, **caller.as_json())
-        return compared(a, b, limit).as_json(spec)
+        return compare(a, b, limit, spec).as_json()
 
     async def call(self, work: Callable[[], T]) -> T:
         """Have a worker call a function.
@@ -169,12 +169,12 @@ class Service:
         """
         return await self._wait(lambda: self.workers.call(work))
 
-    async def _run(self, kind: Hashable, work: Work, photos: Sequence[Upload]) -> Any:
+    async def _run(self, kind: Hashable, work: PhotoWork, photos: Sequence[Upload]) -> Any:
         """The results of `work` on these photos, in a batch with those of other requests of the same kind."""
         # Keys differ between requests; what follows the second slash is the photo's own name.
         number = next(self._numbers)
         refs = [PhotoRef(Origin(f"{number}/{i}/{photo.name}"), data=photo.data) for i, photo in enumerate(photos)]
-        return await self._wait(lambda: self.workers.submit(kind, work, refs))
+        return await self._wait(lambda: self.workers.submit(kind, _batched(work), refs))
 
     async def _wait(self, submit: Callable[[], Future[T]]) -> T:
         try:
@@ -184,26 +184,17 @@ class Service:
         except TimeoutError as error:
             raise busy(f"No answer within {self.config.limits.seconds:g} seconds", 5) from error
 
-    def _pipeline(self, stages: Sequence[AnyStage]) -> Pipeline:
-        return Pipeline(limited(stages, self.config.limits.faces), self.metrics.stage)
-
-    def _look(self, requests: Sequence[Sequence[PhotoRef]]) -> list[tuple[list[PhotoReport | Rejected], str]]:
+    def _look(self, refs: Sequence[PhotoRef]) -> Iterator[PhotoReport | Rejected]:
         namer = self.people.namer_for_look()
         detector = namer.spec.detector if namer else self.config.detector
         spec = build_spec(detector, which="all", min_face=self.config.min_face)
-        stages = [*spec.detecting(), Annotate(None, {}, FaceAnnotator(self._traits, namer))]
-        return [(reports, spec.detector) for reports in self._pipeline(stages)(requests)]
+        return FaceAnnotator(spec, self._traits, namer).reports(refs, self._options)
 
-    def _identify(
-        self, requests: Sequence[Sequence[PhotoRef]]
-    ) -> Sequence[list[tuple[Embedding | Rejected, Identification | None]] | None]:
+    def _identify(self, refs: Sequence[PhotoRef]) -> Iterator[Identification | Rejected]:
         namer = self.people.namer()
         if namer is None:
-            return [None] * len(requests)
-        results = self._pipeline(namer.spec.all_faces().stages())(requests)
-        vectors = [item.vector for items in results for item in items if isinstance(item, Embedding)]
-        answers = iter(namer.identifier.answers(np.stack(vectors)) if vectors else [])
-        return [[(item, next(answers) if isinstance(item, Embedding) else None) for item in items] for items in results]
+            raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrols people")
+        return namer.identify_photos(refs, self._options)
 
     def _count(self, results: Sequence[Any], photos: int, faces: int | None = None) -> None:
         rejected = [str(item.reason) for item in results if isinstance(item, Rejected)]
@@ -223,8 +214,7 @@ class Service:
             namer = self.people.namer_for_look()
             spec = namer.spec if namer else build_spec(self.config.detector)
             spec.ready()
-            own = FaceEmbedder(spec.view, Embed(spec.embedder, spec.mirror, spec.normalise))
-            self._warm_up(spec.detector, [*self._traits.ways, own])
+            self._warm_up(spec.detector, [*self._traits.embedders, *spec.face_embedders()])
         except MienError as error:
             _log.error("the service cannot start", extra={"why": str(error)})
             return
@@ -241,6 +231,18 @@ class Service:
         for name in (detector, *(each.embed.embedder for each in embedders)):
             if name in models.CARDS:
                 self.metrics.weights.labels(name, models.identity(name)).set(1)
+
+
+def _batched(work: PhotoWork) -> Work:
+    """The same work for the photos of several requests at once -> the results of each request."""
+
+    def process(requests: Sequence[Sequence[PhotoRef]]) -> list[list[Any]]:
+        results: dict[str, list[Any]] = {ref.key: [] for refs in requests for ref in refs}
+        for result in work([ref for refs in requests for ref in refs]):
+            results[result.key].append(result)
+        return [[result for ref in refs for result in results[ref.key]] for refs in requests]
+
+    return process
 
 
 def _line(fields: dict[str, Any]) -> dict[str, Any]:
