@@ -551,7 +551,7 @@ def test_a_report_that_is_a_trap_catches_nobody_and_opens_with_a_key(browser: Br
 
 
 def test_a_key_is_asked_for_only_where_the_server_needs_one(
-    visit: Visit, locked: tuple[str, str], photos: Path
+    locked: tuple[str, str], visit: Visit, photos: Path
 ) -> None:
     page = visit()
     expect(page.locator("#key")).to_be_hidden()
