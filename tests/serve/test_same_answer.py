@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import mien as api
-from mien.serve.settings import Config
+from mien.serve.settings import ServiceConfig
 from mien.types import Rejected
 from tests.conftest import Mien
 from tests.serve.conftest import Served, Serving, parts
@@ -81,7 +81,7 @@ async def _served(served: Served, route: str, pictures: list[Path]) -> list[dict
 
 
 async def test_look_gives_the_same_answer_everywhere(
-    serving: Serving, config: Config, pictures: list[Path], mien: Mien
+    serving: Serving, config: ServiceConfig, pictures: list[Path], mien: Mien
 ) -> None:
     printed = mien("look", *pictures, "--detector", "mtcnn", "--json", "--workers", 2).lines
     in_python = [_line(report) for report in api.look(pictures, detector="mtcnn", workers=1)]
@@ -96,7 +96,7 @@ async def test_look_gives_the_same_answer_everywhere(
 
 @pytest.mark.parametrize("bundle", ["people", "mask"])
 async def test_classify_gives_the_same_answer_everywhere(
-    serving: Serving, config: Config, pictures: list[Path], mien: Mien, people: Path, bundle: str
+    serving: Serving, config: ServiceConfig, pictures: list[Path], mien: Mien, people: Path, bundle: str
 ) -> None:
     path = people if bundle == "people" else Path(bundle)
     printed = mien("classify", path, *pictures, "--json", "--workers", 2, "--no-cache").lines
