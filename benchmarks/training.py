@@ -36,18 +36,17 @@ def task(images: int) -> tuple[np.ndarray, np.ndarray]:
 
 def ours(images: int, varied: bool, threads: int) -> Callable[[], float]:
     from mien.augment.policy import policy
-    from mien.train.architectures import ARCHITECTURES
-    from mien.train.job import Rows, Run
-    from mien.train.loop import fit_module
-    from mien.train.module import build
-    from mien.train.settings import SETTINGS
+    from mien.train.batches import TrainingRows
+    from mien.train.networks import build_network
+    from mien.train.settings import SETTINGS, TrainerOptions
+    from mien.train.trainer import fit_module
 
     crops, y = task(images)
-    rows = Rows(crops, y, np.arange(images), np.arange(0), CLASSES)
+    rows = TrainingRows(crops, y, np.arange(images), np.arange(0), CLASSES)
     settings = replace(SETTINGS["fer-cnn"], most_epochs=1)
-    run = Run(threads=threads, augment=policy(settings.policy).apply if varied else None)
-    module = build(ARCHITECTURES["fer-cnn"]((1, SIDE, SIDE), CLASSES))
-    return lambda: fit_module(module, rows, settings, run).images_per_second
+    run = TrainerOptions(threads=threads, augment=policy(settings.policy).apply if varied else None)
+    network = build_network("fer-cnn", (1, SIDE, SIDE), CLASSES, seed=0)
+    return lambda: fit_module(network, rows, settings, run).images_per_second
 
 
 def keras(images: int, varied: bool, threads: int) -> Callable[[], float]:

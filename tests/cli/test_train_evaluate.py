@@ -84,7 +84,7 @@ def test_copies_of_one_photo_are_not_measured_as_if_they_were_many(mien: Mien, a
         shutil.copy(album / "photos" / "Grace Hopper" / "00.jpg", tmp_path / "photos" / "Grace Hopper" / f"{i}.jpg")
     ran = mien("train", tmp_path / "photos", "--out", tmp_path / "x.mien", "--json")
     assert ran.last["validation"]["n"] == 12
-    assert "Grace Hopper belong together, as one group or copies of one photo" in ran.err
+    assert "Grace Hopper are one group, or copies of one photo" in ran.err
     assert json.loads((tmp_path / "x.mien" / "bundle.json").read_text())["training"]["folds"]["copies"] >= 5
 
 

@@ -13,7 +13,7 @@ from mien.errors import DataError, UnknownName
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PIXELS
-from mien.train import NETWORKS
+from mien.train import NETWORK_RECIPES
 from mien.train.settings import SETTINGS
 from tests.train.clusters import clusters
 
@@ -41,7 +41,7 @@ def test_recipes_of_vectors_have_an_embedder(recipe: str) -> None:
 
 
 def test_every_network_has_its_settings() -> None:
-    assert set(NETWORKS) == set(SETTINGS)
+    assert set(NETWORK_RECIPES) == set(SETTINGS)
 
 
 def test_what_the_user_said_stands_in_place_of_the_recipe_s_own() -> None:
@@ -60,7 +60,7 @@ def test_what_the_user_said_stands_in_place_of_the_recipe_s_own() -> None:
 
 
 def test_the_policy_decides_what_a_checkpoint_is_taken_for() -> None:
-    first, other = (made("resnet-small", policy=name).options.run.described for name in ("gentle", "extreme"))
+    first, other = (made("resnet-small", policy=name).options.run.augment_name for name in ("gentle", "extreme"))
     assert first
     assert first != other
     assert made("resnet-small", policy="none").options.run.augment is None
@@ -70,10 +70,10 @@ def test_whoever_names_the_variants_has_them_in_all_epochs() -> None:
     own, said = made("resnet-small"), made("resnet-small", policy="extreme")
     assert own.settings is not None
     assert own.settings.calm > 0
-    assert own.options.run.calm is not None
+    assert own.options.run.weak_augment is not None
     assert said.settings is not None
     assert said.settings.calm == 0
-    assert said.options.run.calm is None
+    assert said.options.run.weak_augment is None
 
 
 def test_each_training_keeps_its_state_under_its_own_name(models_home: Path) -> None:

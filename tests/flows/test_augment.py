@@ -24,8 +24,8 @@ from mien.images import decode, encode
 from mien.pipeline.progress import NoProgress
 from mien.pipeline.spec import build_spec
 from mien.pipeline.whole_image import WholeImageCrop
-from mien.train.samples import prepare
-from mien.train.split import deal_folds, find_units
+from mien.train.folds import assign_folds, find_units
+from mien.train.splits import prepare
 from mien.types import Pixels
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -363,7 +363,7 @@ def test_a_family_and_its_original_stay_on_one_side_of_a_split(tmp_path: Path) -
     prepared = prepare(vectors, [origin.label or "" for origin in data.origins], groups=groups)
     units = find_units(prepared.train)
     assert units.number == 25
-    fold = deal_folds(prepared.train.y, units, 5, seed=0)
+    fold = assign_folds(prepared.train.y, units, 5, seed=0)
     sides: dict[str, set[int]] = {}
     for row, number in zip(prepared.train_rows, fold, strict=True):
         whole = keys[row].split("~")[0].removesuffix(".png")

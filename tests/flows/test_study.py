@@ -20,8 +20,7 @@ from mien.experiment.variants import StudyOptions
 from mien.flows import study as studying
 from mien.flows.study import StudyResult, study
 from mien.models.head import unit
-from mien.train.candidates import class_centres
-from mien.train.head import HeldOut
+from mien.train.head import HeldOutPredictions, class_centres
 from mien.types import UNKNOWN, Ints
 from tests.experiment.factories import FACES, HEAD, TWO, Seen, photos
 
@@ -49,7 +48,7 @@ class Quick:
     """What the quickest of recipes gives."""
 
     head: Centres
-    held_out: HeldOut
+    held_out: HeldOutPredictions
     seen: Any
 
     def as_json(self) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def quick_fit(self: Recipe, inputs: Any, labels: Sequence[str], groups: Any, spl
     y, learnt = np.array([names.index(label) for label in labels]), np.array(splits) == "train"
     head = Centres(names, class_centres(unit(inputs[learnt]), y[learnt], len(names)))
     tested = np.flatnonzero(~learnt)
-    return Quick(head, HeldOut("test", tested, *head.answer(inputs[tested])), np.flatnonzero(learnt))
+    return Quick(head, HeldOutPredictions("test", tested, *head.answer(inputs[tested])), np.flatnonzero(learnt))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from mien.models.head import Head
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
-from mien.train.seen import digests
+from mien.train import fingerprints
 from mien.types import UNKNOWN, Detection, Embedding, Origin, PhotoRef, Reason, Rejected
 from tests.train.clusters import clusters
 
@@ -122,7 +122,7 @@ def test_the_bundle_knows_what_it_was_made_from_and_its_head_does_not_mind(tmp_p
     trained([*splits, *photos(UNKNOWN, 2, split="train"), *photos(None, 2)], tmp_path)
     bundle = bundles.load(tmp_path / "x.mien")
     wanted = [vector for key, vector in made.items() if key.startswith("train/")]
-    assert bundle.arrays["trained_on"].tolist() == sorted(digests(np.stack(wanted)).tolist())
+    assert bundle.arrays["trained_on"].tolist() == sorted(fingerprints(np.stack(wanted)).tolist())
     assert len(wanted) == 18
     assert Head.load(bundle.manifest["head"], bundle.arrays).labels == ("ann", "bob")
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mien.train.job import Rows
-from mien.train.settings import Settings
+from mien.train.batches import TrainingRows
+from mien.train.settings import TrainingSettings
 
-SMALL = Settings(
+SMALL = TrainingSettings(
     architecture="a small one",
     size=12,
     samples=400,
@@ -28,25 +28,25 @@ SMALL = Settings(
 )
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> TrainingSettings:
     return replace(SMALL, **changes)
 
 
-def rows(n: int = 120, classes: int = 3, *, stop: int = 40, colour: bool = False, contrast: int = 60) -> Rows:
+def rows(n: int = 120, classes: int = 3, *, stop: int = 40, colour: bool = False, contrast: int = 60) -> TrainingRows:
     """Crops of 12 pixels, the last `stop` of them kept apart."""
     rng = np.random.default_rng(5)
     y = np.arange(n, dtype=np.int64) % classes
     inputs = rng.integers(0, 90, (n, 12, 12, 3) if colour else (n, 12, 12)).astype(np.uint8)
     inputs[np.arange(n), 1 + 3 * y] += np.uint8(contrast)
-    return Rows(inputs, y, np.arange(n - stop), np.arange(n - stop, n), classes)
+    return TrainingRows(inputs, y, np.arange(n - stop), np.arange(n - stop, n), classes)
 
 
-def vectors(n: int = 120, classes: int = 3, *, stop: int = 40) -> Rows:
+def vectors(n: int = 120, classes: int = 3, *, stop: int = 40) -> TrainingRows:
     """Vectors of 8 numbers, clustered."""
     rng = np.random.default_rng(5)
     y = np.arange(n, dtype=np.int64) % classes
     inputs = (np.eye(classes, 8)[y] * 2 + rng.normal(size=(n, 8)) * 0.5).astype(np.float32)
-    return Rows(inputs, y, np.arange(n - stop), np.arange(n - stop, n), classes)
+    return TrainingRows(inputs, y, np.arange(n - stop), np.arange(n - stop, n), classes)
 
 
 def network(channels: int = 1, classes: int = 3, seed: int = 1) -> nn.Module:

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from mien.errors import DataError
-from mien.train.checkpoint import KEPT_DAYS, Checkpoint, digest, sweep
-from mien.train.job import Epoch, Rows, Run
-from mien.train.settings import Settings
+from mien.train.batches import TrainingRows
+from mien.train.checkpoint import KEEP_DAYS, Checkpoint, digest, sweep
+from mien.train.progress import Epoch
+from mien.train.settings import TrainerOptions, TrainingSettings
 from tests.train.tasks import network, rows, settings, vectors
 
 TENSORS = {
@@ -78,7 +79,7 @@ def test_a_damaged_one_is_ignored_with_a_note(tmp_path: Path, damage: Callable[[
     checkpoint = saved(tmp_path)
     checkpoint.path.write_bytes(damage(checkpoint.path.read_bytes()))
     assert checkpoint.load() is None
-    assert "training starts anew" in checkpoint.notes[0]
+    assert "training starts from the beginning" in checkpoint.notes[0]
 
 
 def test_a_foreign_one_under_the_same_name_is_ignored_with_a_note(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_full_disk_is_a_note_and_the_last_one_stays(tmp_path: Path, monkeypatc
         notes = [checkpoint.save([("model.filters", torch.zeros(3))], CURVES[:1]) for _ in range(2)]
     assert notes[0] is not None
     assert "the disk is full" in notes[0]
-    assert "goes on" in notes[0]
+    assert "training continues" in notes[0]
     assert checkpoint.notes == [notes[0]], "said once"
     state = checkpoint.load()
     assert state is not None
@@ -134,7 +135,7 @@ def test_a_large_one_is_due_less_often(tmp_path: Path, monkeypatch: pytest.Monke
         assert checkpoint.due() == due
 
 
-def changed_pixel(task: Rows) -> Rows:
+def changed_pixel(task: TrainingRows) -> TrainingRows:
     inputs = task.inputs.copy()
     inputs[-1, 3, 3] += 1
     return replace(task, inputs=inputs)
@@ -144,7 +145,7 @@ def varied(batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
     return batch
 
 
-BASE = (rows(), settings(), Run(seed=1, described="policy"))
+BASE = (rows(), settings(), TrainerOptions(seed=1, augment_name="policy"))
 
 
 @pytest.mark.parametrize(
@@ -158,12 +159,14 @@ BASE = (rows(), settings(), Run(seed=1, described="policy"))
         (vectors(), BASE[1], BASE[2]),
         (BASE[0], settings(learning_rate=0.051), BASE[2]),
         (BASE[0], settings(variants=2), BASE[2]),
-        (BASE[0], BASE[1], Run(seed=2, described="policy")),
-        (BASE[0], BASE[1], Run(seed=1, described="another policy")),
-        (BASE[0], BASE[1], Run(seed=1, described="policy", augment=varied)),
+        (BASE[0], BASE[1], TrainerOptions(seed=2, augment_name="policy")),
+        (BASE[0], BASE[1], TrainerOptions(seed=1, augment_name="another policy")),
+        (BASE[0], BASE[1], TrainerOptions(seed=1, augment_name="policy", augment=varied)),
     ],
 )
-def test_whatever_decides_the_outcome_changes_the_digest(task: Rows, how: Settings, run: Run) -> None:
+def test_whatever_decides_the_outcome_changes_the_digest(
+    task: TrainingRows, how: TrainingSettings, run: TrainerOptions
+) -> None:
     assert digest(network(), task, how, run) != digest(network(), *BASE)
 
 
@@ -173,7 +176,9 @@ def test_the_network_and_its_starting_weights_change_the_digest() -> None:
 
 
 def test_what_does_not_decide_the_outcome_leaves_the_digest(tmp_path: Path) -> None:
-    run = Run(seed=1, described="policy", threads=2, folder=tmp_path, watch=print, minutes=3, save_seconds=9)
+    run = TrainerOptions(
+        seed=1, augment_name="policy", threads=2, folder=tmp_path, on_progress=print, minutes=3, save_seconds=9
+    )
     assert digest(network(), BASE[0], BASE[1], run) == digest(network(), *BASE)
     laid = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert digest(laid, *BASE) == digest(network(), *BASE)
@@ -187,7 +192,7 @@ def test_what_has_been_given_up_is_swept_away_and_nothing_else(tmp_path: Path) -
     for path in (*stale, *fresh):
         path.write_bytes(b"x")
     for path in stale:
-        os.utime(path, (time.time() - (KEPT_DAYS + 1) * 86400,) * 2)
+        os.utime(path, (time.time() - (KEEP_DAYS + 1) * 86400,) * 2)
     sweep(tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == [".mien-3.part", "checkpoint-2.safetensors", "notes.txt"]
     assert (tmp_path / "x.part").is_file()

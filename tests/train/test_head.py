@@ -1,3 +1,5 @@
+"""The recipe `head`: candidates, choice, calibration, and the choice of an embedder."""
+
 from __future__ import annotations
 
 import json
@@ -7,12 +9,62 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.models.head import Head
+from mien.models.head import KINDS, Head, unit
 from mien.train import RECIPES
-from mien.train.candidates import CANDIDATES
-from mien.train.head import HeadFit, HeadOptions, fit_head
+from mien.train.head import (
+    CANDIDATES,
+    EMBEDDER_PHOTOS,
+    Candidate,
+    EmbedderScore,
+    HeadFit,
+    HeadOptions,
+    best_embedder,
+    class_centres,
+    fit_candidate,
+    fit_head,
+    score_embedders,
+)
 from mien.types import UNKNOWN, Floats
 from tests.train.clusters import clusters, world
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
+@pytest.mark.parametrize("k", [2, 3, 10])
+def test_every_candidate_learns_clusters(candidate: Candidate, k: int) -> None:
+    vectors = unit(clusters([30] * k)[0])
+    y = np.repeat(np.arange(k), 30)
+    fitted = fit_candidate(candidate, vectors[::2], y[::2], k, 0)
+    assert fitted.weights.shape == (k, 64)
+    assert fitted.bias.shape == (k,)
+    assert (fitted.logits(vectors[1::2]).argmax(axis=1) == y[1::2]).mean() > 0.97
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
+def test_more_dimensions_than_photos_are_no_trouble(candidate: Candidate) -> None:
+    vectors = unit(clusters([3, 3], dimension=1024)[0])
+    y = np.repeat([0, 1], 3)
+    assert (fit_candidate(candidate, vectors, y, 2, 0).logits(vectors).argmax(axis=1) == y).all()
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
+def test_a_rare_class_is_not_given_up(candidate: Candidate) -> None:
+    vectors = unit(clusters([300, 300], spread=0.9, dimension=16)[0])
+    y = np.repeat([0, 1], 300)
+    rare = np.r_[np.arange(295), 300:306]  # 295 against 6
+    fitted = fit_candidate(candidate, vectors[rare], y[rare], 2, 0)
+    found = fitted.logits(vectors[306:]).argmax(axis=1) == 1
+    assert found.mean() > 0.6
+
+
+def test_they_stand_from_the_simplest_on() -> None:
+    order = [KINDS.index(candidate.kind) for candidate in CANDIDATES]
+    assert order == sorted(order)
+
+
+def test_centres_have_length_one_even_where_a_class_cancels_out() -> None:
+    vectors = np.array([[1.0, 0], [-1, 0], [0, 1], [0, 1]])
+    centres = class_centres(vectors, np.array([0, 0, 1, 1]), 2)
+    np.testing.assert_allclose(centres, [[1, 0], [0, 1]])
 
 
 def accuracy(head: Head, vectors: Floats, labels: list[str]) -> float:
@@ -173,7 +225,7 @@ def test_copies_across_folds_do_not_flatter_the_validation() -> None:
     fitted = fit_head(vectors, labels)
     assert fitted.folds.copies == 180
     assert held_out_accuracy(fitted, labels) < 0.75
-    assert any("copies of others, or nearly so: 180" in note for note in fitted.notes)
+    assert any("180 photos are copies of others, or nearly so" in note for note in fitted.notes)
 
 
 def test_groups_across_folds_do_not_flatter_the_validation() -> None:
@@ -265,3 +317,89 @@ def test_thousands_of_photos_of_many_people_are_fitted() -> None:
     vectors, labels = clusters([200] * 25, dimension=128, spread=1.5)
     fitted = fit_head(vectors, labels)
     assert held_out_accuracy(fitted, labels) > 0.9
+
+
+SIZES = [40, 40, 40]
+
+
+def noise(n: int, d: int = 64) -> Floats:
+    return np.random.default_rng(9).normal(size=(n, d)).astype(np.float32)
+
+
+def nothing(n: int) -> list[None]:
+    return [None] * n
+
+
+def test_vectors_that_tell_the_labels_apart_do_better() -> None:
+    vectors, labels = clusters(SIZES)
+    none = nothing(len(labels))
+    told, guessed = score_embedders({"told": vectors, "guessed": noise(len(labels))}, labels, none, none, 0)
+    assert (told.embedder, guessed.embedder) == ("told", "guessed")
+    assert told.accuracy > 0.95
+    assert told.macro_f1 > 0.95
+    assert guessed.accuracy < 0.6
+
+
+def test_vectors_of_another_length_may_be_compared() -> None:
+    vectors, labels = clusters(SIZES)
+    none = nothing(len(labels))
+    both = np.concatenate([vectors, noise(len(labels), 16)], axis=1)
+    assert [one.embedder for one in score_embedders({"a": vectors, "b": both}, labels, none, none, 0)] == ["a", "b"]
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    vectors, labels = clusters(SIZES, spread=3.0)
+    none = nothing(len(labels))
+    first, again, other = (score_embedders({"a": vectors}, labels, none, none, seed) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_strangers_and_photos_to_measure_on_have_no_part() -> None:
+    vectors, labels = clusters(SIZES)
+    n = len(labels)
+    alone = score_embedders({"a": vectors}, labels, nothing(n), nothing(n), 0)
+    more = np.concatenate([vectors, noise(40)])
+    splits = [*nothing(n), *["test"] * 20, *nothing(20)]
+    together = score_embedders({"a": more}, [*labels, *["person 00"] * 20, *[UNKNOWN] * 20], nothing(n + 40), splits, 0)
+    assert alone == together
+
+
+def test_groups_stay_on_one_side() -> None:
+    """Vectors that tell nothing but the group do well only where groups are torn apart."""
+    rng = np.random.default_rng(1)
+    groups = [f"group {i // 10}" for i in range(200)]
+    labels = [("a", "b")[i // 10 % 2] for i in range(200)]
+    centres = rng.normal(size=(20, 32))
+    vectors = np.repeat(centres, 10, axis=0) + 0.6 * rng.normal(size=(200, 32))
+    (kept,) = score_embedders({"a": vectors.astype(np.float32)}, labels, groups, nothing(200), 0)
+    (torn,) = score_embedders({"a": vectors.astype(np.float32)}, labels, nothing(200), nothing(200), 0)
+    assert torn.accuracy > 0.9 > kept.accuracy
+
+
+def test_of_very_many_photos_some_are_enough() -> None:
+    vectors, labels = clusters([EMBEDDER_PHOTOS, EMBEDDER_PHOTOS], dimension=8)
+    none = nothing(len(labels))
+    (found,) = score_embedders({"a": vectors}, labels, none, none, 0)
+    assert found.accuracy > 0.9
+
+
+def test_one_label_is_refused() -> None:
+    vectors, _ = clusters([10])
+    with pytest.raises(DataError):
+        score_embedders({"a": vectors}, ["one"] * 10, nothing(10), nothing(10), 0)
+
+
+def test_the_cheaper_one_is_taken_unless_the_other_is_clearly_better() -> None:
+    cheap, dear = EmbedderScore("cheap", 0.80, 0.80), EmbedderScore("dear", 0.82, 0.82)
+    assert best_embedder((cheap, dear), 100) == cheap
+    assert best_embedder((cheap, dear), 10_000) == dear
+    assert best_embedder((dear, cheap), 10_000) == dear
+
+
+def test_figures_are_strict_json() -> None:
+    assert json.loads(json.dumps(EmbedderScore("a", 0.5, 0.25).as_json(), allow_nan=False)) == {
+        "embedder": "a",
+        "accuracy": 0.5,
+        "macro_f1": 0.25,
+    }

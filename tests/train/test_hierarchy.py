@@ -17,11 +17,12 @@ from mien.errors import DataError
 from mien.models.head import Doubles, softmax
 from mien.models.network import NetworkHead
 from mien.models.onnx_edit import Graph
-from mien.train.head import HeadOptions, HeldOut, fit_head
+from mien.train import HeldOutPredictions
+from mien.train.calibration import UnknownThreshold, set_from_logits
+from mien.train.head import HeadOptions, fit_head
 from mien.train.hierarchy import HierarchyFit, fit_hierarchy
-from mien.train.holdout import HELD_OUT
+from mien.train.splits import HELD_OUT
 from mien.train.tree import Tree, parse
-from mien.train.unknown import Unknown, set_by_logits
 from mien.types import UNKNOWN, Floats, Ints, Pixels
 from tests.train.clusters import clusters
 
@@ -29,7 +30,7 @@ TWO = parse(b"[tree]\na = ['a0', 'a1', 'a2']\nb = ['b0', 'b1']\n", "two.toml")
 THREE = parse(b"tree = ['b1', { rest = ['b0', { a = ['a0', 'a1', 'a2'] }] }]", "three.toml")
 NAMES = {f"person {j:02d}": name for j, name in enumerate(("a0", "a1", "a2", "b0", "b1", "s0", "s1"))}
 SIDE = 6
-NONE = Unknown(None, None, 1.0, 0.5, 0, "none")
+NONE = UnknownThreshold(None, None, 1.0, 0.5, 0, "none")
 
 
 def people(sizes: list[int], seed: int = 0) -> tuple[Floats, list[str]]:
@@ -229,9 +230,9 @@ class PixelFit:
     head: NetworkHead
     counts: dict[str, int]
     seen: Ints
-    held_out: HeldOut
+    held_out: HeldOutPredictions
     parts: dict[str, bytes]
-    unknown: Unknown = NONE
+    unknown: UnknownThreshold = NONE
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def fit_pixels(
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     onnx = dense(weights / 255, bias)
     head = NetworkHead(names, 0.8, -np.inf, mirror, onnx)
-    held = HeldOut("test", test, head.probabilities(inputs[test]).astype(np.float64), np.zeros(len(test)))
+    held = HeldOutPredictions("test", test, head.probabilities(inputs[test]).astype(np.float64), np.zeros(len(test)))
     parts = {
         "network.json": b'{"name": "one dense layer"}',
         "weights.safetensors": safetensors.save({"0/weights": weights.astype(np.float32)}),
@@ -320,9 +321,9 @@ def test_a_threshold_of_crops_is_set_by_photos_that_no_node_saw_and_none_is_meas
 ) -> None:
     given: list[Doubles] = []
 
-    def watched(known: Doubles, *rest: Any) -> Unknown:
+    def watched(known: Doubles, *rest: Any) -> UnknownThreshold:
         given.append(known)
-        return set_by_logits(known, *rest)
+        return set_from_logits(known, *rest)
 
     monkeypatch.setattr("mien.train.hierarchy.set_by_logits", watched)
     inputs, labels = crops([50, 50, 50, 50, 3, 25])

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mien.train.job import Fitted, Run
-from mien.train.loop import fit_module
-from mien.train.settings import Settings
+from mien.train.settings import TrainerOptions, TrainingSettings
+from mien.train.trainer import TrainedModule, fit_module
 from tests.train.tasks import network, rows, same, settings
 
 KILLED = """
@@ -22,7 +21,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.train.tasks import network, rows
 from tests.train.test_resume import HOW, Darker, run
-from mien.train.loop import fit_module
+from mien.train.trainer import fit_module
 
 class Killer(Darker):
     def __call__(self, batch, seeds):
@@ -48,15 +47,15 @@ class Darker:
         return batch - torch.tensor([seed % 50 for seed in seeds], dtype=torch.float32)[:, None, None, None]
 
 
-def run(folder: Path | None, augment: Darker | None = None) -> Run:
-    return Run(seed=3, folder=folder, augment=augment or Darker(), save_seconds=0.0)
+def run(folder: Path | None, augment: Darker | None = None) -> TrainerOptions:
+    return TrainerOptions(seed=3, folder=folder, augment=augment or Darker(), save_seconds=0.0)
 
 
 class Stop(Exception):
     pass
 
 
-def interrupted(folder: Path, how: Settings, after: int) -> None:
+def interrupted(folder: Path, how: TrainingSettings, after: int) -> None:
     """A training that ends so early that its checkpoint stays."""
     ended: list[int] = []
 
@@ -71,7 +70,7 @@ def interrupted(folder: Path, how: Settings, after: int) -> None:
     assert list(folder.glob("checkpoint-*"))
 
 
-def without_times(fitted: Fitted) -> list[object]:
+def without_times(fitted: TrainedModule) -> list[object]:
     return [replace(epoch, seconds=0.0) for epoch in fitted.curves]
 
 
@@ -82,7 +81,7 @@ def test_after_a_kill_in_an_epoch_the_same_call_ends_with_the_same_weights(name:
     assert [path.suffix for path in tmp_path.glob("checkpoint-*")] == [".safetensors"]
     seen: list[int] = []
     resumed = fit_module(
-        network(), rows(), HOW[name], replace(run(tmp_path), watch=lambda told: seen.append(told.epoch))
+        network(), rows(), HOW[name], replace(run(tmp_path), on_progress=lambda told: seen.append(told.epoch))
     )
     undisturbed = fit_module(network(), rows(), HOW[name], run(None))
     assert min(seen) == 3, "two epochs were behind"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mien.errors import DataError
-from mien.train.architectures import ARCHITECTURES
-from mien.train.settings import SETTINGS, Settings
+from mien.train.networks import ARCHITECTURES
+from mien.train.settings import SETTINGS, TrainingSettings
 from tests.train.tasks import SMALL
 
 HOUR = 3600
@@ -20,7 +20,7 @@ IMAGES_PER_SECOND = {"fer-cnn": 600, "resnet-small": 450, "alexnet": 14}
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_named_settings_are_read_back_from_json(name: str) -> None:
-    assert Settings.from_json(json.loads(json.dumps(SETTINGS[name].to_json()))) == SETTINGS[name]
+    assert TrainingSettings.from_json(json.loads(json.dumps(SETTINGS[name].to_json()))) == SETTINGS[name]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -32,12 +32,12 @@ def test_named_settings_name_an_architecture(name: str) -> None:
 @pytest.mark.parametrize("n", [60, 300, 5000, 28709, 400_000])
 def test_a_recipe_ends_within_an_hour_on_two_cores(name: str, n: int) -> None:
     settings = SETTINGS[name]
-    assert settings.epochs(n) * settings.rows_of(n) / IMAGES_PER_SECOND[name] < HOUR
+    assert settings.epochs(n) * settings.rows_per_epoch(n) / IMAGES_PER_SECOND[name] < HOUR
 
 
 def test_a_number_of_variants_is_read_back() -> None:
     settings = replace(SMALL, variants=8)
-    assert Settings.from_json(settings.to_json()) == settings
+    assert TrainingSettings.from_json(settings.to_json()) == settings
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_number_of_variants_is_read_back() -> None:
     ],
 )
 def test_what_is_out_of_range_is_refused_in_a_sentence(field: str, value: Any) -> None:
-    with pytest.raises(DataError, match=r"^(the|crops).* give"):
+    with pytest.raises(DataError, match=r"^(the|crops).* must"):
         replace(SMALL, **{field: value})
 
 
@@ -77,12 +77,12 @@ def test_vectors_need_no_size() -> None:
 )
 def test_settings_of_a_stranger_are_refused_in_a_sentence(changed: dict[str, Any]) -> None:
     with pytest.raises(DataError):
-        Settings.from_json({**SMALL.to_json(), **changed})
+        TrainingSettings.from_json({**SMALL.to_json(), **changed})
 
 
 def test_settings_that_are_no_object_are_refused() -> None:
-    with pytest.raises(DataError, match="settings of the training"):
-        Settings.from_json([1])
+    with pytest.raises(DataError, match="invalid training settings"):
+        TrainingSettings.from_json([1])
 
 
 def test_epochs_follow_from_the_rows_to_see() -> None:
@@ -92,13 +92,13 @@ def test_epochs_follow_from_the_rows_to_see() -> None:
 
 def test_very_much_data_is_seen_in_parts_so_that_there_are_epochs_to_choose_from() -> None:
     settings = replace(SMALL, samples=1000, most_epochs=50)
-    assert [(settings.epochs(n), settings.rows_of(n)) for n in (333, 100_000)] == [(10, 100), (10, 100)]
-    assert replace(settings, most_epochs=2).rows_of(100_000) == 500
+    assert [(settings.epochs(n), settings.rows_per_epoch(n)) for n in (333, 100_000)] == [(10, 100), (10, 100)]
+    assert replace(settings, most_epochs=2).rows_per_epoch(100_000) == 500
 
 
 def test_a_batch_is_smaller_where_the_data_is_small() -> None:
     settings = replace(SMALL, batch=128)
-    assert [settings.batch_of(n) for n in (10, 100, 240, 400, 700, 1279, 1280, 30_000)] == [
+    assert [settings.batch_size(n) for n in (10, 100, 240, 400, 700, 1279, 1280, 30_000)] == [
         16,
         16,
         16,
@@ -111,21 +111,21 @@ def test_a_batch_is_smaller_where_the_data_is_small() -> None:
 
 
 def test_a_small_batch_that_was_asked_for_stays() -> None:
-    assert [replace(SMALL, batch=8).batch_of(n) for n in (10, 100, 10_000)] == [8, 8, 8]
+    assert [replace(SMALL, batch=8).batch_size(n) for n in (10, 100, 10_000)] == [8, 8, 8]
 
 
 def test_a_smaller_batch_takes_smaller_steps() -> None:
     settings = replace(SMALL, batch=128, learning_rate=0.1)
-    assert settings.rate_of(30_000) == 0.1
-    assert settings.rate_of(400) == pytest.approx(0.05)
+    assert settings.top_rate(30_000) == 0.1
+    assert settings.top_rate(400) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(("calm", "first"), [(0.0, 20), (0.15, 17), (0.5, 10), (0.99, 0)])
 def test_a_share_of_the_epochs_is_calm(calm: float, first: int) -> None:
     how = replace(SETTINGS["resnet-small"], calm=calm, samples=2000, most_epochs=20)
-    assert (how.epochs(100), how.calm_from(20)) == (20, first)
+    assert (how.epochs(100), how.first_calm_epoch(20)) == (20, first)
 
 
 def test_not_all_epochs_can_be_calm() -> None:
-    with pytest.raises(DataError, match="the share of calm epochs is 1"):
+    with pytest.raises(DataError, match="the calm share is 1"):
         replace(SETTINGS["resnet-small"], calm=1.0)

@@ -104,29 +104,29 @@ def test_a_tree_of_one_question_is_a_tree() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "plan.toml is empty, and should have one table, [tree]"),
-        ("[trees]\na = ['x', 'y']", "plan.toml has 'trees', and should have one table"),
-        ("tree = ['a', 'b']\nextra = 1", "plan.toml has 'extra', 'tree', and should"),
-        ("[tree]", "tree is empty: give it at least two"),
+        ("", "plan.toml is empty: it must have one table, [tree]"),
+        ("[trees]\na = ['x', 'y']", "plan.toml has 'trees': it must have one table"),
+        ("tree = ['a', 'b']\nextra = 1", "plan.toml has 'extra', 'tree': it must"),
+        ("[tree]", "tree is empty: add at least two"),
         ("[tree]\na = []\nb = ['x', 'y']", "tree.a is empty"),
         ("[tree]\na = {}\nb = ['x', 'y']", "tree.a is empty"),
-        ("[tree]\na = ['x', 'y']", "tree has one child, 'a', and so nothing to tell apart"),
-        ("[tree]\na = ['x', 'y']\nb = ['z']", "tree.b has one child, 'z'"),
+        ("[tree]\na = ['x', 'y']", "tree has only one child, 'a': add another"),
+        ("[tree]\na = ['x', 'y']\nb = ['z']", "tree.b has only one child, 'z'"),
         ("[tree]\na = ['x', 'y', 'x']\nb = ['c', 'd']", "tree.a names 'x' twice"),
-        ("[tree]\na = ['x', 'y']\nb = ['c', 'x']", "'x' stands in the tree twice"),
+        ("[tree]\na = ['x', 'y']\nb = ['c', 'x']", "'x' is in the tree twice"),
         ("tree = ['a', {b = ['x', 'y']}, {b = ['v', 'w']}]", "tree names 'b' twice"),
         ("[tree]\nx = ['a', 'b']\nb = ['x', 'c']", "'b', 'x' is both a branch and a label"),
-        ("[tree]\na = ['x', 'y']\nb = 'z'", "tree.b holds 'z': labels stand in quotes"),
-        ("[tree]\na = [1, 2]\nb = [3, 4]", "tree.a holds 1: labels stand in quotes"),
-        ("[tree]\na = [['x', 'y']]\nb = ['c', 'd']", r"tree.a holds ['x', 'y']: labels stand"),
-        ("tree = ['a', 'unknown']", "a child called 'unknown': strangers have no place"),
+        ("[tree]\na = ['x', 'y']\nb = 'z'", "tree.b holds 'z': write labels in quotes"),
+        ("[tree]\na = [1, 2]\nb = [3, 4]", "tree.a holds 1: write labels in quotes"),
+        ("[tree]\na = [['x', 'y']]\nb = ['c', 'd']", r"tree.a holds ['x', 'y']: write labels"),
+        ("tree = ['a', 'unknown']", "a child called 'unknown': it is the answer for strangers"),
         ("tree = ['a', ' ']", "a child called ' ': a name must not be empty"),
         ("[tree\na = 1", "plan.toml is not TOML"),
         ("[tree]\na = ['x', 'y']\na = ['v', 'w']", "plan.toml is not TOML"),
         ("tree = " + "[" * 5000, "plan.toml is not TOML"),
         (
             "tree = " + "".join(f"['x{i}', {{a{i} = " for i in range(20)) + "['y', 'z']" + "}]" * 20,
-            "lies deeper than 16 branches",
+            "is more than 16 branches deep",
         ),
     ],
 )
@@ -163,9 +163,7 @@ def test_a_file_is_found_by_its_path_and_a_plan_by_its_name(tmp_path: Path) -> N
 
 
 def test_what_is_not_there_is_answered_with_the_plans_there_are(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"no file sex-frist, and no such plan \(there are: child-apart, sex-first, sex-"
-    ):
+    with pytest.raises(DataError, match=r"no file and no plan called sex-frist \(plans: child-apart, sex-first, sex-"):
         open_tree("sex-frist")
     with pytest.raises(DataError, match="cannot be read"):
         open_tree(tmp_path)

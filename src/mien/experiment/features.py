@@ -15,10 +15,8 @@ from mien.pipeline.classifier import stack_inputs
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.spec import PipelineSpec
 from mien.text import join_names, pluralize
-from mien.train.holdout import likeness
-from mien.train.roles import assign
-from mien.train.samples import Samples
-from mien.train.split import deal_folds, units_to_test
+from mien.train.folds import Samples, assign_folds, units_for_test
+from mien.train.splits import assign_splits, likeness
 from mien.types import UNKNOWN, Crop, Embedding, Ints, Origin, Rejected
 
 LEARNT = (None, "train")
@@ -145,10 +143,11 @@ def _in_folds(
 ) -> StudyData:
     first = next(iter(inputs.values()))
     groups = [origin.group for origin in origins]
-    roles = assign(first, [origin.label or "" for origin in origins], groups, [origin.split for origin in origins])
+    splits = [origin.split for origin in origins]
+    roles = assign_splits(first, [origin.label or "" for origin in origins], groups, splits)
     train_groups = [groups[i] for i in roles.train]
     samples = Samples(likeness(first[roles.train]), roles.y, roles.labels, train_groups)
-    units = units_to_test(samples, FOLDS, range(seeds))
+    units = units_for_test(samples, FOLDS, range(seeds))
     alone = len(origins) - len(roles.train)
     note = f"{pluralize(alone, 'photo')} of other splits than train: not used, so that the best can be tested on them"
     return StudyData(
@@ -156,7 +155,7 @@ def _in_folds(
         labels=roles.labels,
         y=roles.y,
         units=units.of,
-        folds=[deal_folds(roles.y, units, FOLDS, seed) for seed in range(seeds)],
+        folds=[assign_folds(roles.y, units, FOLDS, seed) for seed in range(seeds)],
         groups=train_groups,
         inputs={spec: rows[roles.train] for spec, rows in inputs.items()},
         rejected=rejected,

@@ -16,16 +16,14 @@ from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_crop_spec, build_spec
 from mien.run import cores
 from mien.text import safe_name
-from mien.train import BRANCHED, NETWORKS, RECIPES
-from mien.train.architectures import ARCHITECTURES
+from mien.train import NETWORK_RECIPES, RECIPES, TREE_RECIPES
 from mien.train.head import HeadOptions
-from mien.train.settings import SETTINGS, Balance, Settings
+from mien.train.settings import SETTINGS, Balance, TrainerOptions, TrainingSettings
 from mien.train.tree import Tree, open_tree
 
 if TYPE_CHECKING:
     from mien.augment.policy import Policy
-    from mien.train.architecture import Architecture
-    from mien.train.fit import Fit
+    from mien.train import Fit
 
 _BALANCES: tuple[str, ...] = get_args(Balance)
 _ENDLESS = 2**62  # samples to see, where the user gives the number of epochs
@@ -84,7 +82,7 @@ class Recipe:
     tree: Tree | None = None
 
     @property
-    def settings(self) -> Settings | None:
+    def settings(self) -> TrainingSettings | None:
         """How its network is trained; None where it has none."""
         return getattr(self.options, "settings", None)
 
@@ -93,7 +91,7 @@ class Recipe:
         """Parameters of the networks of all nodes of a tree; 0 where they are few, or depend on the photos."""
         if self.tree is None or self.settings is None or self.settings.inputs != "crops":
             return 0
-        return sum(_architecture(self.settings, len(node.children)).weights for node in self.tree.nodes)
+        return sum(_weights(self.settings, len(node.children)) for node in self.tree.nodes)
 
     def within(self, minutes: float) -> Recipe:
         """The same, in as many epochs as fit in so many minutes; a head is not limited."""
@@ -121,7 +119,7 @@ class Recipe:
         options = replace(self.options, seed=seed)
         learn = self.fit
         if self.tree is not None:
-            learn = partial(BRANCHED.load("hierarchy"), tree=self.tree, fit=self.fit)
+            learn = partial(TREE_RECIPES.load("hierarchy"), tree=self.tree, fit=self.fit)
         return learn(inputs, labels, groups=groups, splits=splits, options=options)
 
 
@@ -134,13 +132,15 @@ def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, n
     """
     tree = None if options.hierarchy is None else open_tree(options.hierarchy)
     fit = RECIPES.load(options.recipe)
-    if options.recipe in NETWORKS:
+    if options.recipe in NETWORK_RECIPES:
         chosen = _settings(options, faces)
         network = _network(chosen, options, drive, name)
         recipe = Recipe(options.recipe, _spec(chosen, faces), fit, network, tree)
         return recipe if options.minutes is None else recipe.within(options.minutes)
     if given := options.network_options:
-        raise DataError(f"--{given[0]} applies to networks only: choose --recipe {', '.join(NETWORKS)}, or omit it")
+        raise DataError(
+            f"--{given[0]} applies to networks only: choose --recipe {', '.join(NETWORK_RECIPES)}, or omit it"
+        )
     if faces.size is not None or faces.grey is not None:
         raise DataError(f"recipe {options.recipe!r} takes embeddings, not crops: omit --size and --colour")
     if faces.embedder in models.CARDS and models.get_card(faces.embedder).layout:
@@ -149,7 +149,7 @@ def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, n
     return Recipe(options.recipe, spec, fit, HeadOptions(options.seed, options.false_accept_rate), tree)
 
 
-def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:
+def _settings(options: TrainOptions, faces: FaceOptions) -> TrainingSettings:
     """The recipe's own settings, changed as the user said."""
     chosen = SETTINGS[options.recipe]
     if chosen.inputs == "vectors" and (faces.size is not None or faces.grey is not None or options.policy is not None):
@@ -168,15 +168,18 @@ def _settings(options: TrainOptions, faces: FaceOptions) -> Settings:
     }
     changed = replace(chosen, **{name: value for name, value in changes.items() if value is not None})
     if changed.inputs == "crops":
-        _architecture(changed, 2)  # refuses a size that it cannot take, before photos are looked at
+        _weights(changed, 2)  # refuses a size that it cannot take, before photos are looked at
     return changed
 
 
-def _architecture(chosen: Settings, classes: int) -> Architecture:
-    return ARCHITECTURES[chosen.architecture]((1 if chosen.grey else 3, chosen.size, chosen.size), classes)
+def _weights(chosen: TrainingSettings, classes: int) -> int:
+    """How many weights a network for crops has; raises DataError where it does not take crops of that size."""
+    from mien.train.networks import count_weights  # here and below, since they import torch
+
+    return count_weights(chosen.architecture, (1 if chosen.grey else 3, chosen.size, chosen.size), classes)
 
 
-def _spec(chosen: Settings, faces: FaceOptions) -> PipelineSpec:
+def _spec(chosen: TrainingSettings, faces: FaceOptions) -> PipelineSpec:
     if chosen.inputs == "vectors":
         embedder = chosen.embedder if faces.embedder == "auto" else faces.embedder
         return build_spec(faces.detector, embedder, faces.faces, min_face=faces.min_face)
@@ -187,28 +190,27 @@ def _spec(chosen: Settings, faces: FaceOptions) -> PipelineSpec:
     )
 
 
-def _network(chosen: Settings, options: TrainOptions, drive: RunOptions, name: str) -> Any:
-    from mien.train.checkpoint import sweep  # here and below, since they import torch
-    from mien.train.job import Run
-    from mien.train.network import NetworkOptions
+def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions, name: str) -> Any:
+    from mien.train.checkpoint import sweep
+    from mien.train.network_recipe import NetworkOptions
 
     policies = [_policy(chosen.policy, chosen), _policy(chosen.calm_policy, chosen) if chosen.calm else None]
     augment, calm = (None if policy is None else policy.apply for policy in policies)
     home = settings().home / "training"
     sweep(home)
-    run = Run(
+    run = TrainerOptions(
         # A network of embeddings is so small that threads would spend their time waiting for each other.
         threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
         folder=home / safe_name(name),
-        watch=drive.progress.training,
+        on_progress=drive.progress.training,
         augment=augment,
-        calm=calm,
-        described=" then ".join(repr(policy) for policy in policies if policy is not None),
+        weak_augment=calm,
+        augment_name=" then ".join(repr(policy) for policy in policies if policy is not None),
     )
     return NetworkOptions(chosen, options.seed, options.false_accept_rate, run)
 
 
-def _policy(name: str, chosen: Settings) -> Policy | None:
+def _policy(name: str, chosen: TrainingSettings) -> Policy | None:
     if chosen.inputs != "crops" or name == "none":
         return None
     from mien.augment.policy import policy

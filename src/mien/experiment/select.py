@@ -22,8 +22,7 @@ from mien.pipeline.classifier import stack_inputs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names
-from mien.train.rivals import FOLDS as EMBEDDER_FOLDS
-from mien.train.rivals import MOST, Rival, best, compare
+from mien.train.head import EMBEDDER_FOLDS, EMBEDDER_PHOTOS, EmbedderScore, best_embedder, score_embedders
 from mien.types import UNKNOWN, Crop, Embedding
 
 CHEAPEST_FIRST = ("head", "embedding-cnn", "finetune", "resnet-small", "fer-cnn")
@@ -72,7 +71,7 @@ class RecipeChoice:
 class EmbedderChoice:
     """The scores of all embedders, the spec of the one that was chosen, and the photos as it prepares them."""
 
-    scores: tuple[Rival, ...]
+    scores: tuple[EmbedderScore, ...]
     spec: PipelineSpec
     features: FeatureSet
 
@@ -136,8 +135,8 @@ def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, drive: RunOpti
     vectors, dim = stack_inputs(features.items), models.get_card(IDENTITY_EMBEDDER).dim
     parts = {IDENTITY_EMBEDDER: slice(None, dim), APPEARANCE_EMBEDDER: slice(dim, None), joint: slice(None)}
     columns = {name: vectors[:, part] for name, part in parts.items()}
-    scores = compare(columns, features.labels, features.groups, features.splits, seed)
-    chosen = best(scores, min(MOST, len(vectors))).embedder
+    scores = score_embedders(columns, features.labels, features.groups, features.splits, seed)
+    chosen = best_embedder(scores, min(EMBEDDER_PHOTOS, len(vectors))).embedder
     items = [_part(item, parts[chosen]) for item in features.items]
     spec = build_spec(faces.detector, chosen, faces.faces, min_face=faces.min_face)
     return EmbedderChoice(scores, spec, replace(features, items=items))
@@ -191,7 +190,7 @@ def _with_limit(recipe: Recipe, seconds: float | None) -> Recipe:
     """The same, stopped after so many seconds: its result by then does not count, but it costs no more time."""
     if seconds is None or recipe.settings is None:
         return recipe
-    run = replace(recipe.options.run, folder=None, limit=recipe.share(seconds / 60))
+    run = replace(recipe.options.run, folder=None, max_minutes=recipe.share(seconds / 60))
     return replace(recipe, options=replace(recipe.options, run=run))
 
 

@@ -11,7 +11,7 @@ from mien.errors import DataError, UnknownName
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.pipeline.execute import RunOptions
 from mien.text import join_names
-from mien.train import NETWORKS
+from mien.train import NETWORK_RECIPES
 from mien.train.settings import SETTINGS
 from mien.train.tree import plans
 
@@ -68,7 +68,7 @@ class Variant:
         return {
             "recipe": recipe.name,
             "settings": None if recipe.settings is None else recipe.settings.to_json(),
-            "policy": "" if recipe.settings is None else recipe.options.run.described,
+            "policy": "" if recipe.settings is None else recipe.options.run.augment_name,
             "tree": None if recipe.tree is None else recipe.tree.as_json(),
             "chain": recipe.spec.digest().hex(),
         }
@@ -86,7 +86,7 @@ class _Builder:
         """A variant of a recipe; `changes` are options of faces (size, grey) or of training (policy, hierarchy)."""
         face_changes = {key: value for key, value in changes.items() if key in ("size", "grey")}
         train_changes = {key: value for key, value in changes.items() if key not in face_changes}
-        epochs = self.options.epochs if recipe in NETWORKS else None
+        epochs = self.options.epochs if recipe in NETWORK_RECIPES else None
         training = TrainOptions(recipe, epochs=epochs, **train_changes)
         return Variant(name, build_recipe(training, replace(self.faces, **face_changes), self.drive))
 

@@ -17,7 +17,7 @@ from mien.pipeline.classifier import Classify, load, stack_inputs
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.run.local import run_stages
 from mien.store.bundle import Bundle
-from mien.train.seen import SEEN, digests
+from mien.train import TRAINED_ON, fingerprints
 from mien.types import Crop, Embedding, Rejected
 
 
@@ -57,7 +57,7 @@ def evaluate(
     seen = _Seen(_digests(recogniser.bundle))
     results = run_stages([naming], seen.watch(prepare_photos(spec, refs, drive)), drive.keep_going)
     figures = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
-    trained_on = len(seen.keys) if SEEN in recogniser.bundle.arrays else None
+    trained_on = len(seen.keys) if TRAINED_ON in recogniser.bundle.arrays else None
     evaluation = replace(figures, detector=spec.detector, trained_on=trained_on)
     done = EvaluateResult(evaluation, spec.detector, to, trained_on)
     if to is not None:
@@ -75,13 +75,13 @@ class _Seen:
 
     def watch(self, results: Iterable[Embedding | Crop | Rejected]) -> Iterator[Embedding | Crop | Rejected]:
         for result in results:
-            if not isinstance(result, Rejected) and int(digests(stack_inputs([result]))[0]) in self.known:
+            if not isinstance(result, Rejected) and int(fingerprints(stack_inputs([result]))[0]) in self.known:
                 self.keys.add(result.key)
             yield result
 
 
 def _digests(bundle: Bundle) -> frozenset[int]:
-    known = bundle.arrays.get(SEEN, np.empty(0, dtype=np.uint64))
+    known = bundle.arrays.get(TRAINED_ON, np.empty(0, dtype=np.uint64))
     if known.ndim != 1 or known.dtype != np.uint64:
-        raise BundleError(f"{bundle.path} is damaged (its {SEEN!r} are no digests): restore it or train it again")
+        raise BundleError(f"{bundle.path} is damaged (its {TRAINED_ON!r} are no digests): restore it or train it again")
     return frozenset(known.tolist())

@@ -24,12 +24,12 @@ from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
-from mien.train.rivals import Rival
-from mien.train.seen import SEEN, digests
+from mien.train import TRAINED_ON, fingerprints
+from mien.train.head import EmbedderScore
 from mien.types import UNKNOWN, Crop, Embedding, Prediction, Rejected
 
 if TYPE_CHECKING:
-    from mien.train.fit import Fit
+    from mien.train import Fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class TrainResult:
     evaluation: Report
     seconds: float
     recipes: Sequence[RecipeScore] = ()
-    embedders: Sequence[Rival] = ()
+    embedders: Sequence[EmbedderScore] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The last line of `mien train --json`."""
@@ -220,7 +220,7 @@ def train_bundle(
     manifest = _manifest(name, options, result)
     if verdicts is not None:
         manifest["training"]["verdicts"] = verdicts.as_json()
-    arrays = {**fit.head.to_arrays(), SEEN: np.sort(digests(inputs[row] for row in fit.seen))}
+    arrays = {**fit.head.to_arrays(), TRAINED_ON: np.sort(fingerprints(inputs[row] for row in fit.seen))}
     bundles.save(out, manifest, arrays, pages, fit.parts)
     return replace(result, seconds=time.perf_counter() - start)
 

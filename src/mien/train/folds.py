@@ -1,4 +1,4 @@
-"""Which photos must stay together, and how they are dealt into folds; knows vectors and labels, no model."""
+"""Which photos must stay together, and the folds that they are assigned to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from scipy.sparse.csgraph import connected_components
 from mien.errors import DataError
 from mien.models.head import Doubles
 from mien.text import join_names
-from mien.train.samples import Samples
 from mien.types import Ints
 
 NEAR = 0.2
-"""Two vectors nearer than this share of the data's root-mean-square distance are taken for copies of one photo.
+"""Vectors closer than this share of the data's root-mean-square distance are taken for copies of one photo.
 
 Measured with dlib's embedder on photos of Labeled Faces in the Wild: the share is a distance of 0.11 there. Copies of a
 photo (JPEG quality 50 to 85, half or double the size, cropped by 5 %, brightened) lie within 0.11 in 95 of 100 cases;
@@ -33,10 +32,26 @@ _Edges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Vectors (n, d) of length 1, the numbers of their labels (n,), and what must stay on one side of a split.
+
+    `groups` holds one name or None per row, or is None altogether.
+    """
+
+    vectors: Doubles
+    y: Ints
+    labels: tuple[str, ...]
+    groups: Sequence[str | None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Units:
     """Which photos stay together: `of` (n,) gives each its unit, 0 to `number` - 1, numbered by first appearance.
 
-    `copies` counts photos that joined another by likeness or content; `notes` says what could not be honoured.
+    `copies` counts photos that joined another by likeness or content; `notes` says what could not be kept together.
     """
 
     of: Ints
@@ -45,7 +60,7 @@ class Units:
     notes: tuple[str, ...] = ()
 
     def among(self, rows: Ints) -> Units:
-        """The same for some of the rows, numbered anew."""
+        """The units of some of the rows, renumbered."""
         of = np.unique(self.of[rows], return_inverse=True)[1].astype(np.int64)
         return Units(of, _number(of) if len(of) else 0, 0)
 
@@ -53,9 +68,9 @@ class Units:
 def find_units(samples: Samples) -> Units:
     """Samples -> what stays together: rows of one group, equal vectors, and near-duplicate vectors.
 
-    Groups are set aside where every class is a single one, as when the group is the person to be recognised; likeness
-    is set aside within a class whose photos are all alike, for they could not be told from copies. Equal vectors are
-    copies for certain, and always stay together.
+    Groups are ignored where every class is a single group, as when the group is the person to be recognised; likeness
+    is ignored within a class whose photos are all alike, where copies cannot be told apart. Equal vectors are copies
+    for certain, and always stay together.
 
     Raises:
         DataError: each class holds copies of one photo only, so that nothing can be held back for a test.
@@ -76,37 +91,37 @@ def find_units(samples: Samples) -> Units:
         joined = _join_near(grouped, samples.vectors, alike[samples.y])
     if suspects := [samples.labels[j] for j in np.flatnonzero(alike & several)]:
         notes.append(
-            f"all photos of {join_names(suspects)} are nearly alike: if they are copies of one, the figures flatter"
+            f"all photos of {join_names(suspects)} are nearly alike: if they are copies of one, results are optimistic"
         )
     copies = n - _number(_join(n, [same])) + _number(grouped) - _number(joined)
     return Units(joined, _number(joined), copies, tuple(notes))
 
 
-def units_to_test(samples: Samples, folds: int, seeds: Sequence[int]) -> Units:
-    """Samples -> units which, dealt by each of these seeds, leave photos in two folds at least to test on.
+def units_for_test(samples: Samples, folds: int, seeds: Sequence[int]) -> Units:
+    """Samples -> units that, with each of these seeds, leave photos to test on in two folds at least.
 
-    Groups are set aside where they leave none, as when each class was seen in one group only.
+    Groups are ignored where they leave none, as when each class was seen in one group only.
 
     Raises:
         DataError: no photo can be held back for a test, with groups or without.
     """
     units = find_units(samples)
-    if _all_testable(samples, units, folds, seeds):
+    if _leave_a_test(samples, units, folds, seeds):
         return units
     if samples.groups is not None:
         units = find_units(replace(samples, groups=None))
-        note = "kept together, the groups leave no photo to test on: they were split, and the figures flatter"
-        if _all_testable(samples, units, folds, seeds):
+        note = "groups were split, since keeping them together leaves no photo to test on: results are optimistic"
+        if _leave_a_test(samples, units, folds, seeds):
             return replace(units, notes=(note, *units.notes))
-    raise DataError("too few photos differ from each other for any to be held back for a test: add different photos")
+    raise DataError("too few photos differ from each other to keep some back for testing: add different photos")
 
 
 def leaves_a_test(fold: Ints) -> bool:
-    """Whether a deal left photos in two folds at least to test on."""
+    """Whether there are photos to test on in two folds at least."""
     return len(np.unique(fold[fold != TRAIN_ONLY])) >= 2
 
 
-def deal_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
+def assign_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
     """Class numbers (n,) and units -> a fold for each row (n,), or `TRAIN_ONLY`.
 
     A unit never straddles two folds, the classes are spread evenly, and whichever fold is held back, every class
@@ -129,20 +144,20 @@ def deal_folds(y: Ints, units: Units, folds: int, seed: int) -> Ints:
     return _keep_every_class(y, units, fold[units.of])
 
 
-def describe_deal(samples: Samples, units: Units, fold: Ints) -> list[str]:
-    """What a person should know of photos that were dealt into folds to be tested on."""
+def describe_folds(samples: Samples, units: Units, fold: Ints) -> list[str]:
+    """What the user should know about how the photos were split for testing."""
     notes = []
     if units.copies:
-        notes.append(f"photos that are copies of others, or nearly so: {units.copies}, kept on one side of each split")
+        notes.append(f"{units.copies} photos are copies of others, or nearly so: they stay on one side of each split")
     whole = [name for j, name in enumerate(samples.labels) if (fold[samples.y == j] == TRAIN_ONLY).all()]
     if whole:
-        why = "belong together, as one group or copies of one photo"
-        notes.append(f"all photos of {join_names(whole)} {why}: they were trained on and not tested")
+        why = "are one group, or copies of one photo"
+        notes.append(f"all photos of {join_names(whole)} {why}: they were trained on but not tested")
     return notes
 
 
-def _all_testable(samples: Samples, units: Units, folds: int, seeds: Sequence[int]) -> bool:
-    return all(leaves_a_test(deal_folds(samples.y, units, folds, seed)) for seed in seeds)
+def _leave_a_test(samples: Samples, units: Units, folds: int, seeds: Sequence[int]) -> bool:
+    return all(leaves_a_test(assign_folds(samples.y, units, folds, seed)) for seed in seeds)
 
 
 def _keep_every_class(y: Ints, units: Units, fold: Ints) -> Ints:

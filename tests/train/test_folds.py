@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from mien.errors import DataError
 from mien.models.head import unit
-from mien.train.samples import Samples
-from mien.train.split import TRAIN_ONLY, Units, deal_folds, find_units, leaves_a_test, units_to_test
+from mien.train.folds import TRAIN_ONLY, Samples, Units, assign_folds, find_units, leaves_a_test, units_for_test
 from mien.types import Floats, Ints
 from tests.train.clusters import clusters
 
@@ -41,7 +40,7 @@ def test_groups_never_straddle_and_every_class_stays_in_training(seed: int, k: i
     n = 12 * k
     y = np.repeat(np.arange(k), 12)
     of = np.unique(rng.integers(0, families * k, n), return_inverse=True)[1].astype(np.int64)
-    fold = deal_folds(y, Units(of, int(of.max()) + 1, 0), folds, seed)
+    fold = assign_folds(y, Units(of, int(of.max()) + 1, 0), folds, seed)
     for u in range(int(of.max()) + 1):
         assert len(set(fold[of == u].tolist())) == 1
     for f in set(fold.tolist()) - {TRAIN_ONLY}:
@@ -54,20 +53,20 @@ def test_families_that_span_classes_are_kept_on_one_side() -> None:
     data = samples(vectors, labels, groups=groups)
     units = find_units(data)
     assert units.number <= 15
-    assert all(len(sides) == 1 for sides in folds_of(groups, deal_folds(data.y, units, 5, 0)).values())
+    assert all(len(sides) == 1 for sides in folds_of(groups, assign_folds(data.y, units, 5, 0)).values())
 
 
 def test_folds_are_even_and_stratified() -> None:
     vectors, labels = clusters([50, 20, 10])
     data = samples(vectors, labels)
-    fold = deal_folds(data.y, find_units(data), 5, 0)
+    fold = assign_folds(data.y, find_units(data), 5, 0)
     assert [[int((fold[data.y == j] == f).sum()) for f in range(5)] for j in range(3)] == [[10] * 5, [4] * 5, [2] * 5]
 
 
 def test_a_class_of_two_photos_is_tested_with_the_other_in_training() -> None:
     vectors, labels = clusters([40, 2])
     data = samples(vectors, labels)
-    fold = deal_folds(data.y, find_units(data), 5, 0)
+    fold = assign_folds(data.y, find_units(data), 5, 0)
     small = fold[data.y == 1]
     assert small[0] != small[1]
     assert TRAIN_ONLY not in small
@@ -77,8 +76,8 @@ def test_the_seed_decides_the_folds_and_repeats_them() -> None:
     vectors, labels = clusters([30, 30])
     data = samples(vectors, labels)
     units = find_units(data)
-    assert np.array_equal(deal_folds(data.y, units, 5, 7), deal_folds(data.y, units, 5, 7))
-    assert not np.array_equal(deal_folds(data.y, units, 5, 7), deal_folds(data.y, units, 5, 8))
+    assert np.array_equal(assign_folds(data.y, units, 5, 7), assign_folds(data.y, units, 5, 7))
+    assert not np.array_equal(assign_folds(data.y, units, 5, 7), assign_folds(data.y, units, 5, 8))
 
 
 def test_near_duplicates_stay_together_and_are_counted() -> None:
@@ -120,7 +119,7 @@ def test_a_class_of_copies_of_one_photo_is_not_tested_on_itself() -> None:
     data = samples(vectors, labels)
     units = find_units(data)
     assert (units.number, units.copies) == (9, 5)
-    fold = deal_folds(data.y, units, 5, 0)
+    fold = assign_folds(data.y, units, 5, 0)
     assert (fold[:6] == TRAIN_ONLY).all()
     assert (fold[6:] != TRAIN_ONLY).all()
 
@@ -136,7 +135,7 @@ def test_a_class_that_is_one_group_is_trained_on_only() -> None:
     vectors, labels = clusters([10, 10])
     groups: list[str | None] = ["one burst"] * 10 + [None] * 10
     data = samples(vectors, labels, groups=groups)
-    fold = deal_folds(data.y, find_units(data), 5, 0)
+    fold = assign_folds(data.y, find_units(data), 5, 0)
     assert (fold[:10] == TRAIN_ONLY).all()
     assert (fold[10:] != TRAIN_ONLY).all()
 
@@ -146,7 +145,7 @@ def test_a_class_whose_photos_are_all_alike_is_still_split_and_named() -> None:
     loose, _ = clusters([12, 12], seed=2)
     units = find_units(samples(np.concatenate([tight, loose]), ["a"] * 12 + ["b"] * 12 + ["c"] * 12))
     assert units.number == 36
-    assert units.notes == ("all photos of a are nearly alike: if they are copies of one, the figures flatter",)
+    assert units.notes == ("all photos of a are nearly alike: if they are copies of one, results are optimistic",)
 
 
 def test_copies_among_photos_that_are_all_alike_stay_together() -> None:
@@ -170,25 +169,25 @@ def test_nothing_but_copies_is_refused() -> None:
 def test_groups_that_leave_nothing_to_test_on_are_set_aside_and_that_is_said() -> None:
     vectors, _ = clusters([6])
     data = samples(vectors, ["happy", "sad", "sad", "happy", "fear", "fear"], ["s1"] * 3 + ["s2"] * 3)
-    assert not leaves_a_test(deal_folds(data.y, find_units(data), 5, 0))
-    units = units_to_test(data, 5, (0, 1))
+    assert not leaves_a_test(assign_folds(data.y, find_units(data), 5, 0))
+    units = units_for_test(data, 5, (0, 1))
     assert units.number == 6
-    assert any("the groups leave no photo to test on" in note for note in units.notes)
-    assert all(leaves_a_test(deal_folds(data.y, units, 5, seed)) for seed in (0, 1))
+    assert any("groups were split" in note for note in units.notes)
+    assert all(leaves_a_test(assign_folds(data.y, units, 5, seed)) for seed in (0, 1))
 
 
 def test_groups_that_leave_something_to_test_on_are_kept() -> None:
     vectors, _ = clusters([24])
     data = samples(vectors, ["happy", "sad", "fear"] * 8, [f"s{i // 6}" for i in range(24)])
-    assert units_to_test(data, 5, (0, 1)).notes == ()
-    assert units_to_test(data, 5, (0, 1)).number == 4
+    assert units_for_test(data, 5, (0, 1)).notes == ()
+    assert units_for_test(data, 5, (0, 1)).number == 4
 
 
 def test_where_too_little_differs_for_any_test_it_is_refused() -> None:
     vectors, _ = clusters([2])
     data = samples(vectors[[0, 1, 1, 1]], ["a", "a", "b", "b"])
     with pytest.raises(DataError, match="add different photos"):
-        units_to_test(data, 5, (0, 1))
+        units_for_test(data, 5, (0, 1))
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 6))
@@ -197,8 +196,8 @@ def test_whatever_the_groups_each_deal_leaves_a_test(seed: int, k: int, families
     rng = np.random.default_rng(seed)
     vectors, labels = clusters([4] * k, seed=seed)
     data = samples(vectors, labels, [f"s{i}" for i in rng.integers(0, families, 4 * k)])
-    units = units_to_test(data, 5, (seed, seed + 1))
-    assert all(leaves_a_test(deal_folds(data.y, units, 5, s)) for s in (seed, seed + 1))
+    units = units_for_test(data, 5, (seed, seed + 1))
+    assert all(leaves_a_test(assign_folds(data.y, units, 5, s)) for s in (seed, seed + 1))
 
 
 def test_thousands_of_copies_fit_into_memory() -> None:

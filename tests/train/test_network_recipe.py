@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, helper
 
+from mien.embed.stage import OnnxEmbedder
 from mien.errors import DataError
+from mien.models import ensure, get_card
 from mien.models.network import NetworkHead
-from mien.train.architecture import Architecture
-from mien.train.job import Run
-from mien.train.module import loaded
-from mien.train.network import CLOSE, NetworkFit, NetworkOptions, fit_network
-from mien.train.settings import SETTINGS
-from mien.train.unknown import Evidence, Unknown, set_by_few
+from mien.train.calibration import Evidence, UnknownThreshold, set_from_few
+from mien.train.network_recipe import (
+    MAX_DIFFERENCE,
+    NetworkFit,
+    NetworkOptions,
+    difference,
+    export,
+    fit_network,
+    load_network,
+    load_pretrained_block,
+)
+from mien.train.networks import build_network
+from mien.train.settings import SETTINGS, TrainerOptions
 from mien.types import UNKNOWN
+from tests.models.faces import chip, decoded
 from tests.train.clusters import clusters
 
 OPTIONS = NetworkOptions(replace(SETTINGS["embedding-cnn"], most_epochs=25, learning_rate=5e-3))
@@ -60,16 +74,15 @@ def test_probabilities_are_those_of_the_network_in_use(people: NetworkFit) -> No
 
 
 def test_onnx_runtime_answers_as_torch_does(people: NetworkFit) -> None:
-    assert 0 <= people.difference <= CLOSE
+    assert 0 <= people.difference <= MAX_DIFFERENCE
 
 
 def test_its_files_make_the_same_network_again(people: NetworkFit) -> None:
-    architecture = Architecture.from_json(json.loads(people.parts["network.json"]))
-    module = loaded(architecture, people.parts["weights.safetensors"]).eval()
+    module = load_network(json.loads(people.parts["network.json"]), people.parts["weights.safetensors"])
     vectors = clusters([24] * 6, dimension=128)[0][:20]
     with torch.no_grad():
         logits = module(torch.from_numpy(vectors)).numpy()
-    assert np.abs(logits - people.head.logits(vectors)).max() < CLOSE
+    assert np.abs(logits - people.head.logits(vectors)).max() < MAX_DIFFERENCE
 
 
 def test_people_told_apart_by_vectors_get_a_threshold_for_strangers(people: NetworkFit) -> None:
@@ -89,7 +102,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def small(**changes: object) -> NetworkOptions:
     settings = replace(SETTINGS["resnet-small"], size=24, policy="none", most_epochs=2, **changes)  # type: ignore[arg-type]
-    return NetworkOptions(settings, run=Run(threads=1))
+    return NetworkOptions(settings, run=TrainerOptions(threads=1))
 
 
 def test_crops_without_strangers_get_no_threshold_and_are_told_what_it_needs() -> None:
@@ -147,11 +160,11 @@ def test_a_loss_that_is_no_number_stops_with_advice() -> None:
 def test_a_threshold_is_not_set_by_what_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Evidence] = []
 
-    def watched(evidence: Evidence, classes: int, rate: float) -> Unknown:
+    def watched(evidence: Evidence, classes: int, rate: float) -> UnknownThreshold:
         given.append(evidence)
-        return set_by_few(evidence, classes, rate)
+        return set_from_few(evidence, classes, rate)
 
-    monkeypatch.setattr("mien.train.network.set_by_few", watched)
+    monkeypatch.setattr("mien.train.network_recipe.set_from_few", watched)
     vectors, labels = clusters([40] * 4, dimension=128)
     fit = fit_network(vectors, labels, options=replace(OPTIONS, settings=replace(OPTIONS.settings, most_epochs=1)))
     assert len(given[0].known) >= 10
@@ -179,3 +192,62 @@ def test_the_random_numbers_of_others_stay_as_they_were() -> None:
     torch.manual_seed(7)
     fit_network(crops, labels, options=small())
     assert torch.equal(torch.rand(1), expected)
+
+
+BLOCK = "dlib-resnet-block"
+
+
+@pytest.fixture
+def faces(models_home: Path, astronaut: bytes, hopper: bytes) -> npt.NDArray[np.uint8]:
+    """Twelve pictures of each of two people, of other brightness and a little moved, (24, 150, 150, 3)."""
+    found = []
+    for photo in (astronaut, hopper):
+        face = chip(decoded(photo))
+        assert face is not None
+        moved = [np.roll(face, (i % 4, i // 4), (0, 1)) for i in range(12)]
+        found += [(picture * (0.6 + 0.03 * i)).astype(np.uint8) for i, picture in enumerate(moved)]
+    return np.stack(found)
+
+
+def test_before_it_learns_its_block_computes_what_the_pretrained_one_did(
+    models_home: Path, faces: npt.NDArray[np.uint8]
+) -> None:
+    whole = onnx.load(ensure("dlib-resnet"))
+    inner = get_card(BLOCK).source.layer  # type: ignore[union-attr]
+    for name in (inner, "pooled"):
+        whole.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    opened = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
+    planes = faces.transpose(0, 3, 1, 2).astype(np.float32)
+    features, pooled = opened.run([inner, "pooled"], {"input": planes})
+    module = build_network("finetune", (4096,), 2, 0)
+    load_pretrained_block(module)
+    with torch.inference_mode():
+        ours = module[:3](torch.from_numpy(features.reshape(len(faces), -1))).numpy()
+    assert np.abs(ours - pooled[:, :, 0, 0]).max() < 1e-4
+    assert ours.std() > 0.1
+
+
+def test_all_classes_are_equal_before_it_learns(models_home: Path) -> None:
+    network = build_network("finetune", (4096,), 5, 0).eval()
+    load_pretrained_block(network)
+    assert not network(torch.rand(2, 4096)).any()
+    assert all(weights.any() for weights in network[1].parameters())
+
+
+def test_the_onnx_file_gives_torchs_logits(models_home: Path, faces: npt.NDArray[np.uint8]) -> None:
+    network = build_network("finetune", (4096,), 5, 0)
+    assert difference(network, export(network), OnnxEmbedder(BLOCK)(faces)) < MAX_DIFFERENCE
+
+
+def test_it_learns_from_features_and_repeats_with_the_same_seed(
+    models_home: Path, faces: npt.NDArray[np.uint8]
+) -> None:
+    features, labels = OnnxEmbedder(BLOCK)(faces), ["a"] * 12 + ["b"] * 12
+    splits = ["train", "train", "val"] * 8
+    options = NetworkOptions(replace(SETTINGS["finetune"], most_epochs=20), seed=3)
+    one, two = (fit_network(features, labels, splits=splits, options=options) for _ in range(2))
+    assert one.parts == two.parts
+    held = one.held_out
+    right = held.probabilities.argmax(axis=1) == [labels[row] == "b" for row in held.rows]
+    assert right.mean() > 0.8
+    assert one.difference < 1e-4

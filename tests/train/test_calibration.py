@@ -1,3 +1,5 @@
+"""The temperature, and the threshold for "unknown"."""
+
 from __future__ import annotations
 
 import math
@@ -6,18 +8,65 @@ import numpy as np
 import pytest
 
 from mien.errors import DataError
-from mien.models.head import Doubles, unit
-from mien.train.candidates import class_centres
-from mien.train.unknown import (
-    LEAST_KNOWN,
+from mien.evaluate import metrics
+from mien.models.head import Doubles, softmax, unit
+from mien.train.calibration import (
+    MIN_KNOWN,
     Evidence,
     check_rate,
-    describe,
+    cross_calibrate,
+    describe_threshold,
+    fit_temperature,
     leave_classes_out,
-    set_by_few,
-    set_by_logits,
+    set_from_few,
+    set_from_logits,
     set_threshold,
 )
+from mien.train.head import class_centres
+from mien.types import Ints
+
+
+def drawn_from(logits: Doubles, seed: int = 0) -> Ints:
+    """True classes drawn by the probabilities that the logits state."""
+    rng = np.random.default_rng(seed)
+    cumulated = softmax(logits).cumsum(axis=1)
+    drawn = (rng.random((len(logits), 1)) > cumulated[:, :-1]).sum(axis=1)
+    return np.asarray(drawn, dtype=np.int64)
+
+
+def calibration_error(probabilities: Doubles, y: Ints) -> float:
+    bins = metrics.reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == y)
+    return metrics.calibration_error(bins) or 0.0
+
+
+@pytest.mark.parametrize("factor", [0.02, 0.3, 1.0, 4.0, 50.0])
+def test_the_temperature_undoes_a_wrong_scale(factor: float) -> None:
+    logits = 2 * np.random.default_rng(1).normal(size=(4000, 5))
+    y = drawn_from(logits)
+    assert fit_temperature(logits * factor, y) == pytest.approx(factor, rel=0.1)
+
+
+def test_calibration_lowers_the_error() -> None:
+    logits = 2 * np.random.default_rng(1).normal(size=(3000, 4))
+    y = drawn_from(logits)
+    fold = np.arange(3000) % 5
+    before = calibration_error(softmax(logits * 6), y)
+    after = calibration_error(cross_calibrate(logits * 6, y, fold), y)
+    assert before > 0.15
+    assert after < 0.03
+
+
+def test_flawless_answers_do_not_become_certainty() -> None:
+    y = np.arange(40) % 4
+    logits = np.eye(4)[y] * 3.0
+    sure = softmax(logits / fit_temperature(logits, y)).max(axis=1)
+    assert (sure > 0.9).all()
+    assert (sure < 0.9999).all()
+
+
+def test_logits_that_say_nothing_are_survived() -> None:
+    y = np.array([0, 1, 0, 1])
+    assert np.isfinite(fit_temperature(np.zeros((4, 2)), y))
 
 
 def evidence(known: Doubles, left_out: Doubles, classes: int, strangers: Doubles | None = None) -> Evidence:
@@ -58,15 +107,15 @@ def test_two_classes_get_a_guess_between_known_and_strangers() -> None:
     made = set_threshold(evidence(bell(40, 0.9, 0.02, 0), bell(40, 0.5, 0.06, 1), 2), 2, 0.01)
     assert made.rate is None
     assert made.threshold == pytest.approx(0.8, abs=0.03)
-    assert "guess" in describe(made)
-    assert "add classes or photos of strangers" in describe(made)
+    assert "guess" in describe_threshold(made)
+    assert "add classes, or photos of strangers" in describe_threshold(made)
 
 
 def test_classes_that_mix_get_no_threshold() -> None:
     made = set_threshold(evidence(bell(200, 0.8, 0.1, 0), bell(200, 0.78, 0.1, 1), 7), 7, 0.01)
     assert made.threshold is None
     assert made.separation < 0.75
-    assert "no face will be called unknown" in describe(made)
+    assert "no face will be called unknown" in describe_threshold(made)
 
 
 def test_a_threshold_that_would_lose_most_of_the_known_is_not_set() -> None:
@@ -119,27 +168,29 @@ def test_leaving_a_class_out_is_what_a_head_without_it_would_say() -> None:
         np.testing.assert_allclose(scores[y == j], (vectors[y == j] @ without.T).max(axis=1))
 
 
-@pytest.mark.parametrize("known", [0, 1, 2, LEAST_KNOWN - 1])
+@pytest.mark.parametrize("known", [0, 1, 2, MIN_KNOWN - 1])
 def test_a_handful_of_the_known_sets_no_threshold(known: int) -> None:
-    made = set_by_few(evidence(bell(known, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20), 20, 0.01)
+    made = set_from_few(evidence(bell(known, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20), 20, 0.01)
     assert made.threshold is None
     assert (
-        describe(made)
+        describe_threshold(made)
         == "no face will be called unknown: that needs more photos of the known, 10 of which are kept back for it"
     )
 
 
 def test_enough_of_the_known_set_the_threshold_that_they_always_did() -> None:
-    facts = evidence(bell(LEAST_KNOWN, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20)
-    assert set_by_few(facts, 20, 0.01) == set_threshold(facts, 20, 0.01)
+    facts = evidence(bell(MIN_KNOWN, 0.9, 0.05, 0), bell(300, 0.5, 0.1, 1), 20)
+    assert set_from_few(facts, 20, 0.01) == set_threshold(facts, 20, 0.01)
 
 
 def test_without_likeness_strangers_are_needed() -> None:
     known, right = bell(50, 9.0, 1.0, 0), np.ones(50, dtype=bool)
-    few = set_by_logits(known, right, bell(19, 2.0, 1.0, 1), 4, 0.05)
+    few = set_from_logits(known, right, bell(19, 2.0, 1.0, 1), 4, 0.05)
     assert (few.threshold, few.strangers, few.kept) == (None, 19, 1.0)
-    assert describe(few) == "no face will be called unknown: that needs 20 photos of others, labelled 'unknown'"
-    made = set_by_logits(known, right, bell(40, 2.0, 1.0, 1), 4, 0.05)
+    assert (
+        describe_threshold(few) == "no face will be called unknown: that needs 20 photos of others, labelled 'unknown'"
+    )
+    made = set_from_logits(known, right, bell(40, 2.0, 1.0, 1), 4, 0.05)
     assert made.threshold is not None
     assert 2 < made.threshold < 9
 
