@@ -106,7 +106,7 @@ def test_the_flat_head_was_asked_the_same_and_the_notes_say_how_it_fared() -> No
     guessed = [flat.head.labels[j] for j in flat.held_out.probabilities.argmax(axis=1)]
     alone = float(np.mean([a == labels[i] for a, i in zip(guessed, flat.held_out.rows, strict=True)]))
     assert fit.flat == pytest.approx(alone)
-    assert any(note.startswith(f"on the same photos a flat head is right in {100 * alone:.1f} %") for note in fit.notes)
+    assert any(note.startswith(f"on the same photos a flat head is {100 * alone:.1f} % right") for note in fit.notes)
 
 
 def test_familiarity_and_threshold_are_those_of_a_flat_head() -> None:
@@ -325,7 +325,7 @@ def test_a_threshold_of_crops_is_set_by_photos_that_no_node_saw_and_none_is_meas
         given.append(known)
         return set_from_logits(known, *rest)
 
-    monkeypatch.setattr("mien.train.hierarchy.set_by_logits", watched)
+    monkeypatch.setattr("mien.train.hierarchy.set_from_logits", watched)
     inputs, labels = crops([50, 50, 50, 50, 3, 25])
     labels[-25:] = [UNKNOWN] * 25
     made = fit_hierarchy(inputs, labels, options=HeadOptions(), tree=TWO, fit=fit_pixels)
@@ -341,7 +341,7 @@ def test_two_photos_of_each_label_are_too_few_and_it_is_said_before_anything_is_
         raise AssertionError
 
     vectors, labels = people([2] * 5)
-    with pytest.raises(DataError, match="too few for any to be kept back"):
+    with pytest.raises(DataError, match="too few photos to keep some back"):
         fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit)
     vectors, labels = people([3, 2, 2, 2, 2])
     made = fit_hierarchy(vectors, labels, options=HeadOptions(), tree=TWO, fit=fit_head)

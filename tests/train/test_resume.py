@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_ignored_with_a_note(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("checkpoint-*")
     path.write_bytes(path.read_bytes()[:-50])
     resumed = fit_module(network(), rows(), HOW["averaged"], run(tmp_path))
-    assert "starts anew" in resumed.notes[0]
+    assert "starts from the beginning" in resumed.notes[0]
     assert same(resumed.module, fit_module(network(), rows(), HOW["averaged"], run(None)).module)
 
 

@@ -16,6 +16,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from mien.errors import DataError
+from mien.text import pluralize
 from mien.train.batches import Batches, Sampling, TrainingRows, class_weights, epoch_seed, sample_epoch, score
 from mien.train.checkpoint import Arrays, Checkpoint, TrainingState, digest
 from mien.train.device import TrainingDevice, deterministic, move, pick_device, retain_freed_memory
@@ -93,7 +94,9 @@ def _check(rows: TrainingRows) -> None:
     classes = len(np.unique(rows.y[rows.train]))
     if len(rows.train) < 2 or classes < 2:
         raise DataError(
-            f"there are {len(rows.train)} photos of {classes} classes to train a network on: add photos of at least two"
+            f"a network cannot be trained on {pluralize(len(rows.train), 'photo')}: add photos of at least two classes"
+            if len(rows.train) < 2
+            else "a network cannot be trained on photos of one class: add photos of at least two classes"
         )
     broken = 0 if rows.crops else int((~np.isfinite(rows.inputs)).any(axis=1).sum())
     if broken:
