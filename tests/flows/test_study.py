@@ -20,7 +20,8 @@ from mien.experiment.variants import StudyOptions
 from mien.flows import study as studying
 from mien.flows.study import StudyResult, study
 from mien.models.head import unit
-from mien.train.head import HeldOutPredictions, class_centres
+from mien.train import HeldOutPredictions
+from mien.train.head import class_centres
 from mien.types import UNKNOWN, Ints
 from tests.experiment.factories import FACES, HEAD, TWO, Seen, photos
 

@@ -128,10 +128,10 @@ def test_it_is_not_due_sooner_than_wanted(tmp_path: Path) -> None:
 def test_a_large_one_is_due_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = Checkpoint(tmp_path, "ab" * 32, 1.0)
     now = iter([100.0, 110.0])
-    monkeypatch.setattr("mien.train.checkpoint.time.monotonic", lambda: next(now))
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
     checkpoint.save(TENSORS.items(), CURVES)
     for moment, due in ((309.0, False), (311.0, True)):
-        monkeypatch.setattr("mien.train.checkpoint.time.monotonic", lambda moment=moment: moment)
+        monkeypatch.setattr(time, "monotonic", lambda moment=moment: moment)
         assert checkpoint.due() == due
 
 

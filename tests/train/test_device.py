@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import resource
 from pathlib import Path
@@ -118,6 +119,6 @@ def test_an_error_goes_through() -> None:
 
 def test_without_glibc_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr("mien.train.device.ctypes.CDLL", None)
+    monkeypatch.setattr(ctypes, "CDLL", None)
     with retain_freed_memory():
         assert torch.ones(3).sum() == 3

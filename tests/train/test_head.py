@@ -11,6 +11,7 @@ import pytest
 from mien.errors import DataError
 from mien.models.head import KINDS, Head, unit
 from mien.train import RECIPES
+from mien.train import head as head_module
 from mien.train.head import (
     CANDIDATES,
     EMBEDDER_PHOTOS,
@@ -240,12 +241,12 @@ def test_groups_across_folds_do_not_flatter_the_validation() -> None:
     assert held_out_accuracy(with_groups, labels) < 0.6
 
 
-def test_expressions_of_two_subjects_are_learnt_with_a_word_that_the_figures_flatter() -> None:
+def test_expressions_of_two_subjects_are_learnt_with_a_note_that_results_are_optimistic() -> None:
     vectors, _ = clusters([6])
     subjects = ["s1"] * 3 + ["s2"] * 3
     fitted = fit_head(vectors, ["happy", "sad", "sad", "happy", "fear", "fear"], groups=subjects)
     assert len(fitted.held_out.rows) == 6
-    assert any("groups leave no photo to test on" in note and "flatter" in note for note in fitted.notes)
+    assert any("groups were split" in note and "optimistic" in note for note in fitted.notes)
 
 
 def test_a_class_of_copies_of_one_photo_is_named_and_not_counted_right() -> None:
@@ -258,7 +259,7 @@ def test_a_class_of_copies_of_one_photo_is_named_and_not_counted_right() -> None
 
 
 def test_a_sample_to_compare_on_that_leaves_no_test_gives_way_to_all_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.train.head._COMPARE_ON", 4)
+    monkeypatch.setattr(head_module, "_COMPARE_ON", 4)
     vectors, labels = clusters([12, 12])
     fitted = fit_head(vectors, labels, groups=[str(i // 6) for i in range(24)])
     assert len(fitted.held_out.rows) == 24
@@ -294,12 +295,12 @@ def test_everything_known_about_the_fit_is_strict_json() -> None:
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, -1.0, math.nan])
 def test_an_impossible_rate_is_refused(rate: float) -> None:
-    with pytest.raises(DataError, match="strangers to let in"):
+    with pytest.raises(DataError, match="the false accept rate is"):
         HeadOptions(false_accept_rate=rate)
 
 
 def test_impossible_folds_and_seeds_are_refused() -> None:
-    with pytest.raises(DataError, match="at least 2 folds"):
+    with pytest.raises(DataError, match="folds must be at least 2"):
         HeadOptions(folds=1)
     with pytest.raises(DataError, match="seed"):
         HeadOptions(seed=-1)

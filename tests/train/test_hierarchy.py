@@ -17,7 +17,7 @@ from mien.errors import DataError
 from mien.models.head import Doubles, softmax
 from mien.models.network import NetworkHead
 from mien.models.onnx_edit import Graph
-from mien.train import HeldOutPredictions
+from mien.train import HeldOutPredictions, hierarchy
 from mien.train.calibration import UnknownThreshold, set_from_logits
 from mien.train.head import HeadOptions, fit_head
 from mien.train.hierarchy import HierarchyFit, fit_hierarchy
@@ -325,7 +325,7 @@ def test_a_threshold_of_crops_is_set_by_photos_that_no_node_saw_and_none_is_meas
         given.append(known)
         return set_from_logits(known, *rest)
 
-    monkeypatch.setattr("mien.train.hierarchy.set_from_logits", watched)
+    monkeypatch.setattr(hierarchy, "set_from_logits", watched)
     inputs, labels = crops([50, 50, 50, 50, 3, 25])
     labels[-25:] = [UNKNOWN] * 25
     made = fit_hierarchy(inputs, labels, options=HeadOptions(), tree=TWO, fit=fit_pixels)

@@ -18,6 +18,7 @@ from mien.embed.stage import OnnxEmbedder
 from mien.errors import DataError
 from mien.models import ensure, get_card
 from mien.models.network import NetworkHead
+from mien.train import network_recipe
 from mien.train.calibration import Evidence, UnknownThreshold, set_from_few
 from mien.train.network_recipe import (
     MAX_DIFFERENCE,
@@ -164,7 +165,7 @@ def test_a_threshold_is_not_set_by_what_is_measured_on(monkeypatch: pytest.Monke
         given.append(evidence)
         return set_from_few(evidence, classes, rate)
 
-    monkeypatch.setattr("mien.train.network_recipe.set_from_few", watched)
+    monkeypatch.setattr(network_recipe, "set_from_few", watched)
     vectors, labels = clusters([40] * 4, dimension=128)
     fit = fit_network(vectors, labels, options=replace(OPTIONS, settings=replace(OPTIONS.settings, most_epochs=1)))
     assert len(given[0].known) >= 10
