@@ -9,9 +9,9 @@ import pytest
 
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import NoProgress, TerminalProgress, training_line
-from mien.train.job import Epoch, Progress
+from mien.train.progress import Epoch, TrainingProgress
 
-HALFWAY = Progress(
+HALFWAY = TrainingProgress(
     epoch=3, epochs=4, batch=0, batches=10, loss=1.25, accuracy=0.5, images_per_second=530.4, seconds_left=125.0
 )
 ENDED = replace(HALFWAY, batch=10, ended=Epoch(3, 1.25, 0.5, 1.1, 0.625, 0.01, 9.0))
