@@ -33,9 +33,9 @@ def faces() -> np.ndarray:
 def of_mien(batch: np.ndarray, threads: int) -> Callable[[], object]:
     import torch
 
-    from mien.augment.policy import policy
+    from mien.augment.policy import load_policy
 
-    gentle, pool = policy("gentle"), ThreadPoolExecutor(threads)
+    gentle, pool = load_policy("gentle"), ThreadPoolExecutor(threads)
 
     def some(part: slice) -> object:  # uint8 in, a float tensor out, as a trainer has it
         planes = (

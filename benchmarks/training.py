@@ -35,7 +35,7 @@ def task(images: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(images: int, varied: bool, threads: int) -> Callable[[], float]:
-    from mien.augment.policy import policy
+    from mien.augment.policy import load_policy
     from mien.train.batches import TrainingRows
     from mien.train.networks import build_network
     from mien.train.settings import SETTINGS, TrainerOptions
@@ -44,7 +44,7 @@ def ours(images: int, varied: bool, threads: int) -> Callable[[], float]:
     crops, y = task(images)
     rows = TrainingRows(crops, y, np.arange(images), np.arange(0), CLASSES)
     settings = replace(SETTINGS["fer-cnn"], most_epochs=1)
-    run = TrainerOptions(threads=threads, augment=policy(settings.policy).apply if varied else None)
+    run = TrainerOptions(threads=threads, augment=load_policy(settings.policy).apply if varied else None)
     network = build_network("fer-cnn", (1, SIDE, SIDE), CLASSES, seed=0)
     return lambda: fit_module(network, rows, settings, run).images_per_second
 

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from mien.augment import engine
-from mien.augment.methods import METHODS
-from mien.augment.policy import Policy, Step, policy, policy_names
+from mien.augment.policy import METHODS, Policy, Step, load_policy, policy_names
 from mien.images import decode
 from mien.types import Pixels
 
@@ -35,7 +34,7 @@ def only(method: str, low: float = 0, high: float | None = None, fill: str = "re
 
 
 def one(face: Pixels, method: str, low: float = 0, high: float | None = None, seed: int = 1) -> Pixels:
-    return np.asarray(only(method, low, high).pictures(face, [seed])[0], dtype=np.uint8)
+    return np.asarray(only(method, low, high).variants(face, [seed])[0], dtype=np.uint8)
 
 
 def apart(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
@@ -50,28 +49,28 @@ def test_a_row_depends_on_its_own_pixels_and_seed_only(face: Pixels, name: str, 
     batch = tensor(face, 40)[:, :channels] + torch.arange(40).view(-1, 1, 1, 1) % 7
     batch = batch.clamp(0, 255)[..., :60, :48].contiguous()
     seeds = [3 * i for i in range(40)]
-    made = policy(name).apply(batch, seeds)
+    made = load_policy(name).apply(batch, seeds)
     assert made.shape == batch.shape
     assert made.dtype == torch.float32
     assert float(made.min()) >= 0
     assert float(made.max()) <= 255
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(policy(name).apply(batch[order], [seeds[i] for i in order]), made[order])
+    assert torch.equal(load_policy(name).apply(batch[order], [seeds[i] for i in order]), made[order])
     for i in (0, 17, 39):
-        assert torch.equal(policy(name).apply(batch[i : i + 1], [seeds[i]])[0], made[i])
+        assert torch.equal(load_policy(name).apply(batch[i : i + 1], [seeds[i]])[0], made[i])
 
 
 def test_the_same_seed_gives_the_same_pictures_on_any_number_of_threads(face: Pixels) -> None:
-    everything = policy("extreme")
-    alone = everything.pictures(face, range(24))
+    everything = load_policy("extreme")
+    alone = everything.variants(face, range(24))
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        assert (everything.pictures(face, range(24)) == alone).all()
+        assert (everything.variants(face, range(24)) == alone).all()
     finally:
         torch.set_num_threads(threads)
     with ThreadPoolExecutor(3) as pool:
-        parts = list(pool.map(lambda start: everything.pictures(face, range(start, start + 8)), (0, 8, 16)))
+        parts = list(pool.map(lambda start: everything.variants(face, range(start, start + 8)), (0, 8, 16)))
     assert (np.concatenate(parts) == alone).all()
 
 
@@ -79,7 +78,7 @@ def test_no_global_generator_is_used_and_what_came_in_is_left_as_it_was(face: Pi
     batch = tensor(face, 6)
     before, state = batch.clone(), torch.get_rng_state()
     for name in policy_names():
-        made = policy(name).apply(batch, range(6))
+        made = load_policy(name).apply(batch, range(6))
         assert made.data_ptr() != batch.data_ptr()
     assert torch.equal(batch, before)
     assert torch.equal(torch.get_rng_state(), state)
@@ -88,24 +87,24 @@ def test_no_global_generator_is_used_and_what_came_in_is_left_as_it_was(face: Pi
 def test_large_pictures_are_worked_on_a_few_at_a_time_with_the_same_result(
     face: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = policy("extreme").pictures(face, range(12))
-    monkeypatch.setattr(engine, "_AT_ONCE", 1)
-    assert (policy("extreme").pictures(face, range(12)) == whole).all()
+    whole = load_policy("extreme").variants(face, range(12))
+    monkeypatch.setattr(engine, "_CHUNK", 1)
+    assert (load_policy("extreme").variants(face, range(12)) == whole).all()
 
 
 def test_other_seeds_give_other_pictures(face: Pixels) -> None:
-    made = policy("gentle").pictures(face, range(64))
+    made = load_policy("gentle").variants(face, range(64))
     assert len({picture.tobytes() for picture in made}) == 64
 
 
 def test_nothing_changes_without_steps_or_where_none_is_drawn(face: Pixels) -> None:
-    assert (policy("none").pictures(face, [1, 2]) == face).all()
-    never = Policy("never", steps=tuple(Step(name, *METHODS[name].usual, probability=0) for name in METHODS))
-    assert (never.pictures(face, range(8)) == face).all()
+    assert (load_policy("none").variants(face, [1, 2]) == face).all()
+    never = Policy("never", steps=tuple(Step(name, *METHODS[name].typical, probability=0) for name in METHODS))
+    assert (never.variants(face, range(8)) == face).all()
 
 
 def test_a_probability_is_the_share_of_rows(face: Pixels) -> None:
-    made = Policy("often", steps=(Step("flip", probability=0.3),)).pictures(face[:8, :8], range(2000))
+    made = Policy("often", steps=(Step("flip", probability=0.3),)).variants(face[:8, :8], range(2000))
     assert 0.26 < float((made != face[:8, :8]).any((1, 2, 3)).mean()) < 0.34
 
 
@@ -141,8 +140,8 @@ def test_all_moves_together_are_one_warp_in_the_order_of_the_steps(face: Pixels)
     steps = (Step("translate", 0.2, 0.2), Step("rotate", 90, 90))
     dot = np.zeros((97, 97), np.uint8)
     dot[48, 48] = 255
-    first = Policy("a", steps=steps).pictures(dot, [1])[0]
-    other = Policy("b", steps=steps[::-1]).pictures(dot, [1])[0]
+    first = Policy("a", steps=steps).variants(dot, [1])[0]
+    other = Policy("b", steps=steps[::-1]).variants(dot, [1])[0]
     assert np.argwhere(first > 60).mean(0).round().tolist() == [67, 29]
     assert np.argwhere(other > 60).mean(0).round().tolist() == [67, 67]
 
@@ -151,7 +150,7 @@ def test_all_moves_together_are_one_warp_in_the_order_of_the_steps(face: Pixels)
 def test_a_turn_keeps_right_angles_in_pictures_that_are_no_squares(size: tuple[int, int]) -> None:
     picture = np.zeros(size, np.uint8)
     picture[size[0] // 2 - 2 : size[0] // 2 + 2, size[1] // 2 - 8 : size[1] // 2 + 8] = 255
-    turned = only("rotate", 90, fill="edge").pictures(picture, [1])[0] > 127
+    turned = only("rotate", 90, fill="edge").variants(picture, [1])[0] > 127
     assert abs(int(turned.any(1).sum()) - 16) <= 1
     assert abs(int(turned.any(0).sum()) - 4) <= 1
 
@@ -160,7 +159,7 @@ def test_no_black_wedge_is_left(face: Pixels) -> None:
     bright = np.maximum(face, 100)
     for fill in ("reflect", "edge"):
         steps = (Step("rotate", 45, 45), Step("scale", 0.5, 0.5))
-        made = Policy("far", fill=fill, steps=steps).pictures(bright, [1])
+        made = Policy("far", fill=fill, steps=steps).variants(bright, [1])
         assert int(made.min()) >= 99
 
 
@@ -171,7 +170,7 @@ def test_brightness_and_contrast(face: Pixels) -> None:
     assert abs(float(harder.mean()) - float(dull.mean())) < 1
     assert float(harder.std()) == pytest.approx(1.5 * float(dull.std()), rel=0.02)
     assert float(one(dull, "contrast", 0).std()) < 0.01
-    both = Policy("both", steps=(Step("brightness", 0.5, 0.5), Step("contrast", 0, 0))).pictures(dull, [1])
+    both = Policy("both", steps=(Step("brightness", 0.5, 0.5), Step("contrast", 0, 0))).variants(dull, [1])
     assert float(both.mean()) == pytest.approx(float(dull.mean()) / 2, abs=1)
 
 
@@ -187,7 +186,7 @@ def test_grey_takes_the_colours_away(face: Pixels) -> None:
     made = one(face, "grey")
     assert (made[..., 0] == made[..., 2]).all()
     assert apart(made[..., 0], cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.uint8)) < 1
-    after = Policy("both", steps=(Step("grey"), Step("brightness", 1.1, 1.1))).pictures(face, [1, 2])
+    after = Policy("both", steps=(Step("grey"), Step("brightness", 1.1, 1.1))).variants(face, [1, 2])
     assert after.shape == (2, 96, 96, 3)
 
 
@@ -228,18 +227,18 @@ def test_erasing_fills_a_rectangle_with_the_mean(face: Pixels) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (5, 3), (1, 1, 3), (3, 1, 3)])
 @pytest.mark.parametrize("name", policy_names())
 def test_pictures_of_a_few_pixels_come_through(shape: tuple[int, ...], name: str) -> None:
-    made = policy(name).pictures(np.full(shape, 77, np.uint8), range(9))
+    made = load_policy(name).variants(np.full(shape, 77, np.uint8), range(9))
     assert made.shape == (9, *shape)
     assert made.dtype == np.uint8
 
 
 def test_no_seed_no_picture(face: Pixels) -> None:
-    assert policy("gentle").pictures(face, []).shape == (0, 96, 96, 3)
-    assert policy("gentle").apply(torch.zeros(0, 1, 8, 8), []).shape == (0, 1, 8, 8)
+    assert load_policy("gentle").variants(face, []).shape == (0, 96, 96, 3)
+    assert load_policy("gentle").apply(torch.zeros(0, 1, 8, 8), []).shape == (0, 1, 8, 8)
 
 
 def test_a_batch_of_another_kind_is_refused(face: Pixels) -> None:
-    gentle = policy("gentle")
+    gentle = load_policy("gentle")
     with pytest.raises(ValueError, match="float32"):
         gentle.apply(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [1, 2])
     with pytest.raises(ValueError, match="float32"):
@@ -250,5 +249,5 @@ def test_a_batch_of_another_kind_is_refused(face: Pixels) -> None:
 
 def test_channels_last_batches_give_the_same(face: Pixels) -> None:
     batch = tensor(face, 8)
-    made = policy("expression").apply(batch, range(8))
-    assert torch.equal(policy("expression").apply(batch.to(memory_format=torch.channels_last), range(8)), made)
+    made = load_policy("expression").apply(batch, range(8))
+    assert torch.equal(load_policy("expression").apply(batch.to(memory_format=torch.channels_last), range(8)), made)

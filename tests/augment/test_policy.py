@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.augment.methods import METHODS
-from mien.augment.policy import Policy, Step, parse, policy, policy_names
+from mien.augment.policy import METHODS, Policy, Step, load_policy, parse, policy_names
 from mien.errors import DataError, MissingExtra, UnknownName
 
 GOOD = """
@@ -32,28 +31,28 @@ def test_all_that_ship_can_be_read_and_say_what_they_are_for() -> None:
         *("expression", "extreme", "gentle", "laptop-fer", "none", "six-class", "sixty-four"),
     ]
     for name in policy_names():
-        found = policy(name)
+        found = load_policy(name)
         assert found.name == name
         assert found.about.endswith(".")
         assert bool(found.steps) == (name != "none")
 
 
 def test_gentle_stays_within_twenty_degrees_and_twenty_percent() -> None:
-    steps = {step.method: step for step in policy("gentle").steps}
+    steps = {step.method: step for step in load_policy("gentle").steps}
     assert (steps["rotate"].low, steps["rotate"].high) == (-20, 20)
     assert (steps["scale"].low, steps["scale"].high) == (0.8, 1.2)
     assert "erasing" not in steps
 
 
 def test_extreme_goes_beyond_gentle_in_all_that_both_do() -> None:
-    far = {step.method: step for step in policy("extreme").steps}
-    for step in policy("gentle").steps:
+    far = {step.method: step for step in load_policy("extreme").steps}
+    for step in load_policy("gentle").steps:
         assert far[step.method].low <= step.low
         assert far[step.method].high >= step.high
 
 
 def test_the_expression_policy_is_what_its_trainer_expects() -> None:
-    assert policy("expression").steps == (
+    assert load_policy("expression").steps == (
         Step("flip", probability=0.5),
         Step("rotate", -15, 15),
         Step("scale", 0.85, 1.15),
@@ -65,23 +64,29 @@ def test_the_expression_policy_is_what_its_trainer_expects() -> None:
 
 
 def test_the_systems_policies_are_as_the_systems_had_them() -> None:
-    fer = {step.method: (step.low, step.high) for step in policy("laptop-fer").steps}
+    fer = {step.method: (step.low, step.high) for step in load_policy("laptop-fer").steps}
     assert fer == {"flip": (0, 0), "rotate": (-40, 40), "translate": (-0.2, 0.2)}
-    six = {step.method: (step.low, step.high) for step in policy("six-class").steps}
+    six = {step.method: (step.low, step.high) for step in load_policy("six-class").steps}
     assert six == {"rotate": (-10, 10), "shear": (-0.2, 0.2), "zoom": (0.67, 2), "flip": (0, 0)}
-    assert {step.method for step in policy("sixty-four").steps} > {"resize", "scale", "flip", "translate", "rotate"}
+    assert {step.method for step in load_policy("sixty-four").steps} > {
+        "resize",
+        "scale",
+        "flip",
+        "translate",
+        "rotate",
+    }
 
 
 def test_a_users_own_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD, "utf-8")
-    found = policy(str(tmp_path / "mine.toml"))
+    found = load_policy(str(tmp_path / "mine.toml"))
     assert found == Policy("mine", "mine", "edge", (Step("rotate", -5, 5, 0.25), Step("flip")))
     assert found.as_json()["steps"][0]["method"] == "rotate"
 
 
 def test_a_policy_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        policy("gentle").name = "rough"  # type: ignore[misc]
+        load_policy("gentle").name = "rough"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +122,12 @@ def test_a_mistake_is_told_with_its_file_its_step_and_what_is_allowed(text: str,
 
 def test_a_name_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"expression, extreme, gentle.*or a \.toml file"):
-        policy("wild")
+        load_policy("wild")
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        policy(str(tmp_path / "wild.toml"))
+        load_policy(str(tmp_path / "wild.toml"))
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="not text in UTF-8"):
-        policy(str(tmp_path / "binary.toml"))
+        load_policy(str(tmp_path / "binary.toml"))
 
 
 def test_without_the_extra_it_is_said_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +135,7 @@ def test_without_the_extra_it_is_said_what_to_type(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
-        policy("gentle").pictures(np.zeros((8, 8, 3), np.uint8), [1])
+        load_policy("gentle").variants(np.zeros((8, 8, 3), np.uint8), [1])
 
 
 def test_every_method_has_a_range_that_tells_within_its_limits() -> None:
@@ -138,7 +143,7 @@ def test_every_method_has_a_range_that_tells_within_its_limits() -> None:
         assert method.about
         if method.limits:
             least, most = method.limits
-            assert least <= method.usual[0] <= method.usual[1] <= most
+            assert least <= method.typical[0] <= method.typical[1] <= most
             assert least <= method.neutral <= most
     assert METHODS["rotate"].strongest(-20, 10) == -20
     assert METHODS["rotate"].strongest(-20, 20) == 20

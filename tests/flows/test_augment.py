@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien import fileio
-from mien.augment.policy import policy
+from mien.augment.policy import load_policy
 from mien.data import open_data
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
@@ -242,7 +242,7 @@ def test_memory_has_a_limit_that_is_told_before_the_work_begins(tmp_path: Path) 
     with pytest.raises(DataError, match="fewer with --variants, or smaller ones with --size"):
         run(src, tmp_path / "dst", **{**FIND, "size": 400, "variants": 1024})
     assert not (tmp_path / "dst").exists()
-    _, whole = face_stages(build_spec("mtcnn", faces="cut"), AugmentOptions(policy(str(MIRRORED)), variants=1024))
+    _, whole = face_stages(build_spec("mtcnn", faces="cut"), AugmentOptions(load_policy(str(MIRRORED)), variants=1024))
     assert whole == WholeImageCrop(None, 312)
 
 

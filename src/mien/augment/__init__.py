@@ -1,4 +1,4 @@
-"""Variants of faces: the table of engines that make them; knows no file of the user's, and loads no torch."""
+"""Random variants of faces for training; torch is loaded on first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mien.registry import Registry
 
 ENGINES: Registry[Callable[..., Any]] = Registry(
     "augmentation engine",
-    {"tensors": "mien.augment.engine:apply", "pictures": "mien.augment.engine:pictures"},
-    {"tensors": "train", "pictures": "train"},
+    {"tensors": "mien.augment.engine:apply", "pixels": "mien.augment.engine:variants"},
+    {"tensors": "train", "pixels": "train"},
 )
-"""What carries a policy out: on a batch of tensors while training, or on one picture of bytes."""
+"""What applies a policy: to a batch of tensors in training, or to one picture."""

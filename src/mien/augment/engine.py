@@ -1,4 +1,4 @@
-"""Carries a policy out: draws what happens to each row, warps once, then changes pixels; knows no file and no face."""
+"""Applies a policy: draws random numbers for each row, warps once, then changes pixel values."""
 
 from __future__ import annotations
 
@@ -10,26 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mien.augment import pixels
-from mien.augment.draws import Keys, keys, uniforms
-from mien.augment.geometry import MAPS, Affine, followed, identity, warp
-from mien.augment.methods import GEOMETRY, METHODS
-from mien.augment.policy import Policy, Step
+from mien.augment import transforms
+from mien.augment.keyed_random import Keys, keys, uniforms
+from mien.augment.policy import GEOMETRY, METHODS, Policy, Step
+from mien.augment.transforms import MAPS, Affine, Column, compose, identity, warp
 from mien.types import Pixels
 
-_DRAWS = 8
-"""Numbers set aside for each step: whether, how far in up to two directions, and where."""
-
-_AT_ONCE = 1 << 18
-"""Values worked on at a time: what is being done to them stays in the processor's cache."""
+_NUMBERS = 8  # for each step: whether, how far in up to two directions, and where
+_CHUNK = 1 << 18  # values worked on at a time, so that they stay in the processor's cache
 
 _NEED_MEANS = frozenset({"contrast", "erasing"})
 
-Column = npt.NDArray[np.float64]
-
 
 def apply(policy: Policy, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-    """A batch (n, c, h, w), float32 in 0..255, and a seed a row -> a new batch; `batch` itself is left as it is."""
+    """A batch (n, c, h, w), float32 in 0..255, and a seed for each row -> a new batch; `batch` is not modified."""
     if batch.ndim != 4 or batch.shape[1] not in (1, 3) or batch.dtype != torch.float32:
         raise ValueError(f"a batch is float32 (n, 1 or 3, h, w), not {batch.dtype} {tuple(batch.shape)}")
     if len(seeds) != len(batch):
@@ -38,16 +32,16 @@ def apply(policy: Policy, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Te
         return batch.clone()
     out = torch.empty_like(batch)
     with _one_thread():
-        for some, made in _parts(policy, batch, keys(seeds)):
-            torch.clamp(made, 0, 255, out=out[some])
+        for rows, changed in _chunks(policy, batch, keys(seeds)):
+            torch.clamp(changed, 0, 255, out=out[rows])
     return out
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch from sharing this work out to its threads, which wait for each other longer than it takes.
+    """Keep torch from using several threads, which would wait for each other longer than the work takes.
 
-    Whoever wants more of it at a time calls `apply` from threads of his own.
+    To use more cores, call `apply` from several threads.
     """
     before = torch.get_num_threads()
     if before > 1:
@@ -59,37 +53,37 @@ def _one_thread() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def pictures(policy: Policy, face: Pixels, seeds: Sequence[int]) -> Pixels:
-    """A face (h, w, 3) or (h, w) -> one variant a seed, (n, h, w, 3) or (n, h, w)."""
+def variants(policy: Policy, face: Pixels, seeds: Sequence[int]) -> Pixels:
+    """A face (h, w, 3) or (h, w) -> one variant for each seed, (n, h, w, 3) or (n, h, w)."""
     planes = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(face).transpose(2, 0, 1), dtype=np.float32))
     batch = planes.expand(len(seeds), *planes.shape)
     out = np.empty((len(seeds), *face.shape[:2], len(planes)), np.uint8)
     with _one_thread():
-        for some, made in _parts(policy, batch, keys(seeds)):
-            whole = made.clamp_(0, 255).round_().to(torch.uint8).numpy()
-            for channel in range(len(planes)):  # three plain copies are faster than one that turns the axes round
-                out[some, ..., channel] = whole[:, channel]
+        for rows, changed in _chunks(policy, batch, keys(seeds)):
+            whole = changed.clamp_(0, 255).round_().to(torch.uint8).numpy()
+            for channel in range(len(planes)):  # three plain copies are faster than one transposed copy
+                out[rows, ..., channel] = whole[:, channel]
     return out if face.ndim == 3 else out[..., 0]
 
 
-def _parts(policy: Policy, batch: torch.Tensor, rows: Keys) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Some rows of a batch at a time -> which they are, and their variants, of values that may lie outside 0..255."""
-    drawn = _draw(policy, rows)
-    shifts = _shifts(drawn, len(batch), (batch.shape[-2], batch.shape[-1]))
-    size = max(1, _AT_ONCE // batch.shape[1:].numel()) if batch.device.type == "cpu" else len(batch)
-    need_means = any(it.step.method in _NEED_MEANS for it in drawn)
+def _chunks(policy: Policy, batch: torch.Tensor, row_keys: Keys) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Slices of the rows, and the variants of these, whose values may be outside 0..255."""
+    draws = _draw(policy, row_keys)
+    maps = _maps(draws, len(batch), (batch.shape[-2], batch.shape[-1]))
+    size = max(1, _CHUNK // batch.shape[1:].numel()) if batch.device.type == "cpu" else len(batch)
+    need_means = any(draw.step.method in _NEED_MEANS for draw in draws)
     for start in range(0, len(batch), size):
-        some = slice(start, start + size)
-        tones = _Tones(batch[some], need_means)
-        moved = warp(batch[some], shifts[some], policy.fill)
-        yield some, _changed(moved, [it.only(some) for it in drawn], rows[some], tones)
+        rows = slice(start, start + size)
+        tones = _Tones(batch[rows], need_means)
+        warped = warp(batch[rows], maps[rows], policy.fill)
+        yield rows, _change(warped, [draw.only(rows) for draw in draws], row_keys[rows], tones)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """What was drawn for a step, a row each: whether it happens, how far, and the numbers (n, 8) in [0, 1) behind it.
+class _StepDraw:
+    """The random draw for a step, by row: whether it happens, how far, and the numbers (n, 8) in [0, 1) behind it.
 
-    first, second: how far, for methods with two directions in both; where it does not happen, what changes nothing.
+    first, second: the amounts, in two directions if the method has two; the neutral value where it does not happen.
     """
 
     step: Step
@@ -98,83 +92,83 @@ class _Drawn:
     second: Column
     numbers: npt.NDArray[np.float64]
 
-    def only(self, some: slice) -> _Drawn:
-        """For some of the rows."""
-        return _Drawn(self.step, self.hit[some], self.first[some], self.second[some], self.numbers[some])
+    def only(self, rows: slice) -> _StepDraw:
+        """The draw for some of the rows."""
+        return _StepDraw(self.step, self.hit[rows], self.first[rows], self.second[rows], self.numbers[rows])
 
 
-def _draw(policy: Policy, rows: Keys) -> list[_Drawn]:
-    numbers = uniforms(rows, len(policy.steps) * _DRAWS).reshape(len(rows), len(policy.steps), _DRAWS)
-    drawn = []
+def _draw(policy: Policy, row_keys: Keys) -> list[_StepDraw]:
+    numbers = uniforms(row_keys, len(policy.steps) * _NUMBERS).reshape(len(row_keys), len(policy.steps), _NUMBERS)
+    draws = []
     for i, step in enumerate(policy.steps):
         own, neutral = numbers[:, i], METHODS[step.method].neutral
         hit = own[:, 0] < step.probability
         amounts = np.where(hit[:, None], step.low + (step.high - step.low) * own[:, 1:3], neutral)
-        drawn.append(_Drawn(step, hit, amounts[:, 0], amounts[:, 1], own))
-    return drawn
+        draws.append(_StepDraw(step, hit, amounts[:, 0], amounts[:, 1], own))
+    return draws
 
 
-def _shifts(drawn: Sequence[_Drawn], n: int, size: tuple[int, int]) -> Affine:
-    """All steps that move pixels as one map a row."""
-    whole = identity(n)
-    for it in drawn:
-        if it.step.method in GEOMETRY:
-            made = MAPS[it.step.method](it.first, it.second, size)
-            whole = followed(whole, np.where(it.hit[:, None], made, identity(1)))
-    return whole
+def _maps(draws: Sequence[_StepDraw], n: int, size: tuple[int, int]) -> Affine:
+    """All steps that move pixels, as one map for each row."""
+    maps = identity(n)
+    for draw in draws:
+        if draw.step.method in GEOMETRY:
+            step_maps = MAPS[draw.step.method](draw.first, draw.second, size)
+            maps = compose(maps, np.where(draw.hit[:, None], step_maps, identity(1)))
+    return maps
 
 
-def _changed(x: torch.Tensor, drawn: Sequence[_Drawn], rows: Keys, tones: _Tones) -> torch.Tensor:
-    """All steps that change what pixels hold, in order; `x` may be written to."""
-    for stream, it in enumerate(drawn):
-        if it.step.method in GEOMETRY or not it.hit.any():
+def _change(x: torch.Tensor, draws: Sequence[_StepDraw], row_keys: Keys, tones: _Tones) -> torch.Tensor:
+    """Apply all steps that change pixel values, in order; `x` may be modified."""
+    for stream, draw in enumerate(draws):
+        if draw.step.method in GEOMETRY or not draw.hit.any():
             continue
-        if it.step.method == "brightness":
-            tones.brighter(it.first)
-        elif it.step.method == "contrast":
-            tones.contrast(it.first)
+        if draw.step.method == "brightness":
+            tones.brightness(draw.first)
+        elif draw.step.method == "contrast":
+            tones.contrast(draw.first)
         else:
-            x = _one(tones.settle(x), it, rows, tones.means(), stream)
-    return tones.settle(x)
+            x = _apply_step(tones.apply_to(x), draw, row_keys, tones.means(), stream)
+    return tones.apply_to(x)
 
 
 class _Tones:
-    """Brightness and contrast that are still to be carried out: both together cost one pass over the pixels."""
+    """Pending changes of brightness and contrast, which together cost one pass over the transforms."""
 
     def __init__(self, batch: torch.Tensor, needed: bool) -> None:
         n = len(batch)
-        # Lines of whole grey levels are summed exactly in 32 bits, and these sums in 64: the same in every batch.
+        # Rows of integer grey levels are summed exactly in 32 bits, and these sums in 64: equal in every batch.
         sums = batch.sum(3).sum((1, 2), dtype=torch.float64).cpu().numpy() if needed else np.zeros(n)
         self._mean: Column = sums / batch.shape[1:].numel()
         self._gain, self._bias = np.ones(n), np.zeros(n)
 
-    def brighter(self, factors: Column) -> None:
+    def brightness(self, factors: Column) -> None:
         self._gain, self._bias, self._mean = self._gain * factors, self._bias * factors, self._mean * factors
 
     def contrast(self, factors: Column) -> None:
         self._gain, self._bias = self._gain * factors, self._bias * factors + self._mean * (1 - factors)
 
     def means(self) -> Column:
-        """The mean of each row as it will be."""
+        """The mean of each row after the pending changes."""
         return self._mean
 
-    def settle(self, batch: torch.Tensor) -> torch.Tensor:
-        """Carry them out, in place."""
+    def apply_to(self, batch: torch.Tensor) -> torch.Tensor:
+        """Apply the pending changes, in place."""
         gain, bias = self._gain, self._bias
         self._gain, self._bias = np.ones_like(gain), np.zeros_like(bias)
-        return pixels.tone(batch, gain, bias)
+        return transforms.tone(batch, gain, bias)
 
 
-def _one(x: torch.Tensor, it: _Drawn, rows: Keys, means: Column, stream: int) -> torch.Tensor:
-    method, hit, amounts = it.step.method, np.flatnonzero(it.hit), it.first[it.hit]
+def _apply_step(x: torch.Tensor, draw: _StepDraw, row_keys: Keys, means: Column, stream: int) -> torch.Tensor:
+    method, hit, amounts = draw.step.method, np.flatnonzero(draw.hit), draw.first[draw.hit]
     if method == "erasing":
-        return pixels.erase(x, np.column_stack([it.first, it.second, it.numbers[:, 3:5]]), means)
+        return transforms.erase(x, np.column_stack([draw.first, draw.second, draw.numbers[:, 3:5]]), means)
     if method == "noise":
-        return pixels.on_rows(x, hit, lambda some: pixels.noise(some, amounts, rows[hit], stream))
+        return transforms.on_rows(x, hit, lambda rows: transforms.noise(rows, amounts, row_keys[hit], stream))
     if method == "grey":
-        return pixels.on_rows(x, hit, pixels.grey)
+        return transforms.on_rows(x, hit, transforms.grey)
     if method == "blur":
-        return pixels.on_rows(x, hit, lambda some: pixels.blur(some, amounts, it.step.high))
+        return transforms.on_rows(x, hit, lambda rows: transforms.blur(rows, amounts, draw.step.high))
     if method == "resize":
-        return pixels.on_rows(x, hit, lambda some: pixels.resize(some, amounts))
-    return pixels.on_rows(x, hit, lambda some: pixels.jpeg(some, amounts))
+        return transforms.on_rows(x, hit, lambda rows: transforms.resize(rows, amounts))
+    return transforms.on_rows(x, hit, lambda rows: transforms.jpeg(rows, amounts))

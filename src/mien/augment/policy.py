@@ -1,6 +1,6 @@
-"""Policies: which methods, how often and how far, as frozen data out of TOML; changes no pixel itself.
+"""Policies, read from TOML: which methods are applied, how often and how strongly.
 
-The policies that ship lie in `policies/`; a user's own are files of the same form.
+The policies that ship are in `policies/`; users write files of the same form.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from mien.augment import ENGINES
-from mien.augment.methods import METHODS
 from mien.errors import DataError, UnknownName
 from mien.types import Pixels
 
@@ -23,12 +22,50 @@ if TYPE_CHECKING:
 
 Fill = Literal["reflect", "edge"]
 _KEYS = ("method", "range", "probability")
-_MOST_STEPS = 64
+_MAX_STEPS = 64
+
+GEOMETRY = frozenset({"scale", "flip", "translate", "rotate", "shear", "zoom"})
+"""The methods that move pixels; they are applied together, as one warp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method: what its range measures, its limits, the value that changes nothing, and a typical range.
+
+    A method without a range, which is applied or not, has no limits.
+    """
+
+    about: str
+    limits: tuple[float, float] | None = None
+    neutral: float = 0.0
+    typical: tuple[float, float] = (0.0, 0.0)
+
+    def strongest(self, low: float, high: float) -> float:
+        """The end of a range that changes more; the upper one if both change the same."""
+        return low if abs(low - self.neutral) - abs(high - self.neutral) > 1e-9 else high
+
+
+METHODS: Mapping[str, Method] = {
+    "resize": Method("made smaller to this share of its side, and back", (0.05, 1), 1, (0.3, 0.6)),
+    "scale": Method("drawn larger or smaller by this factor", (0.1, 4), 1, (0.8, 1.2)),
+    "flip": Method("mirrored, left for right"),
+    "translate": Method("moved by this share of its side, across and down each by itself", (-1, 1), 0, (-0.1, 0.1)),
+    "rotate": Method("turned by so many degrees", (-180, 180), 0, (-20, 20)),
+    "noise": Method("grain of this standard deviation, in grey levels of 0 to 255", (0, 128), 0, (10, 25)),
+    "brightness": Method("made brighter or darker by this factor", (0, 4), 1, (0.6, 1.5)),
+    "contrast": Method("differences from its mean multiplied by this factor", (0, 4), 1, (0.5, 1.7)),
+    "shear": Method("its top pushed aside by this share of its height", (-1, 1), 0, (-0.2, 0.2)),
+    "zoom": Method("stretched by this factor, across and down each by itself", (0.1, 4), 1, (0.7, 1.4)),
+    "erasing": Method("a rectangle filled in, each side this share of the picture's", (0, 1), 0, (0.2, 0.4)),
+    "grey": Method("colours taken away"),
+    "blur": Method("out of focus: a Gaussian of this share of its side", (0, 0.1), 0, (0.01, 0.02)),
+    "jpeg": Method("saved as a JPEG of this quality", (1, 100), 100, (8, 30)),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One method, done with `probability`, by an amount drawn evenly between `low` and `high`."""
+    """One method, applied with `probability`, by a uniform random amount between `low` and `high`."""
 
     method: str
     low: float = 0.0
@@ -38,9 +75,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What becomes of a face: its steps, in order; those that move pixels come first, as one warp.
+    """The steps that make a variant of a face, in order; those that move pixels come first, as one warp.
 
-    fill: what is seen where the picture has moved away from its edge: its mirror image, or its last pixels drawn out.
+    fill: what is shown beyond the edges of the picture: its mirror image, or its last pixels repeated.
     """
 
     name: str
@@ -48,13 +85,13 @@ class Policy:
     fill: Fill = "reflect"
     steps: tuple[Step, ...] = ()
 
-    def ready(self) -> None:
-        """Load what carries it out, so that what is missing is told before any work is done.
+    def ensure_installed(self) -> None:
+        """Load the code that applies it, so that a missing package is reported before any work is done.
 
         Raises:
             MissingExtra: torch is not installed.
         """
-        ENGINES.load("pictures")
+        ENGINES.load("pixels")
 
     def apply(self, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
         """A batch (n, c, h, w), float32 in 0..255, one or three channels -> a new one, on the same device.
@@ -66,16 +103,16 @@ class Policy:
         """
         return cast("torch.Tensor", ENGINES.load("tensors")(self, batch, seeds))
 
-    def pictures(self, face: Pixels, seeds: Sequence[int]) -> Pixels:
-        """A face (h, w, 3) or (h, w) -> one variant a seed, (n, h, w, 3) or (n, h, w).
+    def variants(self, face: Pixels, seeds: Sequence[int]) -> Pixels:
+        """A face (h, w, 3) or (h, w) -> one variant for each seed, (n, h, w, 3) or (n, h, w).
 
         Raises:
             MissingExtra: torch is not installed.
         """
-        return cast(Pixels, ENGINES.load("pictures")(self, face, seeds))
+        return cast(Pixels, ENGINES.load("pixels")(self, face, seeds))
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, so that it can be seen whether two are the same."""
+        """All of it, to compare policies."""
         return asdict(self)
 
 
@@ -84,7 +121,7 @@ def policy_names() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in _shipped().iterdir() if file.name.endswith(".toml"))
 
 
-def policy(name: str) -> Policy:
+def load_policy(name: str) -> Policy:
     """The name of a policy that ships, or the path of a TOML file -> policy.
 
     Raises:
@@ -107,16 +144,16 @@ def policy(name: str) -> Policy:
 
 
 def parse(text: str, name: str, where: str) -> Policy:
-    """TOML -> policy; `where` is the file that messages name.
+    """TOML -> policy; `where` is the name of the file in messages.
 
     Raises:
-        DataError: as for `policy`.
+        DataError: as for `load_policy`.
     """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{where} is not TOML: {error}") from error
-    _known(table, ("about", "fill", "step"), where)
+    _check_keys(table, ("about", "fill", "step"), where)
     about, fill, steps = table.get("about", ""), table.get("fill", "reflect"), table.get("step", [])
     if not isinstance(about, str):
         raise DataError(f"{where}: 'about' must be a text")
@@ -124,14 +161,14 @@ def parse(text: str, name: str, where: str) -> Policy:
         raise DataError(f"{where}: 'fill' is {fill!r}: use {' or '.join(get_args(Fill))}")
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise DataError(f"{where}: write each step under a line [[step]]")
-    if len(steps) > _MOST_STEPS:
-        raise DataError(f"{where} has {len(steps)} steps: {_MOST_STEPS} at most are possible")
-    read = tuple(_step(step, f"{where}, step {number}") for number, step in enumerate(steps, 1))
-    return Policy(name, about, fill, read)
+    if len(steps) > _MAX_STEPS:
+        raise DataError(f"{where} has {len(steps)} steps: {_MAX_STEPS} at most are possible")
+    parsed = tuple(_step(step, f"{where}, step {number}") for number, step in enumerate(steps, 1))
+    return Policy(name, about, fill, parsed)
 
 
 def _step(table: Mapping[str, object], where: str) -> Step:
-    _known(table, _KEYS, where)
+    _check_keys(table, _KEYS, where)
     method = table.get("method")
     if method not in METHODS:
         raise DataError(f"{where}: there is no method {method!r} (there are: {', '.join(METHODS)})")
@@ -143,7 +180,7 @@ def _step(table: Mapping[str, object], where: str) -> Step:
     limits = METHODS[method].limits
     if limits is None:
         if "range" in table:
-            raise DataError(f"{where}: it is done or not, and takes no 'range'")
+            raise DataError(f"{where}: it is applied or not, and takes no 'range'")
         return Step(method, probability=float(cast(float, probability)))
     low, high = _range(table.get("range"), limits, where)
     return Step(method, low, high, float(cast(float, probability)))
@@ -162,7 +199,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _known(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
+def _check_keys(table: Mapping[str, object], keys: Iterable[str], where: str) -> None:
     if unknown := sorted(table.keys() - set(keys)):
         raise DataError(f"{where}: {unknown[0]!r} is unknown (there are: {', '.join(keys)})")
 

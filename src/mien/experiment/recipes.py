@@ -213,6 +213,6 @@ def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions,
 def _policy(name: str, chosen: TrainingSettings) -> Policy | None:
     if chosen.inputs != "crops" or name == "none":
         return None
-    from mien.augment.policy import policy
+    from mien.augment.policy import load_policy
 
-    return policy(name)
+    return load_policy(name)

@@ -9,10 +9,8 @@ from pathlib import Path
 from mien import fileio
 from mien.align.views import ViewOptions
 from mien.align.views import view as view_of
-from mien.augment.methods import METHODS
-from mien.augment.policy import Policy, Step
-from mien.augment.policy import policy as policy_of
-from mien.augment.stage import plain, seed_of
+from mien.augment.policy import METHODS, Policy, Step, load_policy
+from mien.augment.stage import drop_equal_channels, variant_seed
 from mien.data import photos
 from mien.errors import DataError
 from mien.flows.augment_folder import MARKS, AugmentOptions, AugmentResult, augment_folder, face_stages, no_face
@@ -88,7 +86,7 @@ def augment(
     if spec.faces == "cut" and view is not None:
         raise DataError(f"--view {view} says how to cut faces that are found: it does not go with --faces cut")
     spec = replace(spec, view=view_of(view or "openface", ViewOptions(size)))
-    options = AugmentOptions(policy_of(policy), variants, seed, grid, format, size if spec.faces == "cut" else None)
+    options = AugmentOptions(load_policy(policy), variants, seed, grid, format, size if spec.faces == "cut" else None)
     result = AugmentResult(options.policy.name, spec.detector if spec.faces == "find" else "none")
     refs = photos([src])
     if preview is not None:
@@ -118,7 +116,7 @@ def write_preview(refs: Sequence[PhotoRef], spec: PipelineSpec, options: Augment
     if suffix not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"--preview {file}: give a file that ends in .png or .jpg")
     fileio.check_writable(file)
-    options.policy.ready()
+    options.policy.ensure_installed()
     if spec.faces == "find":
         spec.ready()
     face = _first(refs, spec, options)
@@ -127,7 +125,7 @@ def write_preview(refs: Sequence[PhotoRef], spec: PipelineSpec, options: Augment
 
 def alone(policy: Policy, method: str) -> Policy:
     """A policy of one method only, as far as `policy` lets it go, or as is telling where it has it not."""
-    step = next((step for step in policy.steps if step.method == method), Step(method, *METHODS[method].usual))
+    step = next((step for step in policy.steps if step.method == method), Step(method, *METHODS[method].typical))
     far = METHODS[method].strongest(step.low, step.high)
     # As far as it goes in both directions, zoom would look like scale: it is drawn instead.
     ends = (step.low, step.high) if method == "zoom" else (far, far)
@@ -138,7 +136,7 @@ def _first(refs: Sequence[PhotoRef], spec: PipelineSpec, options: AugmentOptions
     rejected = []
     for found in run_stages(face_stages(spec, options), refs, keep_going=True):
         if isinstance(found, Crop):
-            return plain(found.pixels)
+            return drop_equal_channels(found.pixels)
         rejected.append(found)
     raise DataError(no_face("shown", len(refs), rejected, spec))
 
@@ -147,9 +145,9 @@ def _sheet(face: Pixels, options: AugmentOptions) -> Pixels:
     policy = options.policy
     pictures, captions = [face], [("as it is", "")]
     for method in METHODS:
-        pictures.append(alone(policy, method).pictures(face, [_TELLING])[0])
+        pictures.append(alone(policy, method).variants(face, [_TELLING])[0])
         captions.append((method, _note(policy, method)))
-    pictures.append(policy.pictures(face, [seed_of(options.seed, "preview", 0)])[0])
+    pictures.append(policy.variants(face, [variant_seed(options.seed, "preview", 0)])[0])
     captions.append((f"policy {policy.name}", "all that it holds"))
     return captioned_sheet(pictures, captions, _COLUMNS, _SIDE)
 

@@ -23,7 +23,7 @@ from mien.align.output_record import (
     plan_outputs,
 )
 from mien.augment.policy import Policy
-from mien.augment.stage import Varied, Vary
+from mien.augment.stage import FaceVariants, MakeVariants
 from mien.config import settings
 from mien.data import outside
 from mien.errors import DataError
@@ -147,7 +147,7 @@ def augment_folder(
     refs = outside(refs, src, dst)
     if not refs:
         raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
-    options.policy.ready()
+    options.policy.ensure_installed()
     if spec.faces == "find":
         spec.ready()
     out = Out(dst, options.form, options.variants, options.grid)
@@ -162,7 +162,7 @@ def augment_folder(
         todo = plan_outputs(wanted, record.entries, _lying(out, record, wanted), several=spec.which == "all")
         there = sum(bool(record.entries[source].crops) for source in sources if source not in todo.places)
         record.begin(todo.places)
-        vary = Vary(options.policy, options.variants, options.seed, seeded)
+        vary = MakeVariants(options.policy, options.variants, options.seed, seeded)
         faces, missed = 0, {}
         for source, results in _made(sources, todo, [*stages, vary], out, run):
             missed[source] = [item for item in results if isinstance(item, Rejected)]
@@ -244,7 +244,7 @@ class Save:
     batch_size: int = 1
     needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[Varied], /) -> Iterator[Saved | Rejected]:
+    def __call__(self, batch: Sequence[FaceVariants], /) -> Iterator[Saved | Rejected]:
         for varied in batch:
             place = crop_name(self.places[varied.key], varied.face.index)
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.augment.draws import keys, normals, uniforms
+from mien.augment.keyed_random import keys, normals, uniforms
 
 
 def test_a_rows_numbers_depend_on_its_seed_alone() -> None:
