@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 from mien.data import DataOptions, open_data
 from mien.evaluate import Share
-from mien.pipeline.classifier import Classify, load
+from mien.pipeline.classifier import load
+from mien.pipeline.classify import Classify
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.run.local import run_stages
 from mien.types import UNCERTAIN, Prediction

@@ -15,8 +15,11 @@ from mien.errors import MienError as MienError
 from mien.errors import MienWarning as MienWarning
 
 if TYPE_CHECKING:
+    from mien.evaluate.pairs import PairsResult as PairsResult
+    from mien.evaluate.report import Report as Report
     from mien.flows.align import align as align
     from mien.flows.augment import augment as augment
+    from mien.flows.benchmark import benchmark_pairs as benchmark_pairs
     from mien.flows.check import check as check
     from mien.flows.classify import classify as classify
     from mien.flows.clean import clean as clean
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from mien.flows.look import look as look
     from mien.flows.sort import sort as sort
     from mien.flows.sort import undo as undo
+    from mien.flows.study import StudyResult as StudyResult
     from mien.flows.study import study as study
     from mien.flows.train import train as train
     from mien.flows.verify import verify as verify
@@ -48,11 +52,15 @@ _HOMES = {
     "Face": "pipeline.annotate",
     "Gallery": "flows.gallery",
     "Identification": "pipeline.identify",
+    "PairsResult": "evaluate.pairs",
     "PhotoReport": "pipeline.annotate",
     "Prediction": "types",
     "Rejected": "types",
+    "Report": "evaluate.report",
+    "StudyResult": "flows.study",
     "align": "flows.align",
     "augment": "flows.augment",
+    "benchmark_pairs": "flows.benchmark",
     "check": "flows.check",
     "classify": "flows.classify",
     "clean": "flows.clean",

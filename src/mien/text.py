@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 MAX_NAME_BYTES = 120
 """Of a folder name in UTF-8; the strictest file system in common use (eCryptfs) takes 143."""
@@ -107,3 +108,8 @@ def _spelled_out(c: str) -> str:
     if "\udc80" <= c <= "\udcff":  # how Python keeps a byte that is not UTF-8
         return f"\\x{ord(c) - 0xDC00:02x}"
     return c.encode("unicode_escape").decode("ascii")
+
+
+def today() -> str:
+    """The date, as reports and bundles write it: 2025-06-01."""
+    return datetime.now(UTC).date().isoformat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,22 +22,21 @@ FACES = FaceOptions(detector="mtcnn")
 HEAD = StudyOptions("recipe", variants=("head",))
 
 
-@dataclass(frozen=True, slots=True)
-class Seen(RunOptions):
-    """A drive that finds vectors of a class's own, or crops with a corner of its own; none where the name says so."""
-
-    def inputs(self, spec: PipelineSpec, refs: Sequence[PhotoRef]) -> Iterator[Embedding | Crop | Rejected]:
-        labels = sorted({ref.origin.label or "" for ref in refs})
-        vectors, _ = clusters([len(refs)] * len(labels), spread=0.6)
-        for i, ref in enumerate(refs):
-            j = labels.index(ref.origin.label or "")
-            missing = "no crop" if spec.embedder == PIXELS else "no vector"
-            if missing in ref.key:
-                yield Rejected(ref.origin, "detect", Reason.NO_FACE)
-            elif spec.embedder == PIXELS:
-                yield Crop(ref.origin, FACE, _crop(i, j, spec.view.size, spec.view.grey))
-            else:
-                yield Embedding(ref.origin, FACE, vectors[j * len(refs) + i])
+def prepare_made_up(
+    spec: PipelineSpec, refs: Sequence[PhotoRef], run: RunOptions
+) -> Iterator[Embedding | Crop | Rejected]:
+    """In place of `prepare_photos`: embeddings or crops that tell the classes apart; none where the name says so."""
+    labels = sorted({ref.origin.label or "" for ref in refs})
+    vectors, _ = clusters([len(refs)] * len(labels), spread=0.6)
+    for i, ref in enumerate(refs):
+        j = labels.index(ref.origin.label or "")
+        missing = "no crop" if spec.embedder == PIXELS else "no vector"
+        if missing in ref.key:
+            yield Rejected(ref.origin, "detect", Reason.NO_FACE)
+        elif spec.embedder == PIXELS:
+            yield Crop(ref.origin, FACE, _crop(i, j, spec.view.size, spec.view.grey))
+        else:
+            yield Embedding(ref.origin, FACE, vectors[j * len(refs) + i])
 
 
 def _crop(i: int, j: int, size: int, grey: bool) -> Any:

@@ -10,15 +10,16 @@ import pytest
 from mien.data import DataSet
 from mien.experiment.features import prepare_study
 from mien.experiment.variants import StudyOptions, build_variants
-from tests.experiment.factories import FACES, HEAD, TWO, Seen, photos
+from mien.pipeline.execute import RunOptions
+from tests.experiment.factories import FACES, HEAD, TWO, photos
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("made_up")
 
 
 def test_a_photo_that_one_variant_cannot_use_is_left_out_for_all() -> None:
     refs = [*TWO.refs, *photos("ann", 2, note="no crop "), *photos("bob", 3, note="no vector ")]
-    varied = build_variants(StudyOptions("recipe", variants=("head", "fer-cnn")), FACES, Seen(1))
-    found = prepare_study(DataSet.of(refs, []), [variant.recipe.spec for variant in varied], Seen(1), 3)
+    varied = build_variants(StudyOptions("recipe", variants=("head", "fer-cnn")), FACES, RunOptions(1))
+    found = prepare_study(DataSet.of(refs, []), [variant.recipe.spec for variant in varied], RunOptions(1), 3)
     assert len(found.y) == 30
     assert len(found.rejected) == 5
     assert [len(inputs) for inputs in found.inputs.values()] == [30, 30]
@@ -28,7 +29,9 @@ def test_photos_of_one_group_are_tested_together() -> None:
     refs = [
         replace(ref, origin=replace(ref.origin, group=f"{ref.origin.label}{i % 5}")) for i, ref in enumerate(TWO.refs)
     ]
-    found = prepare_study(DataSet.of(refs, []), [build_variants(HEAD, FACES, Seen(1))[0].recipe.spec], Seen(1), 3)
+    found = prepare_study(
+        DataSet.of(refs, []), [build_variants(HEAD, FACES, RunOptions(1))[0].recipe.spec], RunOptions(1), 3
+    )
     for _, _, rows in found.tests(5):
         apart = set(range(30)) - set(rows.tolist())
         assert not {found.groups[i] for i in rows} & {found.groups[i] for i in apart}
@@ -43,7 +46,9 @@ def test_two_photos_of_a_class_at_least_stay_to_learn_from() -> None:
         for group, size in sizes.items()
         for ref in photos(label, size, note=group)
     ]
-    found = prepare_study(DataSet.of(refs, []), [build_variants(HEAD, FACES, Seen(1))[0].recipe.spec], Seen(1), 3)
+    found = prepare_study(
+        DataSet.of(refs, []), [build_variants(HEAD, FACES, RunOptions(1))[0].recipe.spec], RunOptions(1), 3
+    )
     for _, _, rows in found.tests(5):
         left = np.bincount(np.delete(found.y, rows), minlength=2)
         assert (left >= 2).all()

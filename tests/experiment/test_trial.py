@@ -10,17 +10,18 @@ from mien.data import DataSet
 from mien.experiment.features import prepare_study
 from mien.experiment.trial import run_trial
 from mien.experiment.variants import StudyOptions, build_variants
-from tests.experiment.factories import FACES, Seen, photos
+from mien.pipeline.execute import RunOptions
+from tests.experiment.factories import FACES, photos
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("made_up")
 
 
 def test_a_hierarchy_is_tested_like_any_other_variant(tmp_path: Path, home: Path) -> None:
     tree = tmp_path / "mine.toml"
     tree.write_text('[tree]\nleft = ["ann", "bob"]\nright = ["cy", "dee"]\n')
     data = DataSet.of([ref for label in ("ann", "bob", "cy", "dee") for ref in photos(label, 10)], [])
-    variant = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))[1]
-    found = prepare_study(data, [variant.recipe.spec], Seen(1), 3)
+    variant = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, RunOptions(1))[1]
+    found = prepare_study(data, [variant.recipe.spec], RunOptions(1), 3)
     seed, fold, rows = next(found.tests(1))
     trial = run_trial(variant.recipe, found, rows, seed, fold)
     assert (trial.answers == found.y[rows]).mean() > 0.8

@@ -9,13 +9,14 @@ import pytest
 
 from mien.errors import DataError, UnknownName
 from mien.experiment.variants import OVER, StudyOptions, Variant, build_variants
-from tests.experiment.factories import FACES, Seen
+from mien.pipeline.execute import RunOptions
+from tests.experiment.factories import FACES
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("made_up")
 
 
 def built(over: str) -> dict[str, Variant]:
-    return {variant.name: variant for variant in build_variants(StudyOptions(over), FACES, Seen(1))}
+    return {variant.name: variant for variant in build_variants(StudyOptions(over), FACES, RunOptions(1))}
 
 
 def test_crops_of_every_size_and_colour_are_asked_for() -> None:
@@ -34,10 +35,10 @@ def test_variants_of_photos_are_by_policy_or_by_number() -> None:
 
 
 def test_hierarchies_are_the_shipped_ones_or_those_of_files(tmp_path: Path) -> None:
-    assert next(variant.name for variant in build_variants(StudyOptions("hierarchy"), FACES, Seen(1))) == "flat"
+    assert next(variant.name for variant in build_variants(StudyOptions("hierarchy"), FACES, RunOptions(1))) == "flat"
     tree = tmp_path / "mine.toml"
     tree.write_text('[tree]\nleft = ["ann", "bob"]\nright = ["cy", "dee"]\n')
-    made = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, Seen(1))
+    made = build_variants(StudyOptions("hierarchy", trees=(tree,)), FACES, RunOptions(1))
     assert [variant.name for variant in made] == ["flat", "mine"]
     assert made[1].recipe.tree is not None
     assert made[1].recipe.tree.leaves == ("ann", "bob", "cy", "dee")
@@ -73,11 +74,11 @@ def test_options_that_cannot_be_are_one_sentence(options: dict[str, Any], error:
 )
 def test_variants_that_there_are_not_are_named(options: StudyOptions, words: str) -> None:
     with pytest.raises((DataError, UnknownName), match=words):
-        build_variants(options, FACES, Seen(1))
+        build_variants(options, FACES, RunOptions(1))
 
 
 def test_all_that_can_be_varied_has_variants() -> None:
     for over in OVER:
-        made = build_variants(StudyOptions(over), FACES, Seen(1))
+        made = build_variants(StudyOptions(over), FACES, RunOptions(1))
         assert len(made) >= 2
         assert len({str(variant.as_json()) for variant in made}) == len(made)

@@ -9,8 +9,8 @@ import pytest
 
 from mien.data import DataOptions, open_data
 from mien.evaluate import PairsResult
+from mien.flows.benchmark import benchmark_pairs
 from mien.flows.evaluate import evaluate
-from mien.flows.pairs import benchmark_pairs
 from mien.flows.train import train
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import build_spec
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.usefixtures("models_home"), pytest.mark.slow]
 
 def _pairs(data: Path, detector: str, embedder: str) -> PairsResult:
     lfw = data / "identity"
-    return benchmark_pairs(lfw / "lfw_pairs.csv", lfw / "lfw", build_spec(detector, embedder), RunOptions())
+    return benchmark_pairs(lfw / "lfw_pairs.csv", images=lfw / "lfw", detector=detector, embedder=embedder)
 
 
 def test_lfw_pairs_with_all_defaults_and_in_int8(data: Path) -> None:
@@ -43,9 +43,9 @@ def test_a_closed_set_of_people_and_everybody_else_as_strangers(data: Path, tmp_
     people = open_data(lfw / "lfw_closed_set.csv", DataOptions(images=lfw / "lfw", target="person"))
     trained = train(people, tmp_path / "x.mien", detector="mtcnn").training
     assert trained.fit.held_out.method == "test"
-    measured = evaluate(tmp_path / "x.mien", people.only("test"), "test", None, RunOptions()).evaluation
+    measured = evaluate(tmp_path / "x.mien", people)
     assert (measured.accuracy_all.value or 0) >= 0.98
-    everybody = evaluate(tmp_path / "x.mien", open_data(lfw / "lfw"), "lfw", None, RunOptions()).evaluation
+    everybody = evaluate(tmp_path / "x.mien", lfw / "lfw")
     unknown = everybody.unknown.as_json()
     assert unknown["strangers"] > 1000
     assert unknown["false_accepts"] <= 0.03
@@ -62,7 +62,7 @@ def test_orl_five_photos_each_of_twenty_people(data: Path, tmp_path: Path) -> No
     bundle = tmp_path / "x.mien"
     trained = train(tmp_path / "train", bundle, detector="mtcnn").training
     assert not trained.rejected
-    measured = evaluate(bundle, open_data(tmp_path / "test"), "orl", None, RunOptions()).evaluation
+    measured = evaluate(bundle, tmp_path / "test")
     assert not measured.rejections
     assert (measured.accuracy_all.value or 0) >= 0.98
 

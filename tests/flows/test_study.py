@@ -10,26 +10,33 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mien
 from mien.data import DataSet
-from mien.errors import DataError
+from mien.errors import DataError, MienWarning
 from mien.evaluate.comparison import Trial
 from mien.experiment.features import StudyData
 from mien.experiment.recipes import Recipe
 from mien.experiment.trial import run_trial
 from mien.experiment.variants import StudyOptions
 from mien.flows import study as studying
-from mien.flows.study import StudyResult, study
+from mien.flows.study import StudyResult, compare_variants
 from mien.models.head import unit
+from mien.pipeline.execute import RunOptions
 from mien.train import HeldOutPredictions
 from mien.train.head import class_centres
 from mien.types import UNKNOWN, Ints
-from tests.experiment.factories import FACES, HEAD, TWO, Seen, photos
+from tests.experiment.factories import FACES, HEAD, TWO, photos, prepare_made_up
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = pytest.mark.usefixtures("made_up")
 
 
-def studied(options: StudyOptions = HEAD, data: DataSet = TWO, to: Path | None = None, **drive: Any) -> StudyResult:
-    return study(data, "made up", options, FACES, Seen(1, **drive), to)
+@pytest.fixture
+def made_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.experiment.features.prepare_photos", prepare_made_up)
+
+
+def studied(options: StudyOptions = HEAD, data: DataSet = TWO, *, cache: bool = True) -> StudyResult:
+    return compare_variants(data, "made up", options, FACES, RunOptions(1, cache=cache))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +203,30 @@ def test_what_fails_says_which_variant_it_was(home: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_page_is_written_where_it_is_wanted(home: Path, tmp_path: Path) -> None:
-    studied(to=tmp_path / "study.html")
-    assert "Which recipe?" in (tmp_path / "study.html").read_text("utf-8")
+def test_the_public_function_writes_a_page_and_gives_tables(tmp_path: Path) -> None:
+    page = tmp_path / "study.html"
+    result = mien.study(TWO, over="recipe", variants=["head"], detector="mtcnn", report=page, workers=1)
+    assert "Which recipe?" in page.read_text("utf-8")
+    table = result.to_pandas()
+    assert list(table.index) == ["head"]
+    assert table.loc["head", "accuracy_mean"] == result.scores[0].accuracy_mean
+    assert result.as_json()["photos"] == 30
+    assert "<svg" in result._repr_html_()
     (tmp_path / "file").touch()
     with pytest.raises(DataError):
-        studied(to=tmp_path / "file" / "study.html")
+        result.to_html(tmp_path / "file" / "study.html")
+
+
+def test_where_no_page_can_be_written_nothing_is_trained(trials: list[tuple[str, int, int]], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError):
+        mien.study(TWO, over="recipe", variants=["head"], detector="mtcnn", report=tmp_path / "file" / "study.html")
+    assert trials == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_should_be_known_of_the_result_is_a_warning() -> None:
+    with pytest.warns(MienWarning, match="4 photos of other splits than train"):
+        mien.study(
+            DataSet.of([*TWO.refs, *photos("ann", 4, "test")], []), over="recipe", variants=["head"], detector="mtcnn"
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.models.head import Head
-from mien.pipeline.classifier import TOP, Abstention, Classify
+from mien.pipeline.classify import TOP, Abstention, Classify
 from mien.stage import Stage, apply
 from mien.types import UNCERTAIN, UNKNOWN, Detection, Embedding, Origin, Prediction
 

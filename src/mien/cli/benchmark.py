@@ -10,18 +10,18 @@ import typer
 from mien.cli import options
 from mien.cli.output import Output
 
-app = typer.Typer(help="Measure by a protocol of the field.", no_args_is_help=True)
+app = typer.Typer(help="Run a standard benchmark protocol.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Measure by a protocol of the field."""
+    """Run a standard benchmark protocol."""
 
 
 @app.command()
 def pairs(
-    table: Annotated[Path, typer.Argument(metavar="CSV", help="fold,a,b,same; or LFW's own pairs.txt.")],
-    images: Annotated[Path, typer.Option("--images", help="Folder that the paths start from.")],
+    csv: Annotated[Path, typer.Argument(metavar="CSV", help="Columns fold,a,b,same; or LFW's own pairs.txt.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder that the paths are relative to.")],
     detector: options.Detector = "auto",
     embedder: options.Embedder = "auto",
     faces: options.Faces = "find",
@@ -30,16 +30,22 @@ def pairs(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Same person or not over pairs of photos: the threshold of each fold comes from the other folds (LFW)."""
-    from mien.flows.pairs import benchmark_pairs
-    from mien.pipeline.spec import build_spec
+    """Same person or not, over pairs of photos: the threshold of each fold is chosen on the other folds (LFW)."""
+    import mien
 
     out = Output(json, quiet)
-    way = build_spec(detector, embedder, faces)
-    result = benchmark_pairs(table, images, way, out.drive(workers, no_cache=no_cache))
-    fields = {**result.as_json(), "detector": way.detector, "embedder": way.embedder}
+    result = mien.benchmark_pairs(
+        csv,
+        images=images,
+        detector=detector,
+        embedder=embedder,
+        faces=faces,
+        workers=workers,
+        cache=not no_cache,
+        progress=out.progress,
+    )
     text = (
         f"accuracy {result.accuracy:.2%} (standard deviation {result.accuracy_std:.2%}) over {result.pairs} pairs in"
         f" {result.folds} folds, {result.rejected} pairs with a photo without a face"
     )
-    out.record(fields, text)
+    out.record(result.as_json(), text)

@@ -23,9 +23,7 @@ def evaluate(
     target: options.Target = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            "--split", help="train, val, test or all; where the data has a held-out split, that one by default."
-        ),
+        typer.Option("--split", help="train, val, test or all; by default the held-out split, if there is one."),
     ] = None,
     faces: options.BundleFaces = None,
     workers: options.Workers = None,
@@ -34,43 +32,44 @@ def evaluate(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure a bundle; photos with labels that it does not know count as strangers."""
-    from mien.data import DataOptions, open_data
-    from mien.flows.evaluate import evaluate as flow
+    """Measure a bundle on labelled photos; labels that it does not know count as strangers."""
+    import mien
 
-    show = Output(json, quiet)
-    given = open_data(data, DataOptions(images=images, target=target, labels=labels))
-    show.notes(given.notes)
-    split = split or next((name for name in ("test", "val") if name in given.splits), "all")
-    if split != "all":
-        given = given.only(split)
-        show.note(f"note: measured on the split {split} of {data}; --split all measures on everything")
-    drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    done = flow(bundle, given, data.resolve().name, report, drive, faces)
-    show.rejections(done.evaluation.rejections)
-    if done.evaluation.strangers and not done.evaluation.n:
-        show.note("note: the bundle knows none of these labels, so that every photo counts as a stranger's")
-    show.notes([done.note] if done.note else [])
-    where = f"\nreport: {done.report}" if done.report else ""
-    show.record(done.evaluation.as_json(), _text(done.evaluation) + where)
+    out = Output(json, quiet)
+    figures = mien.evaluate(
+        bundle,
+        data,
+        report=report,
+        labels=labels,
+        images=images,
+        target=target,
+        split=split,
+        faces=faces,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=out.progress,
+    )
+    out.rejections(figures.rejections)
+    out.record(figures.as_json(), _text(figures) + (f"\nreport: {report}" if report else ""))
 
 
-def _text(found: Report) -> str:
-    def share(value: float | None) -> str:
+def _text(figures: Report) -> str:
+    def percent(value: float | None) -> str:
         return "-" if value is None else f"{value:.1%}"
 
+    accuracy, whole = percent(figures.accuracy.value), percent(figures.accuracy_all.value)
     lines = [
-        f"{found.n} photos of known labels, {found.strangers} of strangers, {len(found.rejections)} rejected",
-        f"accuracy      {share(found.accuracy.value)}   with the rejected as errors {share(found.accuracy_all.value)}",
-        f"macro-F1      {share(found.macro_f1.value)}   calibration error {share(found.ece)}",
+        f"{figures.n} photos with known labels, {figures.strangers} of strangers, {figures.rejected} rejected",
+        f"accuracy      {accuracy}   with rejected photos as errors {whole}",
+        f"macro-F1      {percent(figures.macro_f1.value)}   calibration error {percent(figures.ece)}",
     ]
-    if found.uncertain.right:
-        lines.append(
-            f"where certain {share(found.accuracy_certain.value)}   uncertain of {share(found.uncertain.value)}"
-        )
-    unknown = found.unknown.as_json()
+    if figures.uncertain.right:
+        certain, uncertain = percent(figures.accuracy_certain.value), percent(figures.uncertain.value)
+        lines.append(f"if certain    {certain}   {uncertain} were uncertain")
+    unknown = figures.unknown.as_json()
     if unknown["threshold"] is not None and unknown["known"]:
-        lines.append(f"known named   {share(unknown['known_named'])}   rightly, and not called unknown")
+        lines.append(f"known         {percent(unknown['known_named'])} named correctly, and not called unknown")
     if unknown["strangers"]:
-        lines.append(f"strangers     {share(unknown['false_accepts'])} taken for somebody known")
+        lines.append(f"strangers     {percent(unknown['false_accepts'])} mistaken for somebody known")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`mien study`: several ways to train, on the same photos."""
+"""`mien study`: which variant of a training is better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, seconds
+from mien.cli.output import Output
 
 if TYPE_CHECKING:
     from mien.flows.study import StudyResult
@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 def study(
     data: options.Data,
-    over: Annotated[str, typer.Option("--over", help="What is varied: augment, size, colour, hierarchy or recipe.")],
+    over: Annotated[str, typer.Option("--over", help="What to vary: augment, size, colour, hierarchy or recipe.")],
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="Recipe that it is varied of: resnet-small, or head for hierarchy.")
+        str | None,
+        typer.Option("--recipe", help="Recipe whose variants are compared: resnet-small, or head for hierarchy."),
     ] = None,
     variants: Annotated[
-        str | None, typer.Option("--variants", help="Which, such as none,gentle or 32,64; the usual ones by default.")
+        str | None,
+        typer.Option("--variants", help="Which variants, such as none,gentle or 32,64; by default the usual ones."),
     ] = None,
     hierarchy: Annotated[
-        list[Path] | None, typer.Option("--hierarchy", help="A tree to compare; may be given several times.")
+        list[Path] | None, typer.Option("--hierarchy", help="A tree to compare; can be given several times.")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=3, help="So many splits are drawn.")] = 3,
-    folds: Annotated[int, typer.Option("--folds", min=1, max=5, help="Fifths of each split that are tested.")] = 1,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of networks; the recipe's own else.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="Write a page with figures and a picture.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=3, help="Number of random splits.")] = 3,
+    folds: Annotated[int, typer.Option("--folds", min=1, max=5, help="Fifths of each split to test on.")] = 1,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Number of epochs of networks.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a page with figures and a chart.")] = None,
     detector: options.Detector = "auto",
     faces: options.Faces = "find",
     min_face: options.MinFace = 20,
@@ -42,44 +44,45 @@ def study(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Which way to train is better, and what does it cost? The same splits and seeds for each."""
-    from mien.data import DataOptions, open_data
-    from mien.experiment.recipes import FaceOptions
-    from mien.experiment.variants import StudyOptions
-    from mien.flows.study import study as flow
+    """Train variants on the same photos with the same seeds: which is better, and what does it cost?"""
+    import mien
 
-    show = Output(json, quiet)
-    names = tuple(name.strip() for name in (variants or "").split(",") if name.strip())
-    asked = StudyOptions(over, recipe, names, seeds, folds, epochs, tuple(hierarchy or ()))
-    given = open_data(data, DataOptions(images=images, target=target, labels=labels))
-    show.notes(given.notes)
-    drive = show.drive(workers, keep_going=keep_going, no_cache=no_cache)
-    prepared = FaceOptions(detector=detector, faces=faces, min_face=min_face)
-    done = flow(given, data.resolve().name, asked, prepared, drive, report)
-    show.rejections(done.rejected)
-    show.notes(done.notes)
-    for row in done.scores:
-        show.record(row.as_json())
-    fields = {
-        "over": over,
-        "comparisons": [pair.as_json() for pair in done.comparisons],
-        "verdict": done.verdict,
-        "photos": done.photos,
-        "rejected": len(done.rejected),
-        "remembered": done.remembered,
-        "seconds": seconds(done.seconds),
-    }
-    show.record(fields, _text(done) + (f"\nreport: {report}" if report else ""))
+    out = Output(json, quiet)
+    result = mien.study(
+        data,
+        over=over,
+        recipe=recipe,
+        variants=[name.strip() for name in (variants or "").split(",") if name.strip()],
+        hierarchy=hierarchy or (),
+        seeds=seeds,
+        folds=folds,
+        epochs=epochs,
+        report=report,
+        detector=detector,
+        faces=faces,
+        min_face=min_face,
+        labels=labels,
+        images=images,
+        target=target,
+        workers=workers,
+        keep_going=keep_going,
+        cache=not no_cache,
+        progress=out.progress,
+    )
+    out.rejections(result.rejected)
+    for score in result.scores:
+        out.record(score.as_json())
+    out.record(result.as_json(), _text(result) + (f"\nreport: {report}" if report else ""))
 
 
-def _text(done: StudyResult) -> str:
-    width = max(len(row.variant) for row in done.scores) + 2
+def _text(result: StudyResult) -> str:
+    width = max(len(score.variant) for score in result.scores) + 2
     lines = [f"{'':{width}}{'accuracy':>14}{'gap':>8}{'macro-F1':>10}{'epochs':>8}{'seconds':>10}"]
-    for row in done.scores:
-        spread = f"{100 * row.accuracy_mean:.1f} ± {100 * row.accuracy_std:.1f} %"
-        epochs = "-" if row.epochs is None else f"{row.epochs:.0f}"
+    for score in result.scores:
+        spread = f"{100 * score.accuracy_mean:.1f} ± {100 * score.accuracy_std:.1f} %"
+        epochs = "-" if score.epochs is None else f"{score.epochs:.0f}"
         lines.append(
-            f"{row.variant:{width}}{spread:>14}{100 * row.gap:>+8.1f}{row.macro_f1_mean:>10.1%}"
-            f"{epochs:>8}{row.train_seconds:>10.1f}"
+            f"{score.variant:{width}}{spread:>14}{100 * score.gap:>+8.1f}{score.macro_f1_mean:>10.1%}"
+            f"{epochs:>8}{score.train_seconds:>10.1f}"
         )
-    return "\n".join([*lines, done.verdict] if done.verdict else lines)
+    return "\n".join([*lines, result.verdict] if result.verdict else lines)

@@ -99,12 +99,21 @@ def render_report(report: Report, about: About, thumbnail: Thumbnail | None = No
 
 def render_study(page: StudyPage) -> str:
     """A study -> a whole HTML page, with accuracy against training time drawn."""
+    return _render_study(page, "study.html")
+
+
+def render_study_summary(page: StudyPage) -> str:
+    """A study -> its verdict, table and chart, as HTML for a notebook."""
+    return _render_study(page, "study_summary.html")
+
+
+def _render_study(page: StudyPage, template: str) -> str:
     scores, comparisons = with_units(page.over, page.scores, page.comparisons)
     best = best_of(scores)
     equals = equals_of(best, comparisons)
     pairs = sorted(comparisons, key=lambda pair: (not pair.real, -pair.difference))
     templates = environment(printable, duration=duration, points=_signed_points, format_p=format_p)
-    return templates.get_template("study.html").render(
+    return templates.get_template(template).render(
         page=page,
         question=_QUESTIONS.get(page.over, page.over),
         verdict=verdict(scores, comparisons),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mien.data import DataSet
 from mien.errors import DataError
-from mien.pipeline.classifier import stack_inputs
+from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.spec import PipelineSpec
 from mien.text import join_names, pluralize

@@ -18,7 +18,7 @@ from mien.experiment.features import LEARNT, FeatureSet, StudyData, gather_featu
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.trial import run_trial
 from mien.models import APPEARANCE_EMBEDDER, EMBEDDER_SEPARATOR, IDENTITY_EMBEDDER
-from mien.pipeline.classifier import stack_inputs
+from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names

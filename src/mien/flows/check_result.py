@@ -19,13 +19,12 @@ from mien.data import DataOptions, DataSet, form_of
 from mien.data.dataset import Subset
 from mien.errors import DataError, MissingExtra
 from mien.flows.clean import LABEL_FOLDERS, CleanResult, clean_folder, next_command
-from mien.flows.report import today
 from mien.images import Decode, thumbnail
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions, execute
 from mien.pipeline.spec import PipelineSpec
 from mien.stage import AnyStage, Needs
-from mien.text import escape, pluralize
+from mien.text import escape, pluralize, today
 from mien.types import Origin, Photo, Rejected
 
 if TYPE_CHECKING:

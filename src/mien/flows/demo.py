@@ -13,7 +13,6 @@ import numpy as np
 
 from mien import fileio
 from mien.config import settings
-from mien.data import open_data
 from mien.errors import DataError, MissingExtra
 from mien.flows.evaluate import evaluate
 from mien.flows.look import look
@@ -22,7 +21,6 @@ from mien.flows.train import train
 from mien.images import decode, encode
 from mien.models import builtin_traits
 from mien.pipeline.annotate import PhotoReport
-from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
 from mien.text import pluralize
 from mien.types import Pixels
@@ -92,9 +90,7 @@ def demo(folder: Path, say: Say, *, progress: bool | Progress = False) -> DemoRe
     counts = training.fit.counts
     say(f"   {sum(counts.values())} photos of {len(counts)} people in {training.seconds:.1f} s")
     say(f"\n3. Measure it on other renditions:  mien evaluate {bundle} {folder}/held-out --report {folder}/report.html")
-    measured = evaluate(
-        bundle, open_data(folder / "held-out"), "held-out", folder / "report.html", RunOptions()
-    ).evaluation
+    measured = evaluate(bundle, folder / "held-out", report=folder / "report.html", progress=progress)
     say(f"   {measured.accuracy_all.right} of {measured.n} right")
     say(f"\n4. File a messy folder:  mien sort {bundle} {folder}/inbox {folder}/sorted")
     done = sort(bundle, folder / "inbox", folder / "sorted", progress=progress)

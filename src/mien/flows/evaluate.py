@@ -1,87 +1,70 @@
-"""A bundle and labelled data in, measured figures and a report out."""
+"""How good a classifier is on labelled photos."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from mien import fileio
-from mien.data import DataSet
-from mien.errors import BundleError
-from mien.evaluate import Report, grouped_by_label, measure
-from mien.flows.report import report
-from mien.pipeline.classifier import Classify, load, stack_inputs
-from mien.pipeline.execute import RunOptions, prepare_photos
-from mien.run.local import run_stages
-from mien.store.bundle import Bundle
-from mien.train import TRAINED_ON, fingerprints
-from mien.types import Crop, Embedding, Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluateResult:
-    """The figures, and where the report lies if one was asked for.
-
-    `trained_on` tells how many of the photos the bundle was trained on; None where it does not say.
-    """
-
-    evaluation: Report
-    detector: str
-    report: Path | None
-    trained_on: int | None
-
-    @property
-    def note(self) -> str:
-        """What a person should know before believing the figures; "" where there is nothing."""
-        return self.evaluation.note
+from mien.data import DataSource
+from mien.evaluate import Report
+from mien.pipeline.classifier import Classifier, load
+from mien.pipeline.progress import Progress
 
 
 def evaluate(
-    bundle: Path, data: DataSet, name: str, to: Path | None, drive: RunOptions, faces: str | None = None
-) -> EvaluateResult:
-    """Labelled data (called `name`) -> figures, by the main face of each photo.
+    bundle: str | Path | Classifier,
+    data: DataSource,
+    *,
+    report: str | PathLike[str] | None = None,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+    target: str | None = None,
+    split: str | None = None,
+    faces: str | None = None,
+    workers: int | None = None,
+    keep_going: bool = False,
+    cache: bool = True,
+    progress: bool | Progress = False,
+) -> Report:
+    """Measure a classifier by the main face of each photo; labels that it does not know count as strangers.
 
-    Photos with labels that the bundle does not know are strangers. faces: "find" or "cut", to have them prepared
-    otherwise than in training.
+    Args:
+        bundle: What `train` wrote, the name of a built-in trait such as "mask", or what `load` opened.
+        data: Folder of label folders, CSV, Parquet, fer2013.csv, a folder with metadata.csv, or a `DataSet`.
+        report: Where to write a page with figures, charts and mistakes.
+        labels: CSV with labels for the photos of a folder.
+        images: Folder that the file names of a table are relative to.
+        target: Column of a table that holds the label.
+        split: "train", "val", "test" or "all"; by default the held-out split, if the data defines one.
+        faces: "find" or "cut", to override how the bundle prepares faces.
+        workers: Threads, by default as many as there are cores.
+        keep_going: An unexpected failure costs only its photo.
+        cache: Whether embeddings are looked up and stored.
+        progress: Show a bar.
+
+    Returns:
+        The figures, with intervals; in a notebook they show themselves.
 
     Raises:
-        BundleError, WeightsError: the bundle cannot be used. DataError: nothing is labelled, or `to` not writable.
+        BundleError: The bundle cannot be used here.
+        DataError: Nothing is labelled, there is no such split, or `report` cannot be written.
+        WeightsError: Weights are missing.
     """
-    recogniser = load(bundle, faces=faces)
-    refs = recogniser.check_input(data.refs, drive)
-    head, spec = recogniser.head, recogniser.spec
-    naming = Classify(head, recogniser.abstention, list_all=True)
-    seen = _Seen(_digests(recogniser.bundle))
-    results = run_stages([naming], seen.watch(prepare_photos(spec, refs, drive)), drive.keep_going)
-    figures = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
-    trained_on = len(seen.keys) if TRAINED_ON in recogniser.bundle.arrays else None
-    evaluation = replace(figures, detector=spec.detector, trained_on=trained_on)
-    done = EvaluateResult(evaluation, spec.detector, to, trained_on)
-    if to is not None:
-        note = f"{done.note}." if done.note else ""
-        fileio.write(to, report(evaluation, recogniser.bundle.name, data, name, spec, note).encode())
-    return done
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Looks at vectors and crops on their way, and keeps the keys of photos whose digest is among `known`."""
-
-    known: frozenset[int]
-    keys: set[str] = field(default_factory=set)
-
-    def watch(self, results: Iterable[Embedding | Crop | Rejected]) -> Iterator[Embedding | Crop | Rejected]:
-        for result in results:
-            if not isinstance(result, Rejected) and int(fingerprints(stack_inputs([result]))[0]) in self.known:
-                self.keys.add(result.key)
-            yield result
-
-
-def _digests(bundle: Bundle) -> frozenset[int]:
-    known = bundle.arrays.get(TRAINED_ON, np.empty(0, dtype=np.uint64))
-    if known.ndim != 1 or known.dtype != np.uint64:
-        raise BundleError(f"{bundle.path} is damaged (its {TRAINED_ON!r} are no digests): restore it or train it again")
-    return frozenset(known.tolist())
+    if report is not None:
+        fileio.check_writable(Path(report))
+    classifier = bundle.with_faces(faces) if isinstance(bundle, Classifier) else load(bundle, faces=faces)
+    figures = classifier.evaluate(
+        data,
+        labels=labels,
+        images=images,
+        target=target,
+        split=split,
+        workers=workers,
+        keep_going=keep_going,
+        cache=cache,
+        progress=progress,
+    )
+    if report is not None:
+        figures.to_html(report)
+    return figures

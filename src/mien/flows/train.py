@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien import __version__
+from mien import __version__, models
 from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError
 from mien.evaluate import Report, grouped_by_label, measure, render_card
@@ -18,12 +18,14 @@ from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
 from mien.flows.clean import AppliedVerdicts, apply_verdicts
-from mien.flows.report import licences, looked_at_by, report, today
-from mien.pipeline.classifier import Classifier, load, make_prediction, stack_inputs
+from mien.pipeline.classifier import Classifier, load
+from mien.pipeline.classify import make_prediction, stack_inputs
+from mien.pipeline.evaluation import describe_embedder, report_page
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
+from mien.text import today
 from mien.train import TRAINED_ON, fingerprints
 from mien.train.head import EmbedderScore
 from mien.types import UNKNOWN, Crop, Embedding, Prediction, Rejected
@@ -214,7 +216,7 @@ def train_bundle(
     )
     note = _measured(fit, chosen=bool(recipes or embedders))
     pages = {
-        "report.html": report(evaluation, title, data, name, recipe.spec, note, _curves(fit)),
+        "report.html": report_page(evaluation, title, data, name, recipe.spec, note, _curves(fit)),
         "card.md": render_card(_facts(out, recipe.spec, options, fit, evaluation)),
     }
     manifest = _manifest(name, options, result)
@@ -355,11 +357,17 @@ def _facts(out: Path, spec: PipelineSpec, options: TrainOptions, fit: Fit, evalu
         "head": fit.head.kind,
         "detector": detector,
         "view": f"{spec.view.name}, {spec.view.size} pixels",
-        "embedder": looked_at_by(spec),
-        "weights": licences(spec),
+        "embedder": describe_embedder(spec),
+        "weights": _licences(spec),
         "seed": options.seed,
         "measured": evaluation.as_json(),
         "how": f"while training, on photos that were not learnt from ({fit.held_out.method})",
         "unknown": unknown,
         "notes": fit.notes,
     }
+
+
+def _licences(spec: PipelineSpec) -> list[Mapping[str, Any]]:
+    """What a card says about the weights that a spec uses."""
+    cards = [models.get_card(name) for name in spec.weights()]
+    return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in cards]

@@ -8,41 +8,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from mien.data import DataOptions, DataSource
 from mien.data.sources import ImageSource, ImageSources, photo_refs
 from mien.detect import resolve
 from mien.errors import BundleError, DataError
+from mien.evaluate import Report
 from mien.models import builtin_traits
-from mien.models.head import Head, Scorer
+from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
+from mien.pipeline.classify import Abstention, Classify
+from mien.pipeline.evaluation import evaluate_classifier
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.input_check import check_preprocessing
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run.local import run_stages
-from mien.stage import Needs
 from mien.store import bundle as bundles
-from mien.types import UNCERTAIN, UNKNOWN, Crop, Embedding, PhotoRef, Prediction, Reason, Rejected
-
-TOP = 10
-"""The labels that a prediction holds at most: all of a thousand for ten thousand faces would fill the memory."""
+from mien.types import PhotoRef, Prediction, Reason, Rejected
 
 _LARGEST_COSINE = 1.001  # with room for rounding
-
-
-@dataclass(frozen=True, slots=True)
-class Abstention:
-    """Faces that a trait gives no answer for: those whose likeliest label by another head is among `labels`."""
-
-    head: Scorer
-    labels: frozenset[str]
-
-    def covers(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Inputs (n, ...), as the head takes them -> whether each is such a face (n,)."""
-        likeliest = self.head.answer(inputs)[0].argmax(axis=1)
-        return np.array([self.head.labels[i] in self.labels for i in likeliest], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +85,36 @@ class Classifier:
         stage = Classify(self.head, self.abstention)
         yield from run_stages([stage], prepare_photos(spec, refs, run), run.keep_going, run.timing)
 
+    def evaluate(
+        self,
+        data: DataSource,
+        *,
+        labels: str | Path | None = None,
+        images: str | Path | None = None,
+        target: str | None = None,
+        split: str | None = None,
+        workers: int | None = None,
+        keep_going: bool = False,
+        cache: bool = True,
+        progress: bool | Progress = False,
+    ) -> Report:
+        """Measure it on labelled photos, by the main face of each; options as of `mien.evaluate`.
+
+        Raises:
+            DataError: nothing is labelled, or there is no such split. WeightsError: weights are missing.
+        """
+        paths = [None if path is None else Path(path) for path in (images, labels)]
+        options = DataOptions(paths[0], target, paths[1])
+        return evaluate_classifier(self, data, options, split, RunOptions.build(workers, keep_going, cache, progress))
+
+    @property
+    def report(self) -> Report | None:
+        """What was measured in training, without the confusion matrix; None where the bundle does not say."""
+        try:
+            return Report.from_json(self.bundle.manifest["measured"])
+        except (KeyError, TypeError, ValueError):  # a built-in trait's figures, or none
+            return None
+
     def check_input(self, refs: Sequence[PhotoRef], run: RunOptions) -> Sequence[PhotoRef]:
         """The photos, and a note to the user where they are, or seem to be, prepared otherwise than in training."""
         if self.trained_on != self.spec.faces:
@@ -120,67 +134,6 @@ class Classifier:
             DataError: another word.
         """
         return self if faces is None else replace(self, spec=self.spec.with_faces(faces))
-
-
-@dataclass(frozen=True, slots=True)
-class Classify:
-    """Embedding or Crop -> Prediction: the best label, or `UNKNOWN` below the head's threshold of familiarity.
-
-    The label is `UNCERTAIN` where the head is not certain, and for faces that `abstention` covers; of these no label is
-    listed, unless `list_all`. Batches are small, so that the first answers come before many faces are done.
-    """
-
-    head: Scorer
-    abstention: Abstention | None = None
-    list_all: bool = False
-    batch_size: int = 8
-
-    @property
-    def name(self) -> str:
-        return "classify"
-
-    @property
-    def needs(self) -> Needs:
-        return Needs()
-
-    def __call__(self, batch: Sequence[Embedding | Crop], /) -> Iterator[Prediction]:
-        """Embeddings or crops, as the head takes them -> as many predictions, in the same order.
-
-        Raises:
-            ValueError: a vector has another dimension than the head, or is not finite; a crop has another size.
-        """
-        if not batch:
-            return
-        inputs = stack_inputs(batch)
-        probabilities, familiarity = self.head.answer(inputs)
-        covered = np.zeros(len(batch), dtype=bool) if self.abstention is None else self.abstention.covers(inputs)
-        for item, row, familiar, abstain in zip(batch, probabilities, familiarity, covered, strict=True):
-            prediction = make_prediction(item, self.head, row, float(familiar))
-            if abstain:
-                prediction = replace(prediction, label=UNCERTAIN, top=prediction.top if self.list_all else ())
-            yield prediction
-
-
-def stack_inputs(items: Sequence[Embedding | Crop]) -> npt.NDArray[Any]:
-    """What a head takes of each item: vectors (n, d), or pixels (n, s, s) or (n, s, s, 3)."""
-    return np.stack([item.vector if isinstance(item, Embedding) else item.pixels for item in items])
-
-
-def make_prediction(
-    item: Embedding | Crop, head: Scorer, probabilities: npt.NDArray[np.floating[Any]], familiarity: float
-) -> Prediction:
-    """A face, the probabilities (k,) of the head's labels and its familiarity -> Prediction.
-
-    `top` holds the best labels, `TOP` of them at most; equal probabilities keep the head's order.
-    """
-    best = np.argsort(-probabilities, kind="stable")[:TOP]
-    top = tuple((head.labels[i], float(probabilities[i])) for i in best)
-    label, probability = top[0]
-    if familiarity < head.threshold:
-        label = UNKNOWN
-    elif probability < head.certain:
-        label = UNCERTAIN
-    return Prediction(item.origin, item.face, label, top, familiarity)
 
 
 def one_picture(results: Iterator[Any]) -> list[Any]:
