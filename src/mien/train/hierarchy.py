@@ -15,8 +15,8 @@ from safetensors import numpy as safetensors
 
 from mien.errors import DataError
 from mien.models.head import Doubles, Head
-from mien.models.joined import Part, join, linear_part
 from mien.models.network import NetworkHead
+from mien.models.onnx_join import ClassifierPart, join_classifiers, part_of_head
 from mien.train import Fit, FoldCounts, HeldOutPredictions, StorableScorer
 from mien.train.calibration import ENOUGH_STRANGERS, UnknownThreshold, describe_threshold, set_from_logits
 from mien.train.head import HeadFit, HeadOptions, fit_head
@@ -240,15 +240,15 @@ def _accuracy(names: Sequence[str], held: HeldOutPredictions, labels: Sequence[s
 def _joined(tree: Tree, nodes: Sequence[NodeClassifier]) -> bytes:
     parts = [_part(node.fit.head) for node in nodes]
     paths = [[(i, nodes[i].fit.head.labels.index(child)) for i, child in tree.steps(leaf)] for leaf in tree.leaves]
-    return join(parts, paths)
+    return join_classifiers(parts, paths)
 
 
-def _part(head: StorableScorer) -> Part:
+def _part(head: StorableScorer) -> ClassifierPart:
     match head:
         case Head():
-            return linear_part(head)
+            return part_of_head(head)
         case NetworkHead():
-            return Part(head.onnx, head.temperature, head.mirror)
+            return ClassifierPart(head.onnx, head.temperature, head.mirror)
     raise TypeError(f"a hierarchy joins linear heads and networks, not {type(head).__name__}")
 
 

@@ -9,19 +9,19 @@ import pytest
 from onnx import TensorProto, helper
 
 from mien.models.head import Doubles, Head, softmax, unit
-from mien.models.joined import Part, Steps, join, linear_part
 from mien.models.onnx_edit import Graph
+from mien.models.onnx_join import ClassifierPart, LeafPath, join_classifiers, part_of_head
 from mien.types import Floats
 
 DIMENSION, SIDE = 16, 8
 
-DEEP: tuple[tuple[int, ...], tuple[Steps, ...]] = (
+DEEP: tuple[tuple[int, ...], tuple[LeafPath, ...]] = (
     (3, 2, 2),
     (((0, 0), (1, 0)), ((0, 0), (1, 1), (2, 0)), ((0, 0), (1, 1), (2, 1)), ((0, 1),), ((0, 2),)),
 )
-"""Classes of each part and the ways to the leaves: one way of two steps, two of three, two of one."""
+"""Classes of each part and the paths to the leaves: one of two steps, two of three, two of one."""
 
-FLAT: tuple[tuple[int, ...], tuple[Steps, ...]] = (
+FLAT: tuple[tuple[int, ...], tuple[LeafPath, ...]] = (
     (2, 3, 2),
     (((0, 0), (1, 0)), ((0, 0), (1, 1)), ((0, 0), (1, 2)), ((0, 1), (2, 0)), ((0, 1), (2, 1))),
 )
@@ -58,7 +58,7 @@ def run(file: bytes, inputs: npt.NDArray[np.float32]) -> Floats:
     return np.asarray(out)
 
 
-def products(probabilities: Sequence[Doubles], leaves: Sequence[Steps]) -> Doubles:
+def products(probabilities: Sequence[Doubles], leaves: Sequence[LeafPath]) -> Doubles:
     columns = [np.prod([probabilities[part][:, child] for part, child in steps], axis=0) for steps in leaves]
     return np.stack(columns, axis=1)
 
@@ -68,10 +68,10 @@ def crops(n: int, channels: int = 1) -> Floats:
 
 
 @pytest.mark.parametrize(("classes", "leaves"), [FLAT, DEEP], ids=["depth 2", "depth 3"])
-def test_heads_joined_give_the_products_along_each_way(classes: tuple[int, ...], leaves: tuple[Steps, ...]) -> None:
+def test_joined_heads_give_the_products_along_each_path(classes: tuple[int, ...], leaves: tuple[LeafPath, ...]) -> None:
     heads = [head(k, seed, 0.3 + seed) for seed, k in enumerate(classes)]
     vectors = (np.random.default_rng(5).normal(size=(50, DIMENSION)) * 30).astype(np.float32)
-    logits = run(join([linear_part(each) for each in heads], leaves), vectors)
+    logits = run(join_classifiers([part_of_head(each) for each in heads], leaves), vectors)
     by_hand = products([each.probabilities(vectors).astype(np.float64) for each in heads], leaves)
     assert by_hand.sum(axis=1) == pytest.approx(np.ones(50), abs=1e-6)
     assert np.abs(softmax(logits.astype(np.float64)) - by_hand).max() < 1e-6
@@ -79,17 +79,17 @@ def test_heads_joined_give_the_products_along_each_way(classes: tuple[int, ...],
 
 @pytest.mark.parametrize(("classes", "leaves"), [FLAT, DEEP], ids=["depth 2", "depth 3"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_networks_joined_give_the_products_along_each_way(
-    classes: tuple[int, ...], leaves: tuple[Steps, ...], channels: int
+def test_joined_networks_give_the_products_along_each_path(
+    classes: tuple[int, ...], leaves: tuple[LeafPath, ...], channels: int
 ) -> None:
-    parts = [Part(network(k, seed, channels), 0.5 + seed) for seed, k in enumerate(classes)]
+    parts = [ClassifierPart(network(k, seed, channels), 0.5 + seed) for seed, k in enumerate(classes)]
     pictures = crops(20, channels)
     alone = [softmax(run(part.onnx, pictures).astype(np.float64) / part.temperature) for part in parts]
-    found = softmax(run(join(parts, leaves), pictures).astype(np.float64))
+    found = softmax(run(join_classifiers(parts, leaves), pictures).astype(np.float64))
     assert np.abs(found - products(alone, leaves)).max() < 1e-6
 
 
-def test_a_mirrored_part_answers_by_the_mean_of_both_sides() -> None:
+def test_a_mirrored_part_gives_the_mean_of_both_sides() -> None:
     classes, leaves = FLAT
     files = [network(k, seed, 3) for seed, k in enumerate(classes)]
     pictures = crops(9, 3)
@@ -97,58 +97,63 @@ def test_a_mirrored_part_answers_by_the_mean_of_both_sides() -> None:
     alone = [softmax((run(f, pictures).astype(np.float64) + run(f, mirrored)) / 2) for f in files]
     once = softmax(run(files[0], pictures).astype(np.float64))
     assert np.abs(once - alone[0]).max() > 0.01, "the two sides should differ"
-    joined = join([Part(file, 1.0, mirror=True) for file in files], leaves)
+    joined = join_classifiers([ClassifierPart(file, 1.0, mirror=True) for file in files], leaves)
     assert np.abs(softmax(run(joined, pictures).astype(np.float64)) - products(alone, leaves)).max() < 1e-6
     assert np.abs(run(joined, mirrored) - run(joined, pictures)).max() < 1e-4
 
 
 def test_a_row_s_answer_does_not_depend_on_the_others() -> None:
     classes, leaves = DEEP
-    joined = join([linear_part(head(k, seed)) for seed, k in enumerate(classes)], leaves)
+    joined = join_classifiers([part_of_head(head(k, seed)) for seed, k in enumerate(classes)], leaves)
     vectors = np.random.default_rng(5).normal(size=(33, DIMENSION)).astype(np.float32)
     one_by_one = np.concatenate([run(joined, row[None]) for row in vectors])
     assert np.abs(run(joined, vectors) - one_by_one).max() < 1e-6
 
 
-def test_a_linear_part_is_its_head_and_a_zero_vector_breaks_nothing() -> None:
+def test_a_part_equals_its_head_and_zero_vectors_do_no_harm() -> None:
     alone = head(4, 3)
     vectors = np.random.default_rng(2).normal(size=(5, DIMENSION)).astype(np.float32)
     vectors[0] = 0
     vectors[1] *= 1e30
     vectors[2] *= 1e-30
-    logits = run(linear_part(alone).onnx, vectors).astype(np.float64)
+    logits = run(part_of_head(alone).onnx, vectors).astype(np.float64)
     assert np.abs(softmax(logits / alone.temperature) - alone.probabilities(vectors)).max() < 1e-6
 
 
 def test_answers_that_are_certain_stay_finite() -> None:
     classes, leaves = FLAT
-    sure = [linear_part(head(k, seed, temperature=1e-4)) for seed, k in enumerate(classes)]
+    sure = [part_of_head(head(k, seed, temperature=1e-4)) for seed, k in enumerate(classes)]
     vectors = np.random.default_rng(5).normal(size=(50, DIMENSION)).astype(np.float32)
-    logits = run(join(sure, leaves), vectors)
+    logits = run(join_classifiers(sure, leaves), vectors)
     assert np.isfinite(logits).all()
     assert softmax(logits.astype(np.float64)).sum(axis=1) == pytest.approx(np.ones(50))
 
 
 def test_the_same_parts_give_the_same_file() -> None:
     classes, leaves = DEEP
-    files = [join([linear_part(head(k, seed)) for seed, k in enumerate(classes)], leaves) for _ in range(2)]
+    files = [
+        join_classifiers([part_of_head(head(k, seed)) for seed, k in enumerate(classes)], leaves) for _ in range(2)
+    ]
     assert files[0] == files[1]
 
 
 def test_parts_with_different_inputs_are_refused() -> None:
     with pytest.raises(ValueError, match=r"take one input, and these take \['\(1, 8, 8\)', '\(16,\)'\]"):
-        join([linear_part(head(2, 0)), Part(network(2, 0), 1.0)], [[(0, 0), (1, 0)], [(0, 1)], [(0, 0), (1, 1)]])
+        join_classifiers(
+            [part_of_head(head(2, 0)), ClassifierPart(network(2, 0), 1.0)],
+            [[(0, 0), (1, 0)], [(0, 1)], [(0, 0), (1, 1)]],
+        )
 
 
 @pytest.mark.parametrize("step", [(0, 2), (1, 0), (0, -1)])
-def test_a_way_to_nowhere_is_refused(step: tuple[int, int]) -> None:
+def test_a_path_through_a_missing_class_is_refused(step: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="which is not there"):
-        join([linear_part(head(2, 0))], [[(0, 0)], [step]])
+        join_classifiers([part_of_head(head(2, 0))], [[(0, 0)], [step]])
 
 
-def test_a_file_that_somebody_else_wrote_is_refused() -> None:
+def test_a_file_that_mien_did_not_write_is_refused() -> None:
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in ("input", "logits")]
     graph = helper.make_graph([helper.make_node("Identity", ["input"], ["logits"])], "x", ends[:1], ends[1:])
     other = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString()
     with pytest.raises(ValueError, match="that mien wrote"):
-        join([Part(other, 1.0)], [[(0, 0)], [(0, 1)]])
+        join_classifiers([ClassifierPart(other, 1.0)], [[(0, 0)], [(0, 1)]])
