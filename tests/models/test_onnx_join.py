@@ -138,7 +138,7 @@ def test_the_same_parts_give_the_same_file() -> None:
 
 
 def test_parts_with_different_inputs_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"take one input, and these take \['\(1, 8, 8\)', '\(16,\)'\]"):
+    with pytest.raises(ValueError, match=r"take the same input, but take \['\(1, 8, 8\)', '\(16,\)'\]"):
         join_classifiers(
             [part_of_head(head(2, 0)), ClassifierPart(network(2, 0), 1.0)],
             [[(0, 0), (1, 0)], [(0, 1)], [(0, 0), (1, 1)]],
@@ -147,7 +147,7 @@ def test_parts_with_different_inputs_are_refused() -> None:
 
 @pytest.mark.parametrize("step", [(0, 2), (1, 0), (0, -1)])
 def test_a_path_through_a_missing_class_is_refused(step: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="which is not there"):
+    with pytest.raises(ValueError, match="which does not exist"):
         join_classifiers([part_of_head(head(2, 0))], [[(0, 0)], [step]])
 
 
