@@ -1,4 +1,4 @@
-"""Tables of names: a name, and where the thing behind it is written; knows no entry of any table."""
+"""Registries: names of detectors, embedders and so on, and what each of them stands for."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Registry(Generic[T]):
         return {entry.name: entry for entry in entry_points(group=f"mien.{self.kind}")}
 
     def names(self) -> list[str]:
-        """All names, ours first."""
+        """All names, the built-in ones first."""
         return [*self._entries, *(name for name in self._plugins if name not in self._entries)]
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries or name in self._plugins
 
     def load(self, name: str) -> T:
-        """The thing of that name.
+        """The object registered under a name.
 
         Raises:
-            UnknownName: there is none; the message lists what there is.
+            UnknownName: there is none; the message lists all names.
             MissingExtra: it needs a package that is not installed.
         """
         if name not in self:

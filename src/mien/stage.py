@@ -1,7 +1,4 @@
-"""What a stage is, and the one way in which every runner calls it.
-
-Knows the values; knows no particular stage, no thread and no cluster.
-"""
+"""What a stage is, and the one way in which every runner calls it."""
 
 from __future__ import annotations
 

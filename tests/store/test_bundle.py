@@ -250,7 +250,7 @@ def test_where_no_bundle_can_be_written_is_said_before_the_work(tmp_path: Path) 
 
 def test_a_bundle_with_something_of_the_users_in_it_is_not_replaced(path: Path) -> None:
     (path / "notes.txt").write_text("dear")
-    with pytest.raises(DataError, match=r"holds notes\.txt, no part of a bundle"):
+    with pytest.raises(DataError, match=r"also holds notes\.txt: move that elsewhere"):
         bundles.save(path, {}, _ARRAYS, {})
     assert (path / "notes.txt").read_text() == "dear"
 

@@ -32,7 +32,7 @@ _log = logging.getLogger("mien.serve")
 
 
 class EnrolledPeople:
-    """Lists, names, enrols and forgets people. detector: the one that the service was started with, or "auto"."""
+    """Lists, names, enrolls and forgets people. detector: the one that the service was started with, or "auto"."""
 
     def __init__(self, detector: str) -> None:
         self._detector = detector

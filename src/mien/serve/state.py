@@ -193,7 +193,7 @@ class Service:
     def _identify(self, refs: Sequence[PhotoRef]) -> Iterator[Identification | Rejected]:
         namer = self.people.namer()
         if namer is None:
-            raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrols people")
+            raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrolls people")
         return namer.identify_photos(refs, self._options)
 
     def _count(self, results: Sequence[Any], photos: int, faces: int | None = None) -> None:

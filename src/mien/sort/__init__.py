@@ -1,4 +1,4 @@
-"""From predictions to a plan of which photo goes into which folder; carrying it out is the journal's work."""
+"""From predictions to a plan of which photo goes into which folder; `mien.store.transfer` executes it."""
 
 from mien.sort.plan import Filing, Plan, plan
 

@@ -1,4 +1,4 @@
-"""Which photo goes into which folder; reads nothing of a photo but whether it is there, and moves nothing."""
+"""The plan of `mien sort`: which photo goes into which folder. It moves nothing itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """One photo to be filed: under a label (`UNKNOWN` too), or as rejected for a reason."""
+    """One photo to file: under a label (or `UNKNOWN`), or as rejected for a reason."""
 
     transfer: Transfer
     label: str | None
@@ -28,11 +28,11 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, in the order of the sources, and how many photos fell to what.
+    """What to do, in the order of the sources, and the counts.
 
-    Each photo counts in one of `counts` (by label), `unknown` and `rejected`, by its main face; `kept` of them are
-    not in `filings`, since they lie filed already, or are no longer there; `elsewhere` of these lie filed under
-    another label than they would get now.
+    Each photo counts once in `counts` (by label), `unknown` or `rejected`, by its main face. `kept` of them are not in
+    `filings`, because they were filed before or no longer exist; `elsewhere` of these were filed under another label
+    than they would get now.
     """
 
     filings: tuple[Filing, ...]
@@ -64,35 +64,34 @@ def plan(
 ) -> Plan:
     """Results -> the plan that files each photo once: under its main face's label, in `unknown` or in `rejected`.
 
-    `path_of` tells the file of a photo from its uri. Folders are named after the labels, as far as these can be
-    names, with regard to all that are `known`, so that a folder's name does not hang on who is seen. Nothing is filed
-    twice that `earlier` runs filed, or that lies in its folder already.
+    path_of: the file of a photo by its uri. known: all labels, so that a folder's name does not depend on who is in the
+    photos. Photos that `earlier` runs filed, or that are in their folder already, are not filed again.
     """
     earlier, root = earlier or FilingHistory(), _absolute(root)
     faces, rejected, labels = _verdicts(results)
     folders = folder_names({*labels, *known} - {UNKNOWN}, reserved=(UNKNOWN, REJECTED)) | {UNKNOWN: UNKNOWN}
-    found: dict[str, tuple[str | None, Reason | None]] = {uri: (None, reason) for uri, reason in rejected.items()}
-    found |= {uri: (label, None) for uri, (_, label) in faces.items()}
+    verdicts: dict[str, tuple[str | None, Reason | None]] = {uri: (None, reason) for uri, reason in rejected.items()}
+    verdicts |= {uri: (label, None) for uri, (_, label) in faces.items()}
     names, filings, elsewhere = FreeNames(), [], 0
-    for source, uri in sorted((_absolute(path_of(uri)), uri) for uri in found):
-        label, reason = found[uri]
+    for source, uri in sorted((_absolute(path_of(uri)), uri) for uri in verdicts):
+        label, reason = verdicts[uri]
         wanted = root / (REJECTED if label is None else folders[label]) / source.name
         filed = earlier.location(source)
         if filed is not None:
             elsewhere += filed.parent != wanted.parent
-        elif not _lies(source, wanted, mode, earlier):
+        elif not _is_done(source, wanted, mode, earlier):
             filings.append(Filing(Transfer(source, names.claim(wanted), mode), label, reason))
-    counts = Counter(label for label, _ in found.values() if label is not None)
+    counts = Counter(label for label, _ in verdicts.values() if label is not None)
     unknown = counts.pop(UNKNOWN, 0)
     return Plan(
-        tuple(filings), dict(sorted(counts.items())), unknown, len(rejected), len(found) - len(filings), elsewhere
+        tuple(filings), dict(sorted(counts.items())), unknown, len(rejected), len(verdicts) - len(filings), elsewhere
     )
 
 
 def _verdicts(
     results: Iterable[Prediction | Rejected],
 ) -> tuple[dict[str, tuple[int, str]], dict[str, Reason], set[str]]:
-    """Results -> by uri, the index and label of the main face; by uri, why there is none; all labels there are."""
+    """Results -> the index and label of the main face by uri; the reasons of rejections by uri; all labels."""
     faces: dict[str, tuple[int, str]] = {}
     rejected: dict[str, Reason] = {}
     labels: set[str] = set()
@@ -107,8 +106,8 @@ def _verdicts(
     return faces, {uri: reason for uri, reason in rejected.items() if uri not in faces}, labels
 
 
-def _lies(source: Path, wanted: Path, mode: Action, earlier: FilingHistory) -> bool:
-    """Whether there is nothing to do: it lies there, an earlier run made it, or there is no such file."""
+def _is_done(source: Path, wanted: Path, mode: Action, earlier: FilingHistory) -> bool:
+    """Whether there is nothing to do: it is in place, an earlier run made it, or there is no such file."""
     if not source.exists() or is_same_file(source, wanted):
         return True
     return mode != "move" and source in earlier.targets

@@ -1,1 +1,1 @@
-"""What lies on disk: atomic files, the cache, bundles and journals; knows no weights and no room above."""
+"""What is stored on disk: bundles, the cache, and crash-safe file moves with their journals."""

@@ -1,7 +1,4 @@
-"""Bundles on disk: a folder of JSON, arrays and reports, checked before anything of it is believed.
-
-Knows the form of a bundle and its checksums; what the fields mean is for those who load it.
-"""
+"""Bundles on disk: folders of JSON, arrays and reports, whose form and checksums are verified before use."""
 
 from __future__ import annotations
 
@@ -29,12 +26,12 @@ SCHEMA = 1
 SUFFIX = ".mien"
 _MANIFEST, _ARRAYS = "bundle.json", "head.npz"
 NETWORK, ARCHITECTURE, WEIGHTS = "network.onnx", "network.json", "weights.safetensors"
-"""The parts of a bundle whose head is a network: what answers, what it is made of, and what training goes on from."""
+"""The parts of a bundle whose head is a network: what predicts, its architecture, and the weights to train on from."""
 REPORT, CARD = "report.html", "card.md"
-"""The pages of a bundle: what was measured, and what it is. Either may be missing."""
+"""The pages of a bundle: its report and its model card. Either may be missing."""
 _PARTS = frozenset({_MANIFEST, _ARRAYS, NETWORK, ARCHITECTURE, WEIGHTS, REPORT, CARD})
 LARGEST = 512 * 2**20
-"""A part of a bundle may have so many bytes."""
+"""The most bytes of a part of a bundle."""
 # A stranger's bundle may claim anything. JSON takes up to twenty times its size in memory; 16 MiB hold 40 000 labels.
 _LARGEST_JSON = 16 * 2**20
 _LARGEST_PAGE = 64 * 2**20
@@ -44,7 +41,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What training left: `manifest` is bundle.json, `arrays` is head.npz, `network` is network.onnx or not there."""
+    """The result of training: `manifest` is bundle.json, `arrays` head.npz, and `network` network.onnx, if any."""
 
     path: Path
     manifest: Mapping[str, Any]
@@ -56,7 +53,7 @@ class Bundle:
         return self.path.name.removesuffix(SUFFIX)
 
     def part(self, name: str) -> bytes:
-        """One of the parts that answering does not need, read now: `ARCHITECTURE` or `WEIGHTS`.
+        """One of the parts that prediction does not need, read on request: `ARCHITECTURE` or `WEIGHTS`.
 
         Raises:
             BundleError: it is missing, or changed since it was written.
@@ -67,12 +64,12 @@ class Bundle:
             raise _damaged(self.path, error) from error
 
     def page(self, name: str) -> bytes | None:
-        """`REPORT` or `CARD` as it is now, since people may edit them, or None where there is none.
+        """`REPORT` or `CARD` as it is now, since people may edit them; None if there is none.
 
-        A link is none: in a stranger's bundle it could lead to any file.
+        A symbolic link counts as none: in a stranger's bundle it could point to any file.
 
         Raises:
-            BundleError: it cannot be read, or is no page.
+            BundleError: it cannot be read.
         """
         path = self.path / name
         if path.is_symlink() or not path.exists():
@@ -95,11 +92,11 @@ def save(
     reports: Mapping[str, str],
     parts: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
-    """Write a bundle, in place of an older one at that path; `parts` are those of a network, by name.
+    """Write a bundle, replacing an older one at that path; `parts` are those of a network, by name.
 
     Raises:
         ValueError: there is no part of that name.
-        DataError: something that is not a bundle lies there, or it cannot be written.
+        DataError: there is something else than a bundle, or it cannot be written.
     """
     if unknown := parts.keys() - {NETWORK, ARCHITECTURE, WEIGHTS}:
         raise ValueError(f"a bundle has no part {min(unknown)!r}")
@@ -107,35 +104,35 @@ def save(
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     data = {_ARRAYS: buffer.getvalue(), **parts}
-    # Only what decides an answer is held to its checksum: the pages may be edited.
-    sums = {name: _sum(each) for name, each in data.items()}
+    # Only what decides predictions has a checksum: the pages may be edited.
+    sums = {name: _sum(part) for name, part in data.items()}
     whole = {"schema": SCHEMA, **manifest, "files": sums}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
     if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > LARGEST:
-        raise DataError(f"{path} would be larger than a bundle may be: train on fewer labels")
-    if large := [name for name, each in parts.items() if len(each) > LARGEST]:
-        raise DataError(f"the {join_names(large)} of {path} would be larger than may be: train a smaller network")
+        raise DataError(f"{path} would be too large for a bundle: train on fewer labels")
+    if large := [name for name, part in parts.items() if len(part) > LARGEST]:
+        raise DataError(f"{join_names(large)} of {path} would be too large: train a smaller network")
     pages = {name: page.encode() for name, page in reports.items()}
     fileio.write_folder(path, {**data, **pages, _MANIFEST: text})
 
 
 def check_writable(path: Path) -> None:
-    """Refuse early, before hours of training, a path at which no bundle can be written; nothing is made there.
+    """Refuse a path at which no bundle can be written, before hours of training; nothing is created there.
 
     Raises:
-        DataError: something that is not a bundle lies there, or nothing can be written there.
+        DataError: there is something else than a bundle, or nothing can be written there.
     """
     fileio.check_writable(Path(os.path.realpath(path)))
     if path.exists() and not (path / _MANIFEST).is_file():
-        raise DataError(f"{path} is there already and is not a bundle: choose another --out")
+        raise DataError(f"{path} already exists and is not a bundle: choose another --out")
     if foreign := sorted(file.name for file in path.glob("*") if file.name not in _PARTS):
-        raise DataError(f"{path} holds {join_names(foreign)}, no part of a bundle: move that, or choose another --out")
+        raise DataError(f"{path} also holds {join_names(foreign)}: move that elsewhere, or choose another --out")
 
 
 def load(path: Path) -> Bundle:
     """Read and check a bundle; safe with a stranger's: JSON and arrays of numbers, of bounded size, never objects.
 
-    Its network, where it has one, is read and held to its checksum; what it may be is for who opens it to say.
+    The checksum of its network, if it has one, is verified, but not what the network contains.
 
     Raises:
         BundleError: it is missing, damaged, changed since it was written, or from a later version.
@@ -186,7 +183,7 @@ def _manifest(path: Path, data: bytes) -> Mapping[str, Any]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would let us wait for ever
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
         raise ValueError(f"{path.name} is not a file")
     with path.open("rb") as file:
         data = file.read(most + 1)
