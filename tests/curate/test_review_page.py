@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,15 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from mien.curate import review_page as module
 from mien.curate.findings import Finding, Kind
-from mien.curate.review_page import ReviewPage as Values
-from mien.curate.review_page import map_faces, nearest_examples, render_review_page
+from mien.curate.review_page import ReviewPage, map_faces, nearest_examples, render_review_page
 from mien.curate.verdicts import Verdict, read_verdicts
 from mien.images import decode, thumbnail
 from tests.curate.samples import album, page, page_photo, vector_photo
-from tests.serve.browser import Browser, Page
 
 # The page on which findings are reviewed: what is in it, and what it does in a real browser.
 
@@ -116,74 +114,76 @@ def test_what_was_left_without_a_picture_is_said() -> None:
 
 # In a browser.
 
-Review = Callable[[Values], Page]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+Review = Callable[[ReviewPage], Page]
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    running = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 @pytest.fixture
 def review(browser: Browser, tmp_path: Path) -> Iterator[Review]:
-    """Opens a page as a file, as a user would; it must not complain."""
-    opened: list[Page] = []
+    """Opens a page as a file, as a user would; the browser must have nothing to complain about."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
-    def open_page(values: Values) -> Page:
+    def open_page(values: ReviewPage) -> Page:
         file = tmp_path / "check.html"
         file.write_text(render_review_page(values), "utf-8")
-        one = Page(browser, scheme="dark" if opened else "light")
-        browser.call(
-            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path), browserContextId=one.context
-        )
-        opened.append(one)
-        one.open(file.as_uri())
-        return one
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light"))
+        opened = contexts[-1].new_page()
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.goto(file.as_uri())
+        return opened
 
+    expect.set_options(timeout=30_000)
     yield open_page
-    for one in opened:
-        assert one.complaints == []
-        one.close()
+    for context in contexts:
+        context.close()
+    assert complaints == []
 
 
-def press(one: Page, *keys: str) -> None:
+def press(opened: Page, *keys: str) -> None:
     for key in keys:
-        text = {"text": key} if len(key) == 1 else {}
-        one.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
-        one.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+        opened.keyboard.press(key)
 
 
-def saved(folder: Path) -> list[Verdict]:
-    file = folder / "verdicts.csv"
-    until = time.monotonic() + 20
-    # The browser holds the name with an empty file until the download is done.
-    while not (file.is_file() and file.stat().st_size) and time.monotonic() < until:
-        time.sleep(0.05)
-    return read_verdicts(file)
+def saved(opened: Page, folder: Path) -> list[Verdict]:
+    with opened.expect_download() as download:
+        opened.keyboard.press("s")
+    assert download.value.suggested_filename == "verdicts.csv"
+    download.value.save_as(folder / "verdicts.csv")
+    return read_verdicts(folder / "verdicts.csv")
 
 
-def progress(one: Page) -> str:
-    return one.text("#progress")
+def text(opened: Page, selector: str) -> str:
+    return opened.text_content(selector) or ""
 
 
+def progress(opened: Page) -> str:
+    return text(opened, "#progress")
+
+
+@in_browser
 def test_keys_decide_and_the_table_is_read_back(review: Review, tmp_path: Path, hopper: bytes) -> None:
     picture = thumbnail(decode(hopper, max_megapixels=9).pixels, 160)
     one = review(page(PHOTOS, FINDINGS, {each.key: picture for each in PHOTOS}))
     assert progress(one) == "0 of 5 reviewed"
-    assert "b/3,x.jpg" in one.text("#path")
+    assert "b/3,x.jpg" in text(one, "#path")
     press(one, "y")  # drop it, as proposed
-    assert "Move to a, as proposed" in one.text("#accept")
-    assert one.count("#pictures figure") == 2
-    assert "nearest in a: 0.31" in one.text("#pictures")
+    assert "Move to a, as proposed" in text(one, "#accept")
+    assert one.locator("#pictures figure").count() == 2
+    assert "nearest in a: 0.31" in text(one, "#pictures")
     press(one, "y", "2", "k", "d")
     assert progress(one) == "5 of 5 reviewed"
-    press(one, "s")
-    assert saved(tmp_path) == [
+    assert saved(one, tmp_path) == [
         Verdict("=b/3,x.jpg", "b", "drop", None, None, "no-face"),
         Verdict("b/2.jpg", "b", "move", "a", None, "wrong-person"),
         Verdict("a/1.jpg", "a", "face", None, (80.0, 10.0, 110.0, 50.0), "many-faces"),
@@ -192,54 +192,57 @@ def test_keys_decide_and_the_table_is_read_back(review: Review, tmp_path: Path, 
     ]
 
 
+@in_browser
 def test_what_was_not_reviewed_stays_empty(review: Review, tmp_path: Path) -> None:
     one = review(page(PHOTOS, FINDINGS))
-    press(one, "j", "d", "s")
-    assert [verdict.verdict for verdict in saved(tmp_path)] == ["", "drop", "", "", ""]
+    press(one, "j", "d")
+    assert [verdict.verdict for verdict in saved(one, tmp_path)] == ["", "drop", "", "", ""]
 
 
+@in_browser
 def test_a_verdict_can_be_taken_back(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "y", "k")
     assert progress(one) == "2 of 5 reviewed"
     press(one, "u")
     assert progress(one) == "1 of 5 reviewed"
-    assert "b/2.jpg" in one.text("#path")
+    assert "b/2.jpg" in text(one, "#path")
     press(one, "u", "u", "u")
     assert progress(one) == "0 of 5 reviewed"
 
 
+@in_browser
 def test_arrows_lead_there_and_back_without_deciding(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "ArrowRight", "ArrowRight", "ArrowLeft")
-    assert "b/2.jpg" in one.text("#path")
+    assert "b/2.jpg" in text(one, "#path")
     press(one, "ArrowLeft", "ArrowLeft", "b")
-    assert "b/3,x.jpg" in one.text("#path")
+    assert "b/3,x.jpg" in text(one, "#path")
     assert progress(one) == "0 of 5 reviewed"
 
 
+@in_browser
 def test_a_photo_is_moved_to_a_label_that_is_typed(review: Review, tmp_path: Path) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "m")
-    one.wait("document.querySelector('#mover').open")
-    one.write("#to", "dusk")  # its letters are keys elsewhere
-    one.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", windowsVirtualKeyCode=13, text="\r")
-    one.call("Input.dispatchKeyEvent", type="keyUp", key="Enter", windowsVirtualKeyCode=13)
-    one.wait("document.querySelector('#progress').textContent === '1 of 5 reviewed'")
+    expect(one.locator("#mover")).to_be_visible()
+    one.keyboard.type("dusk")  # its letters are keys elsewhere
+    press(one, "Enter")
+    expect(one.locator("#progress")).to_have_text("1 of 5 reviewed")
     press(one, "m")
     one.click("#stay")
-    one.wait("!document.querySelector('#mover').open")
+    expect(one.locator("#mover")).to_be_hidden()
     assert progress(one) == "1 of 5 reviewed"
-    press(one, "s")
-    assert saved(tmp_path)[0] == Verdict("=b/3,x.jpg", "b", "move", "dusk", None, "no-face")
+    assert saved(one, tmp_path)[0] == Verdict("=b/3,x.jpg", "b", "move", "dusk", None, "no-face")
 
 
+@in_browser
 def test_the_mouse_does_what_the_keys_do(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     one.click("#accept")
     one.click("#keep")
     one.click("#before")
-    assert "Verdict: kept" in one.text("#decided")
+    assert "Verdict: kept" in text(one, "#decided")
     one.click(".tile[title='a/1.jpg']")
     one.click("#drop")
     assert progress(one) == "3 of 5 reviewed"
@@ -247,90 +250,101 @@ def test_the_mouse_does_what_the_keys_do(review: Review) -> None:
     assert progress(one) == "2 of 5 reviewed"
 
 
+@in_browser
 def test_one_kind_is_gone_through_by_itself_and_accepted_at_once(review: Review) -> None:
     photos = [page_photo(f"a/{i}.jpg", "a") for i in range(6)]
     copies = [Finding(Kind.COPY, each.key, "a", "drop", 1.0, "the same bytes", "a/0.jpg") for each in photos[1:]]
     blurred = [Finding(Kind.BLURRED, "a/0.jpg", "a", "keep", 0.6, "sharpness 12")]
     one = review(page(photos, [*copies, *blurred]))
     one.click("[data-kind=copy]")
-    assert one.count(".tile") == 5
-    assert "Accept all 5 left" in one.text("#all")
+    assert one.locator(".tile").count() == 5
+    assert "Accept all 5 left" in text(one, "#all")
     one.click("#all")
     assert progress(one) == "5 of 6 reviewed"
     press(one, "u")
     assert progress(one) == "0 of 6 reviewed"
 
 
+@in_browser
 def test_of_very_many_findings_the_first_are_shown_and_more_when_asked(review: Review) -> None:
     photos = [page_photo(f"a/{i}.jpg", "a") for i in range(1500)]
     one = review(page(photos, [Finding(Kind.COPY, each.key, "a", "drop", 1.0, "") for each in photos]))
-    assert one.count(".tile") == 200
+    assert one.locator(".tile").count() == 200
     one.click(".more")
-    assert one.count(".tile") == 1200
+    assert one.locator(".tile").count() == 1200
     one.click("[data-kind=copy]")
-    assert one.count(".tile") == 1000
+    assert one.locator(".tile").count() == 1000
     one.click("#all")
     assert progress(one) == "1500 of 1500 reviewed"
 
 
+@in_browser
 def test_only_what_is_left_is_shown_where_asked(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "y", "y")
     one.click("#left")
-    assert one.count(".tile") == 3
+    assert one.locator(".tile").count() == 3
 
 
+@in_browser
 def test_verdicts_are_there_when_the_page_is_opened_again(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "y", "k")
-    one.call("Page.reload")
-    again = "performance.getEntriesByType('navigation')[0].type === 'reload'"
-    one.wait(f"{again} && document.querySelector('#progress')?.textContent === '2 of 5 reviewed'")
+    one.reload()
+    expect(one.locator("#progress")).to_have_text("2 of 5 reviewed")
 
 
+@in_browser
 def test_it_works_where_nothing_may_be_remembered(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "check.html"
     file.write_text(render_review_page(page(PHOTOS, FINDINGS)), "utf-8")
-    one = Page(browser)
-    forbidden = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('', 'SecurityError') }})"
-    one.call("Page.addScriptToEvaluateOnNewDocument", source=forbidden)
-    one.open(file.as_uri())
+    context = browser.new_context()
+    context.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('', 'SecurityError') }})"
+    )
+    one = context.new_page()
+    complaints: list[str] = []
+    one.on("pageerror", lambda error: complaints.append(str(error)))
+    one.goto(file.as_uri())
     press(one, "y", "y")
     assert progress(one) == "2 of 5 reviewed"
-    assert one.complaints == []
-    one.close()
+    assert complaints == []
+    context.close()
 
 
+@in_browser
 def test_hostile_names_are_shown_and_do_nothing(review: Review) -> None:
     nasty = [page_photo(f"{HOSTILE}/0\u202egpj.jpg", HOSTILE)]
     one = review(page(nasty, [Finding(Kind.WRONG_PERSON, nasty[0].key, "a", HOSTILE, 0.5, HOSTILE)]))
     press(one, "y")
-    assert one.do("document.title") == "photos: check"
-    assert HOSTILE in one.text("#path")
-    assert "\\u202e" in one.text("#path")
-    assert HOSTILE in one.text("#decided")
-    assert one.count("#review script") == 0
+    assert one.evaluate("document.title") == "photos: check"
+    assert HOSTILE in text(one, "#path")
+    assert "\\u202e" in text(one, "#path")
+    assert HOSTILE in text(one, "#decided")
+    assert one.locator("#review script").count() == 0
 
 
+@in_browser
 def test_the_map_names_the_photo_under_the_pointer_and_opens_a_suspect(review: Review) -> None:
     one = review(page(PHOTOS, FINDINGS))
-    one.do("document.querySelector('#map').scrollIntoView({block: 'center', behavior: 'instant'})")
-    x, y = one.do("spots[2].map((v, i) => v + canvas.getBoundingClientRect()[i ? 'y' : 'x'])")
-    one.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-    assert "b/2.jpg" in one.text("#hover")
-    for kind in ("mousePressed", "mouseReleased"):
-        one.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-    assert "b/2.jpg" in one.text("#path")
+    one.evaluate("document.querySelector('#map').scrollIntoView({block: 'center', behavior: 'instant'})")
+    x, y = one.evaluate("spots[2].map((v, i) => v + canvas.getBoundingClientRect()[i ? 'y' : 'x'])")
+    one.mouse.move(x, y)
+    assert "b/2.jpg" in text(one, "#hover")
+    one.mouse.click(x, y)
+    assert "b/2.jpg" in text(one, "#path")
 
 
+@in_browser
 @pytest.mark.parametrize("size", [(360, 740), (1280, 900)])
 def test_it_fits_a_phone_and_a_screen(review: Review, size: tuple[int, int]) -> None:
     one = review(page(PHOTOS, FINDINGS))
-    one.resize(*size)
-    assert one.do("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    assert one.count("button:not([type])") == 0
+    one.emulate_media(color_scheme="dark" if size[0] < 400 else "light")
+    one.set_viewport_size({"width": size[0], "height": size[1]})
+    assert one.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert one.locator("button:not([type])").count() == 0
     fields = "[...document.querySelectorAll('button, select, input')]"
-    assert one.do(f"{fields}.every((e) => e.textContent || e.ariaLabel || e.labels?.length)")
+    assert one.evaluate(f"{fields}.every((e) => e.textContent || e.ariaLabel || e.labels?.length)")
 
 
 # The photos that a doubtful face is shown beside.
