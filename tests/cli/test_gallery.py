@@ -153,7 +153,7 @@ def test_an_empty_gallery_knows_nobody(enrolled: Mien, album: Path) -> None:
 def test_a_rate_that_means_nothing_is_refused(enrolled: Mien, album: Path) -> None:
     ran = enrolled("identify", album / "inbox", "--false-accepts", "0.7")
     assert ran.code == 1
-    assert "give one between 0 and 0.5" in ran.err
+    assert "use one between 0 and 0.5" in ran.err
 
 
 def test_without_the_packages_it_says_what_to_install(tmp_path: Path, album: Path) -> None:
