@@ -397,14 +397,14 @@ def test_the_camera_is_looked_at_one_picture_at_a_time_until_it_is_stopped(visit
     page = visit()
     page.evaluate(COUNTED)
     page.click("#camera-start")
-    expect(page.locator("#camera .told .row").nth(4)).to_be_visible()
+    expect(page.locator("#camera .told.chosen .row").nth(4)).to_be_visible()
     until = time.monotonic() + PATIENCE / 1000
     while page.evaluate("window.asked") < 5:
         assert time.monotonic() < until
         page.wait_for_timeout(100)
     assert page.evaluate("window.most") == 1
     expect(page.locator("#camera-rate")).to_contain_text("pictures per second")
-    expect(page.locator("#camera [data-what=glasses] .answer")).to_have_attribute("data-label", "none")
+    expect(page.locator("#camera .told.chosen [data-what=glasses] .answer")).to_have_attribute("data-label", "none")
     expect(page.locator("#camera-stop")).to_be_focused()
     page.click("#camera-take")
     expect(page.locator("#results .photo")).to_have_count(1)
