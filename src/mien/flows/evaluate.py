@@ -6,9 +6,11 @@ from os import PathLike
 from pathlib import Path
 
 from mien import fileio
-from mien.data import DataSource
+from mien.data import DataSource, open_data
 from mien.evaluate import Report
 from mien.pipeline.classifier import Classifier, load
+from mien.pipeline.evaluation import data_name, evaluate_classifier
+from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
 
 
@@ -54,17 +56,9 @@ def evaluate(
     if report is not None:
         fileio.check_writable(Path(report))
     classifier = bundle.with_faces(faces) if isinstance(bundle, Classifier) else load(bundle, faces=faces)
-    figures = classifier.evaluate(
-        data,
-        labels=labels,
-        images=images,
-        target=target,
-        split=split,
-        workers=workers,
-        keep_going=keep_going,
-        cache=cache,
-        progress=progress,
-    )
+    photos = open_data(data, labels=labels, images=images, target=target)
+    run = RunOptions.build(workers, keep_going, cache, progress)
+    figures = evaluate_classifier(classifier, photos, data_name(data), split, run)
     if report is not None:
         figures.to_html(report)
     return figures

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien.data import DataOptions, DataSource
+from mien.data import DataSource, open_data
 from mien.data.sources import ImageSource, ImageSources, photo_refs
 from mien.detect import resolve
 from mien.errors import BundleError, DataError
@@ -17,7 +17,7 @@ from mien.models import builtin_traits
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
 from mien.pipeline.classify import Abstention, Classify
-from mien.pipeline.evaluation import evaluate_classifier
+from mien.pipeline.evaluation import data_name, evaluate_classifier
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.input_check import check_preprocessing
 from mien.pipeline.progress import Progress
@@ -89,9 +89,6 @@ class Classifier:
         self,
         data: DataSource,
         *,
-        labels: str | Path | None = None,
-        images: str | Path | None = None,
-        target: str | None = None,
         split: str | None = None,
         workers: int | None = None,
         keep_going: bool = False,
@@ -103,9 +100,8 @@ class Classifier:
         Raises:
             DataError: nothing is labelled, or there is no such split. WeightsError: weights are missing.
         """
-        paths = [None if path is None else Path(path) for path in (images, labels)]
-        options = DataOptions(paths[0], target, paths[1])
-        return evaluate_classifier(self, data, options, split, RunOptions.build(workers, keep_going, cache, progress))
+        run = RunOptions.build(workers, keep_going, cache, progress)
+        return evaluate_classifier(self, open_data(data), data_name(data), split, run)
 
     @property
     def report(self) -> Report | None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from mien.config import settings
-from mien.data import DataOptions, DataSet, DataSource, open_data
+from mien.data import DataSet, DataSource
 from mien.errors import BundleError
 from mien.evaluate import About, Report, grouped_by_label, measure, render_report
 from mien.images import Decode, thumbnail
@@ -42,10 +42,8 @@ class Measurable(Protocol):
     def check_input(self, refs: Sequence[PhotoRef], run: RunOptions) -> Sequence[PhotoRef]: ...
 
 
-def evaluate_classifier(
-    classifier: Measurable, data: DataSource, options: DataOptions, split: str | None, run: RunOptions
-) -> Report:
-    """Labelled data -> the figures of a classifier, by the main face of each photo.
+def evaluate_classifier(classifier: Measurable, data: DataSet, name: str, split: str | None, run: RunOptions) -> Report:
+    """Labelled data (called `name`) -> the figures of a classifier, by the main face of each photo.
 
     Photos with labels that the classifier does not know count as strangers. split: "train", "val", "test" or "all"; the
     held-out split where None, if there is one.
@@ -53,20 +51,19 @@ def evaluate_classifier(
     Raises:
         DataError: nothing is labelled, or there is no such split. BundleError, WeightsError: it cannot be used here.
     """
-    photos, name = open_data(data, options), data_name(data)
-    for note in photos.notes:
+    for note in data.notes:
         run.note(note)
-    split = split or next((part for part in ("test", "val") if part in photos.splits), "all")
+    split = split or next((part for part in ("test", "val") if part in data.splits), "all")
     if split != "all":
-        photos = photos.only(split)
+        data = data.only(split)
         run.note(f"measured on the split {split} of {name}; --split all measures on everything")
-    report = _measure(classifier, photos, run)
+    report = _measure(classifier, data, run)
     if report.strangers and not report.n:
         run.note("the bundle knows none of these labels, so every photo counts as a stranger's")
     if report.note:
         run.note(report.note)
     note = f"{report.note}." if report.note else ""
-    page = partial(report_page, report, classifier.bundle.name, photos, name, classifier.spec, note)
+    page = partial(report_page, report, classifier.bundle.name, data, name, classifier.spec, note)
     return replace(report, page=page)
 
 
