@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import BuildOnce
 from tests.docs.pages import PAGES, ROOT, Block, blocks, name
 from tests.docs.program import Finished, run_mien, run_python
 
@@ -31,9 +32,9 @@ TIMEOUT_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(build_once: BuildOnce) -> Path:
     """A cache folder for all pages, of somebody who has downloaded nothing."""
-    return tmp_path_factory.mktemp("reader-home")
+    return build_once("reader-home", Path.is_dir)
 
 
 @pytest.fixture
