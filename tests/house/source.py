@@ -34,13 +34,24 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
 
 
 def public_functions() -> set[str]:
-    """The places of the functions that `mien` itself exports, and of the one that a verb is named after.
+    """The places of what `mien` exports: functions (`flows/train.py:train`), and the methods of classes.
 
-    Such as `flows/train.py:train`.
+    A verb counts before it is exported, too: the function in `flows` that is named like its file.
     """
-    names = {name for name in dir(mien) if not name.startswith("_")}
-    places = [(where, Path(where.rpartition(":")[0]).stem, where.rpartition(":")[2]) for where, _ in functions()]
-    return {where for where, file, name in places if room(where) == "flows" and name in {*names, file}}
+    exported = {name for name in dir(mien) if not name.startswith("_")}
+    verbs = {
+        where
+        for where, _ in functions()
+        if room(where) == "flows" and where.rpartition(":")[2] in {*exported, Path(where.rpartition(":")[0]).stem}
+    }
+    return verbs | {
+        f"{name}:{method.name}"
+        for name, tree in trees().items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name in exported
+        for method in node.body
+        if isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
+    }
 
 
 def imports(tree: ast.Module, *, types: bool = False, members: bool = False) -> Iterator[str]:
