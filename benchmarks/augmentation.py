@@ -33,7 +33,7 @@ def faces() -> np.ndarray:
 def of_mien(batch: np.ndarray, threads: int) -> Callable[[], object]:
     import torch
 
-    from mien.augment.policy import load_policy
+    from mien.augmentation.policy import load_policy
 
     gentle, pool = load_policy("gentle"), ThreadPoolExecutor(threads)
 

@@ -28,9 +28,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.duplicates import duplicate_findings
-from mien.curate.features import ImageFeatures, grey_thumbnail
-from mien.curate.findings import Finding, Kind
+from mien.curation.duplicates import duplicate_findings
+from mien.curation.features import ImageFeatures, grey_thumbnail
+from mien.curation.findings import Finding, Kind
 from mien.data import open_data, photos
 from mien.images import encode
 from mien.images.stage import Decode

@@ -27,16 +27,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.features import ImageFeatures
-from mien.curate.findings import DROP, KEEP, Finding, Kind
-from mien.curate.identity import identity_findings
-from mien.curate.label_errors import assign_folds, label_error_findings, out_of_fold
+from mien.curation.features import ImageFeatures
+from mien.curation.findings import DROP, KEEP, Finding, Kind
+from mien.curation.identity import identity_findings
+from mien.curation.label_errors import assign_folds, label_error_findings, out_of_fold
 from mien.data import DataOptions, open_data
 from mien.images import decode, encode
 from mien.models import IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.extract_features import check_spec, extract_features
-from mien.train.head import fit_head
+from mien.training.head import fit_head
 from mien.types import Origin, PhotoRef
 
 Step = Callable[[Sequence[ImageFeatures]], list[Finding]]

@@ -26,8 +26,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mien.curate.checks import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, mask_findings
-from mien.curate.features import ImageFeatures
+from mien.curation.checks import INCORRECT_MASK, WITH_MASK, WITHOUT_MASK, mask_findings
+from mien.curation.features import ImageFeatures
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.extract_features import check_spec, extract_features
 from mien.types import Floats, Origin, PhotoRef

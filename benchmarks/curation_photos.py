@@ -18,9 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mien.curate.checks import photo_findings, rejected_finding
-from mien.curate.features import ImageFeatures
-from mien.curate.findings import Kind
+from mien.curation.checks import photo_findings, rejected_finding
+from mien.curation.features import ImageFeatures
+from mien.curation.findings import Kind
 from mien.images import decode, encode
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.extract_features import check_spec, extract_features

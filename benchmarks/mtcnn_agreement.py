@@ -19,8 +19,8 @@ import mtcnn
 import numpy as np
 import tensorflow as tf
 
-from mien.detect.detections import overlaps
-from mien.detect.mtcnn import MTCNN
+from mien.detection.detections import overlaps
+from mien.detection.mtcnn import MTCNN
 from mien.images import decode
 from mien.types import Floats, Pixels
 

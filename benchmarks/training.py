@@ -35,11 +35,11 @@ def task(images: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ours(images: int, varied: bool, threads: int) -> Callable[[], float]:
-    from mien.augment.policy import load_policy
-    from mien.train.batches import TrainingRows
-    from mien.train.networks import build_network
-    from mien.train.settings import SETTINGS, TrainerOptions
-    from mien.train.trainer import fit_module
+    from mien.augmentation.policy import load_policy
+    from mien.training.batches import TrainingRows
+    from mien.training.networks import build_network
+    from mien.training.settings import SETTINGS, TrainerOptions
+    from mien.training.trainer import fit_module
 
     crops, y = task(images)
     rows = TrainingRows(crops, y, np.arange(images), np.arange(0), CLASSES)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mien.data import DataOptions, open_data
-from mien.evaluate import Share
+from mien.evaluation import Share
 from mien.pipeline.classifier import load
 from mien.pipeline.classify import Classify
 from mien.pipeline.execute import RunOptions, prepare_photos

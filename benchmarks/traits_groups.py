@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.evaluate import Share
+from mien.evaluation import Share
 from mien.types import Ints
 from traits_asking import Answer
 

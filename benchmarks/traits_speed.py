@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from mien import models
-from mien.align import LANDMARKS
-from mien.align.stage import cut_faces
+from mien.alignment import LANDMARKS
+from mien.alignment.stage import cut_faces
 from mien.data import photos
-from mien.embed import EMBEDDERS
+from mien.embedding import EMBEDDERS
 from mien.models import builtin_traits
 from mien.pipeline.classifier import open_trait
 from mien.pipeline.spec import build_spec

@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
-from mien.align.stage import Align
-from mien.align.views import view
+from mien.alignment.stage import Align
+from mien.alignment.views import view
 from mien.data import photos
-from mien.detect import DETECTORS, resolve
-from mien.detect.stage import Detect
-from mien.embed import EMBEDDERS
+from mien.detection import DETECTORS, resolve
+from mien.detection.stage import Detect
+from mien.embedding import EMBEDDERS
 from mien.images.stage import Decode
 from mien.run.local import run_stages
 from mien.stage import AnyStage

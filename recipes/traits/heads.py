@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from mien.models.head import Doubles, Head, unit
 from mien.models.onnx_edit import quantise, quantised_values
-from mien.train.calibration import fit_temperature
-from mien.train.head import class_centres
+from mien.training.calibration import fit_temperature
+from mien.training.head import class_centres
 from mien.types import Floats, Ints, Pixels
 
 _MANY = 32

@@ -6,17 +6,15 @@ are loaded on first use, so that `import mien` is quick.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mien.errors import MienError as MienError
 from mien.errors import MienWarning as MienWarning
 
 if TYPE_CHECKING:
-    from mien.evaluate.pairs import PairsResult as PairsResult
-    from mien.evaluate.report import Report as Report
+    from mien.evaluation.pairs import PairsResult as PairsResult
+    from mien.evaluation.report import Report as Report
     from mien.flows.align import align as align
     from mien.flows.augment import augment as augment
     from mien.flows.benchmark import benchmark_pairs as benchmark_pairs
@@ -88,16 +86,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-class _Package(ModuleType):
-    """Keeps the functions in front of the rooms of the same name, until these are renamed."""
-
-
-def _function(name: str) -> property:
-    return property(lambda _: __getattr__(name), lambda _, __: None)
-
-
-for _name in ("align", "augment", "embed", "evaluate", "sort", "train"):
-    setattr(_Package, _name, _function(_name))
-sys.modules[__name__].__class__ = _Package

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names of one kind, each loaded on first use: `{"mtcnn": "mien.detect.mtcnn:MTCNN"}`.
+    """Names of one kind, each loaded on first use: `{"mtcnn": "mien.detection.mtcnn:MTCNN"}`.
 
     Other packages add names by entry points of the group `mien.KIND`. `extras` says which optional extra a name
     belongs to, so that a missing import can be answered with what to type.

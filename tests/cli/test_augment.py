@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.augment.policy import METHODS
+from mien.augmentation.policy import METHODS
 from mien.images import decode, encode
 from tests.conftest import Mien
 

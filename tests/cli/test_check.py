@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mien.curate.findings import Finding, Kind
-from mien.curate.verdicts import read_verdicts
+from mien.curation.findings import Finding, Kind
+from mien.curation.verdicts import read_verdicts
 from mien.flows import check as flow
 from mien.pipeline.extract_features import ExtractFeatures
 from tests.conftest import Mien

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mien.detect import DETECTORS, Detections, Detector
-from mien.detect.stage import Detect
+from mien.detection import DETECTORS, Detections, Detector
+from mien.detection.stage import Detect
 from mien.stage import apply
 from mien.types import Faces, Pixels, Reason, Rejected
-from tests.detect.pictures import add_weights, photo, pixels
+from tests.detection.pictures import add_weights, photo, pixels
 
 SHAPES = [(0, 0), (0, 40), (1, 1), (2, 3), (5, 500), (500, 5), (12, 12), (13, 40), (31, 33)]
 

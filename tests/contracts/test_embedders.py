@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien import models
-from mien.embed import EMBEDDERS, Embedder
+from mien.embedding import EMBEDDERS, Embedder
 
 pytestmark = pytest.mark.usefixtures("models_home")
 

@@ -13,7 +13,7 @@ from mien.experiment.variants import StudyOptions
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.types import Crop, Detection, Embedding, Origin, PhotoRef, Reason, Rejected
-from tests.train.clusters import clusters
+from tests.training.clusters import clusters
 
 FACE = Detection(0, (0.0, 0.0, 9.0, 9.0), 1.0)
 

@@ -13,9 +13,9 @@ from mien.errors import DataError, UnknownName
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PIXELS
-from mien.train import NETWORK_RECIPES
-from mien.train.settings import SETTINGS
-from tests.train.clusters import clusters
+from mien.training import NETWORK_RECIPES
+from mien.training.settings import SETTINGS
+from tests.training.clusters import clusters
 
 pytestmark = pytest.mark.usefixtures("models_home")
 

@@ -13,7 +13,7 @@ import pytest
 from mien import models
 from mien.data import DataSet
 from mien.errors import DataError, MienWarning
-from mien.evaluate.comparison import Trial
+from mien.evaluation.comparison import Trial
 from mien.experiment import select
 from mien.experiment.features import StudyData
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mien import fileio
-from mien.align.views import view
+from mien.alignment.views import view
 from mien.errors import DataError, MienError
 from mien.flows.align import AlignResult, align
 from mien.images import decode

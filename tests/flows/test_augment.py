@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien import fileio
-from mien.augment.policy import load_policy
+from mien.augmentation.policy import load_policy
 from mien.data import open_data
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
@@ -24,8 +24,8 @@ from mien.images import decode, encode
 from mien.pipeline.progress import NoProgress
 from mien.pipeline.spec import build_spec
 from mien.pipeline.whole_image import WholeImageCrop
-from mien.train.folds import assign_folds, find_units
-from mien.train.splits import prepare
+from mien.training.folds import assign_folds, find_units
+from mien.training.splits import prepare
 from mien.types import Pixels
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -375,7 +375,7 @@ def test_a_family_and_its_original_stay_on_one_side_of_a_split(tmp_path: Path) -
 
 def test_without_torch_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     src = lay(tmp_path / "src", "a/x.png")
-    for name in [name for name in sys.modules if name.startswith("mien.augment.engine")]:
+    for name in [name for name in sys.modules if name.startswith("mien.augmentation.engine")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mien.curate.findings import Finding, Kind
-from mien.curate.verdicts import read_verdicts
+from mien.curation.findings import Finding, Kind
+from mien.curation.verdicts import read_verdicts
 from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError, MienWarning, MissingExtra
 from mien.flows import check as module

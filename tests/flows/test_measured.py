@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mien.data import DataOptions, open_data
-from mien.evaluate import PairsResult
+from mien.evaluation import PairsResult
 from mien.flows.benchmark import benchmark_pairs
 from mien.flows.evaluate import evaluate
 from mien.flows.train import train

@@ -13,7 +13,7 @@ import pytest
 import mien
 from mien.data import DataSet
 from mien.errors import DataError, MienWarning
-from mien.evaluate.comparison import Trial
+from mien.evaluation.comparison import Trial
 from mien.experiment.features import StudyData
 from mien.experiment.recipes import Recipe
 from mien.experiment.trial import run_trial
@@ -22,8 +22,8 @@ from mien.flows import study as studying
 from mien.flows.study import StudyResult, compare_variants
 from mien.models.head import unit
 from mien.pipeline.execute import RunOptions
-from mien.train import HeldOutPredictions
-from mien.train.head import class_centres
+from mien.training import HeldOutPredictions
+from mien.training.head import class_centres
 from mien.types import UNKNOWN, Ints
 from tests.experiment.factories import FACES, HEAD, TWO, photos, prepare_made_up
 

@@ -18,9 +18,9 @@ from mien.models.head import Head
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
-from mien.train import fingerprints
+from mien.training import fingerprints
 from mien.types import UNKNOWN, Detection, Embedding, Origin, PhotoRef, Reason, Rejected
-from tests.train.clusters import clusters
+from tests.training.clusters import clusters
 
 pytestmark = pytest.mark.usefixtures("models_home")
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from mien.align.views import VIEWS
+from mien.alignment.views import VIEWS
 from mien.errors import UnknownName
 from mien.models import CARDS, get_card
 from mien.models.cards import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.curate.features import THUMB, ImageFeatures
+from mien.curation.features import THUMB, ImageFeatures
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline import extract_features as module
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport

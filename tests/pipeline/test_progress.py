@@ -9,7 +9,7 @@ import pytest
 
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import NoProgress, TerminalProgress, training_line
-from mien.train.progress import Epoch, TrainingProgress
+from mien.training.progress import Epoch, TrainingProgress
 
 HALFWAY = TrainingProgress(
     epoch=3, epochs=4, batch=0, batches=10, loss=1.25, accuracy=0.5, images_per_second=530.4, seconds_left=125.0

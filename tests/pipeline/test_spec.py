@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.align.views import view
+from mien.alignment.views import view
 from mien.errors import BundleError, DataError, UnknownName
 from mien.pipeline.spec import PIXELS, PipelineSpec, build_crop_spec, build_spec
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.data import photos
-from mien.embed.stage import OnnxEmbedder
+from mien.embedding.stage import OnnxEmbedder
 from mien.errors import UnknownName, WeightsError
 from mien.models import builtin_traits
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport

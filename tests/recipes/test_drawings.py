@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detect.mtcnn import MTCNN
+from mien.detection.mtcnn import MTCNN
 from mien.types import Floats, Pixels
 from recipes.traits.fabric import COLOURS
 from recipes.traits.face_geometry import blend_layer, darken, face_axes, photo_style

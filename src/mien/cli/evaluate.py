@@ -11,7 +11,7 @@ from mien.cli import options
 from mien.cli.output import Output
 
 if TYPE_CHECKING:
-    from mien.evaluate import Report
+    from mien.evaluation import Report
 
 
 def evaluate(

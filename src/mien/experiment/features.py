@@ -15,8 +15,8 @@ from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.spec import PipelineSpec
 from mien.text import join_names, pluralize
-from mien.train.folds import Samples, assign_folds, units_for_test
-from mien.train.splits import assign_splits, likeness
+from mien.training.folds import Samples, assign_folds, units_for_test
+from mien.training.splits import assign_splits, likeness
 from mien.types import UNKNOWN, Crop, Embedding, Ints, Origin, Rejected
 
 LEARNT = (None, "train")

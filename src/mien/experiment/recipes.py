@@ -16,14 +16,14 @@ from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_crop_spec, build_spec
 from mien.run import cores
 from mien.text import safe_name
-from mien.train import NETWORK_RECIPES, RECIPES, TREE_RECIPES
-from mien.train.head import HeadOptions
-from mien.train.settings import SETTINGS, Balance, TrainerOptions, TrainingSettings
-from mien.train.tree import Tree, open_tree
+from mien.training import NETWORK_RECIPES, RECIPES, TREE_RECIPES
+from mien.training.head import HeadOptions
+from mien.training.settings import SETTINGS, Balance, TrainerOptions, TrainingSettings
+from mien.training.tree import Tree, open_tree
 
 if TYPE_CHECKING:
-    from mien.augment.policy import Policy
-    from mien.train import Fit
+    from mien.augmentation.policy import Policy
+    from mien.training import Fit
 
 _BALANCES: tuple[str, ...] = get_args(Balance)
 _ENDLESS = 2**62  # samples to see, where the user gives the number of epochs
@@ -174,7 +174,7 @@ def _settings(options: TrainOptions, faces: FaceOptions) -> TrainingSettings:
 
 def _weights(chosen: TrainingSettings, classes: int) -> int:
     """How many weights a network for crops has; raises DataError where it does not take crops of that size."""
-    from mien.train.networks import count_weights  # here and below, since they import torch
+    from mien.training.networks import count_weights  # here and below, since they import torch
 
     return count_weights(chosen.architecture, (1 if chosen.grey else 3, chosen.size, chosen.size), classes)
 
@@ -191,8 +191,8 @@ def _spec(chosen: TrainingSettings, faces: FaceOptions) -> PipelineSpec:
 
 
 def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions, name: str) -> Any:
-    from mien.train.checkpoint import sweep
-    from mien.train.network_recipe import NetworkOptions
+    from mien.training.checkpoint import sweep
+    from mien.training.network_recipe import NetworkOptions
 
     policies = [_policy(chosen.policy, chosen), _policy(chosen.calm_policy, chosen) if chosen.calm else None]
     augment, calm = (None if policy is None else policy.apply for policy in policies)
@@ -213,6 +213,6 @@ def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions,
 def _policy(name: str, chosen: TrainingSettings) -> Policy | None:
     if chosen.inputs != "crops" or name == "none":
         return None
-    from mien.augment.policy import load_policy
+    from mien.augmentation.policy import load_policy
 
     return load_policy(name)

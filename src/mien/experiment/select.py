@@ -13,7 +13,7 @@ import numpy as np
 from mien import models
 from mien.data import DataSet
 from mien.errors import DataError, MienError
-from mien.evaluate.comparison import Trial, score_variant
+from mien.evaluation.comparison import Trial, score_variant
 from mien.experiment.features import LEARNT, FeatureSet, StudyData, gather_features, prepare_study
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.trial import run_trial
@@ -22,7 +22,7 @@ from mien.pipeline.classify import stack_inputs
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names
-from mien.train.head import EMBEDDER_FOLDS, EMBEDDER_PHOTOS, EmbedderScore, best_embedder, score_embedders
+from mien.training.head import EMBEDDER_FOLDS, EMBEDDER_PHOTOS, EmbedderScore, best_embedder, score_embedders
 from mien.types import UNKNOWN, Crop, Embedding
 
 CHEAPEST_FIRST = ("head", "embedding-cnn", "finetune", "resnet-small", "fer-cnn")

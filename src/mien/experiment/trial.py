@@ -13,7 +13,7 @@ import numpy as np
 
 from mien import __version__
 from mien.errors import DataError, MienError
-from mien.evaluate.comparison import Trial
+from mien.evaluation.comparison import Trial
 from mien.experiment.features import StudyData
 from mien.experiment.recipes import Recipe
 from mien.experiment.variants import Variant

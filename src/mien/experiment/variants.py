@@ -11,9 +11,9 @@ from mien.errors import DataError, UnknownName
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.pipeline.execute import RunOptions
 from mien.text import join_names
-from mien.train import NETWORK_RECIPES
-from mien.train.settings import SETTINGS
-from mien.train.tree import plans
+from mien.training import NETWORK_RECIPES
+from mien.training.settings import SETTINGS
+from mien.training.tree import plans
 
 LEAST_SEEDS = 3
 """With fewer there is no telling how much of a result is chance."""

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.align.output_record import (
+from mien.alignment.output_record import (
     OutputPlan,
     OutputRecord,
     SourcePhoto,
@@ -21,8 +21,8 @@ from mien.align.output_record import (
     fold_name,
     plan_outputs,
 )
-from mien.align.views import ViewOptions
-from mien.align.views import view as view_of
+from mien.alignment.views import ViewOptions
+from mien.alignment.views import view as view_of
 from mien.data import outside, photos
 from mien.errors import DataError
 from mien.flows.embed import ledger

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mien import fileio
-from mien.align.views import ViewOptions
-from mien.align.views import view as view_of
-from mien.augment.policy import METHODS, Policy, Step, load_policy
-from mien.augment.stage import drop_equal_channels, variant_seed
+from mien.alignment.views import ViewOptions
+from mien.alignment.views import view as view_of
+from mien.augmentation.policy import METHODS, Policy, Step, load_policy
+from mien.augmentation.stage import drop_equal_channels, variant_seed
 from mien.data import photos
 from mien.errors import DataError
 from mien.flows.augment_folder import MARKS, AugmentOptions, AugmentResult, augment_folder, face_stages, no_face

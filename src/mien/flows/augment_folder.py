@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.align.output_record import (
+from mien.alignment.output_record import (
     OutputPlan,
     OutputRecord,
     SourcePhoto,
@@ -22,8 +22,8 @@ from mien.align.output_record import (
     fold_name,
     plan_outputs,
 )
-from mien.augment.policy import Policy
-from mien.augment.stage import FaceVariants, MakeVariants
+from mien.augmentation.policy import Policy
+from mien.augmentation.stage import FaceVariants, MakeVariants
 from mien.config import settings
 from mien.data import outside
 from mien.errors import DataError

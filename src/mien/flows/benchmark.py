@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.errors import DataError
-from mien.evaluate import PairsResult, read_pairs, score_pairs
+from mien.evaluation import PairsResult, read_pairs, score_pairs
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import build_spec

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, Union
 
-from mien.curate.checks import (
+from mien.curation.checks import (
     PhotoLimits,
     class_findings,
     colour_advice,
@@ -17,11 +17,11 @@ from mien.curate.checks import (
     photo_findings,
     rejected_finding,
 )
-from mien.curate.duplicates import duplicate_findings
-from mien.curate.features import ImageFeatures
-from mien.curate.findings import DROP, KEEP, Finding, Kind
-from mien.curate.identity import identity_findings, labels_are_people
-from mien.curate.label_errors import label_error_findings
+from mien.curation.duplicates import duplicate_findings
+from mien.curation.features import ImageFeatures
+from mien.curation.findings import DROP, KEEP, Finding, Kind
+from mien.curation.identity import identity_findings, labels_are_people
+from mien.curation.label_errors import label_error_findings
 from mien.data import DataOptions, DataSet, open_data
 from mien.data.dataset import Subset
 from mien.errors import DataError

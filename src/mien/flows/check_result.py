@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mien import fileio
 from mien.config import settings
-from mien.curate.features import ImageFeatures
-from mien.curate.findings import KEEP, MEANINGS, Finding, Kind
-from mien.curate.verdicts import propose_verdict, write_verdicts
+from mien.curation.features import ImageFeatures
+from mien.curation.findings import KEEP, MEANINGS, Finding, Kind
+from mien.curation.verdicts import propose_verdict, write_verdicts
 from mien.data import DataOptions, DataSet, form_of
 from mien.data.dataset import Subset
 from mien.errors import DataError, MissingExtra
@@ -226,7 +226,7 @@ class Shrink:
 
 
 def _review_page(result: CheckResult) -> str:
-    from mien.curate.review_page import ReviewPage, map_faces, nearest_examples, render_review_page
+    from mien.curation.review_page import ReviewPage, map_faces, nearest_examples, render_review_page
 
     source = result.source
     examples = nearest_examples(result.findings, result.photos, result.vectors)

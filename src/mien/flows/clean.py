@@ -14,8 +14,8 @@ from typing import Any, overload
 
 from mien import fileio
 from mien.config import settings
-from mien.curate.cleaning import CleaningPlan, CleaningSite, cut_face, plan_cleaning
-from mien.curate.verdicts import Action, Decision, Verdict, decide, read_verdicts
+from mien.curation.cleaning import CleaningPlan, CleaningSite, cut_face, plan_cleaning
+from mien.curation.verdicts import Action, Decision, Verdict, decide, read_verdicts
 from mien.data import DataOptions, DataSet, form_of, open_data
 from mien.data.dataset import Subset
 from mien.errors import DataError

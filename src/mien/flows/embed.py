@@ -15,7 +15,7 @@ import numpy as np
 from mien import fileio
 from mien.data import DataOptions, open_data
 from mien.data.sources import ImageSources, photo_refs
-from mien.embed.formats import format_of
+from mien.embedding.formats import format_of
 from mien.errors import DataError
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.progress import Progress

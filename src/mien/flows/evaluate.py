@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mien import fileio
 from mien.data import DataSource, open_data
-from mien.evaluate import Report
+from mien.evaluation import Report
 from mien.pipeline.classifier import Classifier, load
 from mien.pipeline.evaluation import data_name, evaluate_classifier
 from mien.pipeline.execute import RunOptions

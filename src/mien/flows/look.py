@@ -49,7 +49,7 @@ def look(
         images: One picture (a path, bytes, an RGB array or a PIL image), a folder, or several of these.
         draw: Folder for annotated copies of the photos with faces.
         traits: "all", "none", or names separated by commas, such as "mask,glasses".
-        detector: "auto", or a name of `mien.detect.DETECTORS`.
+        detector: "auto", or a name of `mien.detection.DETECTORS`.
         min_face: Side of the smallest face, in pixels of the photo.
         workers: Threads, by default as many as there are cores.
         keep_going: An unexpected failure costs only its photo.

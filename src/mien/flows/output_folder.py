@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien import fileio
-from mien.align.output_record import OutputRecord, RecordEntry
+from mien.alignment.output_record import OutputRecord, RecordEntry
 from mien.errors import DataError
 from mien.pipeline.execute import RunOptions
 from mien.store.fileops import Stamp, stamp

@@ -13,8 +13,8 @@ from mien.flows.output_folder import execute_plan
 from mien.pipeline.classifier import Classifier, load
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
-from mien.sort import Plan
-from mien.sort import plan as make_plan
+from mien.sorting import Plan
+from mien.sorting import plan as make_plan
 from mien.store.journal import Action, Outcome, filing_history, new_journal, newest_first
 from mien.store.recovery import resume_all
 from mien.store.recovery import undo as undo_journal

@@ -13,8 +13,8 @@ from mien import fileio
 from mien.config import settings
 from mien.data import DataSet, DataSource, open_data
 from mien.errors import MienError
-from mien.evaluate.comparison import Comparison, Trial, VariantScore, compare, score_variant, verdict, with_units
-from mien.evaluate.pages import StudyPage, render_study, render_study_summary
+from mien.evaluation.comparison import Comparison, Trial, VariantScore, compare, score_variant, verdict, with_units
+from mien.evaluation.pages import StudyPage, render_study, render_study_summary
 from mien.experiment.features import StudyData, prepare_study
 from mien.experiment.recipes import FaceOptions
 from mien.experiment.trial import TrialStore, run_trial

@@ -13,7 +13,7 @@ import numpy as np
 from mien import __version__, models
 from mien.data import DataOptions, DataSet, open_data
 from mien.errors import DataError
-from mien.evaluate import Report, grouped_by_label, measure, render_card
+from mien.evaluation import Report, grouped_by_label, measure, render_card
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
@@ -26,12 +26,12 @@ from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
 from mien.store import bundle as bundles
 from mien.text import today
-from mien.train import TRAINED_ON, fingerprints
-from mien.train.head import EmbedderScore
+from mien.training import TRAINED_ON, fingerprints
+from mien.training.head import EmbedderScore
 from mien.types import UNKNOWN, Crop, Embedding, Prediction, Rejected
 
 if TYPE_CHECKING:
-    from mien.train import Fit
+    from mien.training import Fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien import fileio
-from mien.curate.features import SIDE, Quality, face_quality
+from mien.curation.features import SIDE, Quality, face_quality
 from mien.images import draw, encode, pixels_at_scale, thumbnail
 from mien.pipeline.embed_faces import embed_faces
 from mien.pipeline.execute import RunOptions, execute

@@ -10,9 +10,9 @@ from typing import Any
 
 from mien.data import DataSource, open_data
 from mien.data.sources import ImageSource, ImageSources, photo_refs
-from mien.detect import resolve
+from mien.detection import resolve
 from mien.errors import BundleError, DataError
-from mien.evaluate import Report
+from mien.evaluation import Report
 from mien.models import builtin_traits
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead

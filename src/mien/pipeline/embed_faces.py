@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mien.align.stage import cut_faces
-from mien.align.views import View
-from mien.embed.stage import Embed
+from mien.alignment.stage import cut_faces
+from mien.alignment.views import View
+from mien.embedding.stage import Embed
 from mien.images import ImageError
 from mien.run.local import batches
 from mien.stage import Needs

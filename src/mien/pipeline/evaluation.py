@@ -13,7 +13,7 @@ import numpy as np
 from mien.config import settings
 from mien.data import DataSet, DataSource
 from mien.errors import BundleError
-from mien.evaluate import About, Report, grouped_by_label, measure, render_report
+from mien.evaluation import About, Report, grouped_by_label, measure, render_report
 from mien.images import Decode, thumbnail
 from mien.models.head import Scorer
 from mien.pipeline.classify import Abstention, Classify, stack_inputs
@@ -22,7 +22,7 @@ from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run.local import run_stages
 from mien.store.bundle import Bundle
 from mien.text import today
-from mien.train import TRAINED_ON, fingerprints
+from mien.training import TRAINED_ON, fingerprints
 from mien.types import Crop, Embedding, Photo, PhotoRef, Rejected
 
 _THUMBNAIL = 128  # pixels on the longer side

@@ -11,8 +11,8 @@ import numpy as np
 
 from mien import models
 from mien.config import settings
-from mien.curate.features import ImageFeatures, colour_statistics, grey_thumbnail, pack, pose, unpack, visible_share
-from mien.embed.stage import Embed
+from mien.curation.features import ImageFeatures, colour_statistics, grey_thumbnail, pack, pose, unpack, visible_share
+from mien.embedding.stage import Embed
 from mien.images import ImageError
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.annotate import measure_quality, pixels_inside

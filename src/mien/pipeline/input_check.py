@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from mien.config import settings
-from mien.detect.stage import Detect
+from mien.detection.stage import Detect
 from mien.errors import WeightsError
 from mien.images import Decode, ImageError, read, read_header
 from mien.pipeline.spec import PipelineSpec

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from mien.train.progress import TrainingProgress
+    from mien.training.progress import TrainingProgress
 
 T = TypeVar("T")
 

@@ -9,13 +9,13 @@ from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
 from mien import models
-from mien.align.stage import Align
-from mien.align.views import View, view
+from mien.alignment.stage import Align
+from mien.alignment.views import View, view
 from mien.config import settings
-from mien.detect import resolve
-from mien.detect.stage import Detect, WholeImage
-from mien.embed import EMBEDDERS
-from mien.embed.stage import Embed
+from mien.detection import resolve
+from mien.detection.stage import Detect, WholeImage
+from mien.embedding import EMBEDDERS
+from mien.embedding.stage import Embed
 from mien.errors import BundleError, DataError
 from mien.images.stage import Decode
 from mien.pipeline.embed_faces import ConcatEmbedder, FaceEmbedder

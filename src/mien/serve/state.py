@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from mien import models
-from mien.detect import DETECTORS
+from mien.detection import DETECTORS
 from mien.errors import DataError, MienError, UnknownName
 from mien.flows.verify import compare, verification_limit
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport

@@ -1,0 +1,24 @@
+"""From faces in a photo to upright crops."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mien.registry import Registry
+from mien.types import Box, Floats, Pixels
+
+
+class LandmarkModel(Protocol):
+    """Pixels (h, w, 3) RGB and the box of a face in them -> (n, 2) points, float32."""
+
+    def __call__(self, pixels: Pixels, box: Box) -> Floats: ...
+
+
+class LandmarkModelFactory(Protocol):
+    """Makes the model of that name; its file is opened on first use."""
+
+    def __call__(self, name: str, /) -> LandmarkModel: ...
+
+
+_DLIB = "mien.alignment.landmarks:DlibLandmarks"
+LANDMARKS: Registry[LandmarkModelFactory] = Registry("landmark model", {"dlib-5": _DLIB, "dlib-68": _DLIB})

@@ -1,5 +1,0 @@
-"""From predictions to a plan of which photo goes into which folder; `mien.store.transfer` executes it."""
-
-from mien.sort.plan import Filing, Plan, plan
-
-__all__ = ["Filing", "Plan", "plan"]
