@@ -28,7 +28,7 @@ RUNNABLE = [
 ]
 KEYED_BY_LABEL = frozenset({"counts", "reasons", "tar_at_far", "per_class", "scores"})
 """Fields whose keys are labels or the like, and no names of fields."""
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 300
 
 
 @pytest.fixture(scope="session")

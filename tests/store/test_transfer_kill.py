@@ -141,6 +141,7 @@ def test_killed_anywhere_the_next_run_finishes(world: World) -> None:
             break
 
 
+@pytest.mark.slow
 def test_an_undoing_killed_anywhere_is_continued_by_another_or_by_the_next_run(world: World) -> None:
     for step in count():
         world.fresh()
@@ -156,6 +157,7 @@ def test_an_undoing_killed_anywhere_is_continued_by_another_or_by_the_next_run(w
     assert step > 15
 
 
+@pytest.mark.slow
 def test_killed_while_settling_after_a_kill_loses_nothing(world: World) -> None:
     for step in range(0, 60, 5):
         for second in (0, 1, 4):
@@ -190,6 +192,7 @@ def test_what_others_put_there_after_a_kill_is_not_taken_for_ours(tmp_path: Path
 STEPS = st.lists(st.tuples(st.sampled_from(["sort", "resume", "undo"]), st.integers(0, 60)), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(action=st.sampled_from(["copy", "link", "move"]), steps=STEPS)
 def test_whatever_is_run_and_killed_nothing_is_lost_and_all_comes_back(
