@@ -17,18 +17,9 @@ import torch
 from torch import nn
 
 from mien.models.network import inspect_network, network_input
+from mien.training.layers import LocalResponseNorm, PaddedResidual, PReLU, Residual, Scale, Standardise, ZeroPad
 from mien.training.network_recipe import MAX_DIFFERENCE, difference, export, load_network, save_weights
-from mien.training.networks import (
-    LocalResponseNorm,
-    Network,
-    PaddedResidual,
-    PReLU,
-    Residual,
-    Scale,
-    Standardise,
-    ZeroPad,
-    build_network,
-)
+from mien.training.networks import Network, build_network
 from tests.training import crops
 from tests.training.clusters import clusters
 from tests.training.modules import channels_last, shake, shaken

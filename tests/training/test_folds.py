@@ -34,7 +34,7 @@ def folds_of(values: Sequence[str | None], fold: Ints) -> dict[str, set[int]]:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 12), st.integers(2, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_groups_never_straddle_and_every_class_stays_in_training(seed: int, k: int, families: int, folds: int) -> None:
     rng = np.random.default_rng(seed)
     n = 12 * k
@@ -191,7 +191,7 @@ def test_where_too_little_differs_for_any_test_it_is_refused() -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_the_groups_each_deal_leaves_a_test(seed: int, k: int, families: int) -> None:
     rng = np.random.default_rng(seed)
     vectors, labels = clusters([4] * k, seed=seed)

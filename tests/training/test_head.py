@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def test_every_candidate_learns_clusters(candidate: Candidate, k: int) -> None:
     assert fitted.weights.shape == (k, 64)
     assert fitted.bias.shape == (k,)
     assert (fitted.logits(vectors[1::2]).argmax(axis=1) == y[1::2]).mean() > 0.97
+
+
+@pytest.mark.parametrize("kind", ["logistic", "linear-svm"])
+def test_scikit_learns_warnings_do_not_reach_the_user(kind: str) -> None:
+    """Neither a fit that does not converge, nor vectors that are all but equal."""
+    vectors, labels = clusters([30, 30, 2], dimension=8, spread=3.0)
+    y = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    flat = np.full((62, 8), 8**-0.5) + vectors * 1e-12
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for rows in (unit(vectors), unit(flat)):
+            fit_candidate(Candidate(kind, 1e6), rows, y, 3, 0)
+        fit_head(vectors, labels)
+    assert caught == []
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=str)
@@ -315,7 +330,7 @@ def test_what_cannot_be_trained_on_is_refused_in_one_sentence() -> None:
 
 
 def test_thousands_of_photos_of_many_people_are_fitted() -> None:
-    vectors, labels = clusters([200] * 25, dimension=128, spread=1.5)
+    vectors, labels = clusters([120] * 35, dimension=16, spread=0.5)
     fitted = fit_head(vectors, labels)
     assert held_out_accuracy(fitted, labels) > 0.9
 
@@ -379,7 +394,7 @@ def test_groups_stay_on_one_side() -> None:
 
 
 def test_of_very_many_photos_some_are_enough() -> None:
-    vectors, labels = clusters([EMBEDDER_PHOTOS, EMBEDDER_PHOTOS], dimension=8)
+    vectors, labels = clusters([EMBEDDER_PHOTOS // 2 + 50] * 2, dimension=8)
     none = nothing(len(labels))
     (found,) = score_embedders({"a": vectors}, labels, none, none, 0)
     assert found.accuracy > 0.9

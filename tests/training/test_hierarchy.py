@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -21,6 +21,8 @@ from mien.training import HeldOutPredictions, hierarchy
 from mien.training.calibration import UnknownThreshold, set_from_logits
 from mien.training.head import HeadOptions, fit_head
 from mien.training.hierarchy import HierarchyFit, fit_hierarchy
+from mien.training.network_recipe import NetworkOptions, difference, fit_network, load_network
+from mien.training.settings import SETTINGS
 from mien.training.splits import HELD_OUT
 from mien.training.tree import Tree, parse
 from mien.types import UNKNOWN, Floats, Ints, Pixels
@@ -299,6 +301,24 @@ def test_networks_over_crops_are_joined_likewise(tree: Tree, fit: Any) -> None:
         assert accuracy(made, labels) > 0.85
     assert json.loads(made.parts["network.json"])["nodes"][1]["architecture"] == {"name": "one dense layer"}
     assert "1/0/weights" in safetensors.load(made.parts["weights.safetensors"])
+
+
+def test_networks_that_pytorch_exported_are_joined_with_both_sides_of_a_face() -> None:
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(0, 160, (45, 20, 20)).astype(np.uint8)
+    labels = [("b", "a0", "a1")[i % 3] for i in range(45)]
+    for i, crop in enumerate(inputs):
+        crop[2 + 6 * (i % 3) : 6 + 6 * (i % 3)] += np.uint8(90)
+    settings = replace(SETTINGS["fer-cnn"], size=20, policy="none", most_epochs=1)
+    tree = parse(b"tree = ['b', { a = ['a0', 'a1'] }]", "small.toml")
+    fit = fit_hierarchy(inputs, labels, options=NetworkOptions(settings), tree=tree, fit=fit_network)
+    assert all(isinstance(node.fit.head, NetworkHead) and node.fit.head.mirror for node in fit.nodes)
+    assert np.abs(fit.head.probabilities(inputs) - products(fit, inputs)).max() < 1e-6
+    described = json.loads(fit.parts["network.json"])["nodes"][1]["architecture"]
+    tensors = safetensors.load(fit.parts["weights.safetensors"])
+    own = {name.removeprefix("1/"): array for name, array in tensors.items() if name.startswith("1/")}
+    network = load_network(described, safetensors.save(own))
+    assert difference(network, fit.nodes[1].fit.parts["network.onnx"], inputs) < 1e-4
 
 
 def test_crops_have_a_threshold_only_from_strangers() -> None:

@@ -16,9 +16,7 @@ from torch.nn import functional
 from mien.errors import DataError
 from mien.models import get_card
 from mien.models.network import network_input
-from mien.training.networks import (
-    ARCHITECTURES,
-    RESNET_SIDE,
+from mien.training.layers import (
     LocalResponseNorm,
     PaddedResidual,
     PReLU,
@@ -26,11 +24,9 @@ from mien.training.networks import (
     Scale,
     Standardise,
     ZeroPad,
-    backbone,
-    build_network,
-    count_weights,
     fast_prelu,
 )
+from mien.training.networks import ARCHITECTURES, RESNET_SIDE, backbone, build_network, count_weights
 from mien.training.settings import SETTINGS
 from tests.training import crops
 from tests.training.modules import channels_last, shaken

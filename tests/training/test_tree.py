@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import DataError
@@ -177,6 +177,7 @@ def nested() -> st.SearchStrategy[list[object]]:
 
 
 @given(nested())
+@settings(max_examples=40, deadline=None)
 def test_whatever_tree_is_written_comes_back_and_every_label_has_its_way(shape: list[object]) -> None:
     count = iter(range(10_000))
 

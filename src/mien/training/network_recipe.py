@@ -38,7 +38,8 @@ from mien.training.calibration import (
     set_from_logits,
 )
 from mien.training.head import class_centres
-from mien.training.networks import Network, PaddedResidual, backbone, build_network
+from mien.training.layers import PaddedResidual
+from mien.training.networks import Network, backbone, build_network
 from mien.training.progress import Epoch
 from mien.training.settings import TrainerOptions, TrainingSettings
 from mien.training.splits import DataSplit, Roles, assign_splits, train_val_test_split
