@@ -109,7 +109,7 @@ def test_a_bundle_that_finds_faces_warns_of_pictures_that_are_cut(
         (("--recipe", "fer-cnn", "--embedder", "dlib-resnet"), "omit --embedder"),
         (("--recipe", "resnet-small", "--colour", "blue"), "use rgb or grey"),
         (("--recipe", "resnet-small", "--balance", "even"), "use none, weights, sampling"),
-        (("--recipe", "resnet-small", "--size", 4), "give 8 or more"),
+        (("--recipe", "resnet-small", "--size", 4), "must have 8 or more"),
         (("--recipe", "resnet-small", "--learning-rate", -1), "learning rate"),
         (("--recipe", "resnet-small", "--augment", "wild"), "wild"),
         (("--recipe", "resnet"), "there is no recipe called 'resnet'"),

@@ -90,7 +90,7 @@ def test_the_file_is_one_that_a_bundle_may_hold_without_dropout_or_paths_of_this
     form = inspect_network(data)
     assert (form.row, form.classes) == ((3, 16, 16), 5)
     model = onnx.load_from_string(data)
-    assert (model.opset_import[0].version, model.ir_version, model.producer_name) == (17, 8, "mien")
+    assert (model.opset_import[0].version, model.ir_version, model.producer_name) == (18, 8, "mien")
     assert operators(data).count("Conv") == 1 + 2 * 6 + 2
     assert not {"BatchNormalization", "Dropout"} & set(operators(data))
     assert str(Path(__file__).parents[2]).encode() not in data

@@ -21,9 +21,10 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from mien.errors import WeightsError
 from mien.types import Floats
 
-OPSET = 17
+OPSET, EXPORT_OPSET = 17, 18
+"""The operator sets of the graphs that are written here, and of those that PyTorch exports: it has none lower."""
 IR_VERSION = 8
-"""Read by every ONNX Runtime since 1.14."""
+"""Read, with both operator sets, by every ONNX Runtime since 1.14."""
 
 FEATURES = "features"
 """The output of a truncated network."""
@@ -65,7 +66,7 @@ class Graph:
         """Add a node of that kind with several outputs; it is called like the first."""
         self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), name=outputs[0], **attributes))
 
-    def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
+    def model(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], *, opset: int = OPSET) -> bytes:
         """Graph -> ONNX file, with float32 inputs and outputs of the shapes given, checked."""
         ends = [
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in side.items()]
@@ -76,7 +77,7 @@ class Graph:
             graph,
             producer_name="mien",
             ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid("", opset)],
         )
         checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString(deterministic=True)

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from mien.models.head import Head
-from mien.models.onnx_edit import IR_VERSION, OPSET, Graph, copy_nodes
+from mien.models.onnx_edit import EXPORT_OPSET, IR_VERSION, OPSET, Graph, copy_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,12 @@ def join_classifiers(parts: Sequence[ClassifierPart], leaves: Sequence[LeafPath]
     hierarchical classification across different application domains", section 4.1.2.
 
     Raises:
-        ValueError: the parts take different inputs, or a path goes through a class that does not exist.
+        ValueError: the parts are not of one kind, take different inputs, or a path goes through a class that does not exist.
     """
     models = [onnx.load_model_from_string(part.onnx) for part in parts]
+    opsets = {model.opset_import[0].version for model in models}
+    if opsets not in ({OPSET}, {EXPORT_OPSET}) or any(m.ir_version != IR_VERSION for m in models):
+        raise ValueError("the parts must be ONNX files that mien wrote, all heads or all networks")
     shapes = {tuple(_shape(model.graph.input[0])) for model in models}
     if len(shapes) != 1:
         raise ValueError(f"the parts must take the same input, but take {sorted(map(str, shapes))}")
@@ -68,7 +71,7 @@ def join_classifiers(parts: Sequence[ClassifierPart], leaves: Sequence[LeafPath]
     steps = graph.node("Concat", log_probabilities, "steps", axis=1)
     paths = graph.constant(_path_matrix(classes, leaves), "ways")
     graph.node("MatMul", [steps, paths], "logits")
-    return graph.model({"input": ["n", *shapes.pop()]}, {"logits": ["n", len(leaves)]})
+    return graph.model({"input": ["n", *shapes.pop()]}, {"logits": ["n", len(leaves)]}, opset=opsets.pop())
 
 
 def _shape(value: Any) -> list[int]:
@@ -108,12 +111,13 @@ def _mirrored(graph: Graph, model: Any, prefix: str) -> str:
     classes = _shape(model.graph.output[0])[-1]
     pair = graph.constant(np.array([2, -1, classes], dtype=np.int64), f"{prefix}/pair")
     paired = graph.node("Reshape", [logits, pair], f"{prefix}/paired")
-    return graph.node("ReduceMean", [paired], f"{prefix}/mean", axes=[0], keepdims=0)
+    if model.opset_import[0].version < EXPORT_OPSET:
+        return graph.node("ReduceMean", [paired], f"{prefix}/mean", axes=[0], keepdims=0)
+    axes = graph.constant(np.array([0], dtype=np.int64), f"{prefix}/first")
+    return graph.node("ReduceMean", [paired, axes], f"{prefix}/mean", keepdims=0)
 
 
 def _copy(graph: Graph, model: Any, feed: str, prefix: str) -> str:
     """Add a network's nodes and constants, which take `feed`, under a prefix -> the name of its output."""
-    if model.opset_import[0].version != OPSET or model.ir_version != IR_VERSION:
-        raise ValueError("a part must be an ONNX file that mien wrote")
     copy_nodes(graph, model.graph, feeds={model.graph.input[0].name: feed}, prefix=f"{prefix}/")
     return f"{prefix}/{model.graph.output[0].name}"

@@ -23,7 +23,7 @@ from mien.models import ensure
 from mien.models.cards import Truncation
 from mien.models.head import unit
 from mien.models.network import INPUT, OUTPUT, NetworkHead, network_input
-from mien.models.onnx_edit import IR_VERSION, OPSET, weights_after
+from mien.models.onnx_edit import EXPORT_OPSET, IR_VERSION, weights_after
 from mien.models.sessions import from_bytes
 from mien.training import FoldCounts, HeldOutPredictions
 from mien.training.batches import Inputs, TrainingRows
@@ -258,7 +258,7 @@ def export(network: Network) -> bytes:
                 (example.to(device),),
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                opset_version=OPSET,
+                opset_version=EXPORT_OPSET,
                 dynamic_shapes=({0: torch.export.Dim("n")},),
                 dynamo=True,
                 verbose=False,
