@@ -54,7 +54,7 @@ def join_classifiers(parts: Sequence[ClassifierPart], leaves: Sequence[LeafPath]
     hierarchical classification across different application domains", section 4.1.2.
 
     Raises:
-        ValueError: the parts are not of one kind, take different inputs, or a path goes through a class that does not exist.
+        ValueError: the parts are of two kinds or take different inputs, or a path names a class that does not exist.
     """
     models = [onnx.load_model_from_string(part.onnx) for part in parts]
     opsets = {model.opset_import[0].version for model in models}
