@@ -40,7 +40,7 @@ def test_crops_of_two_kinds_are_not_mixed_in_one_folder(mien: Mien, album: Path,
     mien("align", album / "photos", tmp_path / "crops", "--quiet")
     ran = mien("align", album / "photos", tmp_path / "crops", "--size", 48)
     assert ran.code == 1
-    assert "cut in another way" in ran.err
+    assert "made with other settings" in ran.err
 
 
 def test_what_was_rejected_is_listed_with_its_reason(mien: Mien, album: Path, tmp_path: Path) -> None:

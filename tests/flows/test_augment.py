@@ -19,11 +19,10 @@ from mien.data import open_data
 from mien.errors import DataError, MissingExtra
 from mien.flows.align import align
 from mien.flows.augment import augment
-from mien.flows.augment_folder import AugmentOptions, AugmentResult, face_stages
+from mien.flows.augment_folder import AugmentOptions, AugmentResult, WholeImageCrop, face_stages
 from mien.images import decode, encode
 from mien.pipeline.progress import NoProgress
 from mien.pipeline.spec import build_spec
-from mien.pipeline.whole_image import WholeImageCrop
 from mien.training.folds import assign_folds, find_units
 from mien.training.splits import prepare
 from mien.types import Pixels
@@ -164,7 +163,7 @@ def test_variants_of_two_kinds_are_not_mixed(tmp_path: Path) -> None:
     run(src, dst)
     others: list[dict[str, Any]] = [{"seed": 1}, {"variants": 5}, {"policy": "gentle"}]
     for other in others:
-        with pytest.raises(DataError, match="made in another way"):
+        with pytest.raises(DataError, match="made with other settings"):
             run(src, dst, **other)
     assert run(src, dst).there == 1
 

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mien import fileio
-from mien.alignment.output_record import (
-    OutputPlan,
-    OutputRecord,
-    SourcePhoto,
-    crop_name,
-    existing_files,
-    fold_name,
-    plan_outputs,
-)
+from mien.alignment.output_record import existing_files
 from mien.alignment.views import ViewOptions
 from mien.alignment.views import view as view_of
-from mien.data import outside, photos
+from mien.data import photos
 from mien.errors import DataError
-from mien.flows.embed import ledger
-from mien.flows.output_folder import (
-    OF_ITS_NAME,
-    SUFFIXES,
-    claim,
-    finish,
-    missed_before,
-    remove,
-    source_of,
-    stamp_of,
-)
+from mien.flows.output_folder import SUFFIXES, Filling, below, fill_folder, photos_to_fill
 from mien.images import encode
-from mien.pipeline.execute import RunOptions, execute
+from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
-from mien.pipeline.spec import PipelineSpec, build_spec
-from mien.stage import Needs
-from mien.store.fileops import Stamp
-from mien.types import Crop, PhotoRef, Reason, Rejected
+from mien.pipeline.spec import build_spec
+from mien.types import Crop, Rejected
 
-_MARK = PurePosixPath(".mien/align.json")
+_MARK = Path(".mien/align.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,113 +103,35 @@ def align(
         raise DataError(f"--format {format}: use {' or '.join(SUFFIXES)}")
     cut = view_of(view, ViewOptions(size, landmarks, margin, grey))
     spec = replace(build_spec(detector, which="all" if all_faces else "largest", min_face=min_face), view=cut)
-    return _align(src, dst, spec, format, RunOptions.build(workers, keep_going, progress=progress))
-
-
-def _align(src: Path, dst: Path, spec: PipelineSpec, form: str, run: RunOptions) -> AlignResult:
-    root = src.resolve()
-    if root == dst.resolve():
-        raise DataError(f"{dst} holds the photos themselves: choose another folder for the crops")
     start = time.perf_counter()
-    refs = outside(photos([src]), src, dst)
-    if not refs:
-        raise DataError(f"there are no photos in {src} but those in {dst}: give the folder that holds the photos")
+    refs = photos_to_fill(photos([src]), src, dst, "crops")
     spec.ready()
-    with OutputRecord.open(dst) as record:
-        _claim(dst, spec, form)
-        sources = {source_of(src, root, ref): ref for ref in refs}
-        wanted = {
-            source: SourcePhoto(_place(src, ref, SUFFIXES[form]), stamp_of(ref)) for source, ref in sources.items()
-        }
-        todo = plan_outputs(wanted, record.entries, _lying(dst, record, wanted), several=spec.which == "all")
-        there = sum(bool(record.entries[source].crops) for source in sources if source not in todo.places)
-        record.begin(todo.places)
-        crops, missed = 0, {}
-        for source, results in _cut(sources, todo, dst, spec, form, run):
-            missed[source] = [result for result in results if isinstance(result, Rejected)]
-            crops += len(results) - len(missed[source])
-            _finish(record, source, results, wanted[source].stamp, todo.earlier[source], dst)
-        rejected = [
-            item
-            for source, ref in sources.items()
-            for item in missed.get(source, missed_before(ref, record.entries[source]))
-        ]
-        counts = _counts(record, _lying(dst, record, {}))
-    fileio.write(dst / "rejected.csv", ledger(rejected))
+    settings = {**spec.as_json(), "format": format}
+    filling = Filling(src, Crops(dst, format), "crops", "align.jsonl", _MARK, settings, spec.which == "all")
+    places = {ref.key: below(src, ref).with_suffix(SUFFIXES[format]).as_posix() for ref in refs}
+    run = RunOptions.build(workers, keep_going, progress=progress)
+    done = fill_folder(filling, refs, places, spec.crop_stages(), run)
+    parts = (PurePosixPath(place).parts for place in done.places)
+    counts = dict(sorted(Counter(folders[0] for folders in parts if len(folders) > 1).items()))
     seconds = time.perf_counter() - start
-    return AlignResult(len(refs), crops, there, rejected, counts, seconds, spec.detector)
+    return AlignResult(done.photos, done.faces, done.there, done.rejected, counts, seconds, spec.detector)
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """Writes each crop to its place: Crop -> Crop, or Rejected where its name cannot be written."""
+class Crops:
+    """The files of aligned faces: one crop each, at its place."""
 
     folder: Path
-    places: Mapping[str, str]
     form: str
-    name: str = "save"
-    batch_size: int = 1
-    needs: Needs = field(default_factory=Needs)
 
-    def __call__(self, batch: Sequence[Crop], /) -> Iterator[Crop | Rejected]:
-        for crop in batch:
-            name = crop_name(self.places[crop.key], crop.face.index)
-            try:
-                fileio.write(self.folder / name, encode(crop.pixels, "png" if self.form == "png" else "jpeg"))
-            except DataError as error:
-                cause = error.__cause__
-                if not isinstance(cause, OSError) or cause.errno not in OF_ITS_NAME:
-                    raise
-                yield Rejected(crop.origin, self.name, Reason.ERROR, f"{name} could not be written: {cause.strerror}")
-            else:
-                yield crop
+    def write(self, place: str, face: Crop, /) -> None:
+        fileio.write(self.folder / place, encode(face.pixels, "png" if self.form == "png" else "jpeg"))
 
+    def files(self, place: str, /) -> list[Path]:
+        return [self.folder / place]
 
-def _cut(
-    photos: Mapping[str, PhotoRef], todo: OutputPlan, dst: Path, spec: PipelineSpec, form: str, run: RunOptions
-) -> Iterator[tuple[str, list[Crop | Rejected]]]:
-    """Source by source what came of it, once all of its crops are on the disk."""
-    refs = [photos[source] for source in todo.places]
-    save = Save(dst, {photos[source].key: place for source, place in todo.places.items()}, form)
-    results = execute([*spec.crop_stages(), save], refs, len(refs), "photos", run)
-    for source, (_, made) in zip(todo.places, groupby(results, key=attrgetter("key")), strict=True):
-        yield source, list(made)
+    def complete(self, places: Iterable[str], recorded: Iterable[str], /) -> dict[str, str]:  # noqa: ARG002
+        return existing_files(self.folder, places)
 
-
-def _finish(
-    record: OutputRecord,
-    source: str,
-    made: Sequence[Crop | Rejected],
-    now: Stamp | None,
-    before: Iterable[str],
-    dst: Path,
-) -> None:
-    """Take away what an earlier run cut and this one did not, and note the photo as done."""
-    place = record.entries[source].place
-    crops = [crop_name(place, crop.face.index) for crop in made if isinstance(crop, Crop)]
-    rejected = [result for result in made if isinstance(result, Rejected)]
-    kept = {fold_name(crop) for crop in crops}
-    remove(dst / name for name in before if fold_name(name) not in kept)
-    finish(record, source, now, crops, rejected)
-
-
-def _claim(dst: Path, spec: PipelineSpec, form: str) -> None:
-    """Mark the folder with how its crops are cut, so that a later run does not mix two kinds."""
-    claim(dst / _MARK, {**spec.as_json(), "format": form}, f"{dst} holds crops that were cut in another way")
-
-
-def _place(src: Path, ref: PhotoRef, suffix: str) -> str:
-    path = ref.path or Path(ref.key)
-    below = path.relative_to(src) if path.is_relative_to(src) else Path(path.name)
-    return below.with_suffix(suffix).as_posix()
-
-
-def _lying(dst: Path, record: OutputRecord, wanted: Mapping[str, SourcePhoto]) -> dict[str, str]:
-    """What lies in the folders that the record knows or that are wanted."""
-    known = [*(entry.place for entry in record.entries.values()), *record.crops]
-    return existing_files(dst, [*known, *(photo.place for photo in wanted.values())])
-
-
-def _counts(record: OutputRecord, there: Mapping[str, str]) -> dict[str, int]:
-    lie = (PurePosixPath(crop).parts for crop in record.crops if fold_name(crop) in there)
-    return dict(sorted(Counter(parts[0] for parts in lie if len(parts) > 1).items()))
+    def describe(self, place: str, /) -> str:
+        return place
