@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,7 @@ app = typer.Typer(help="Weights: list them, download them, add files, check them
 
 @app.command("list")
 def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """Every set of weights, and the built-in traits: licence, whether commercial use is allowed, and where it is."""
+    """List all weights and built-in traits: licence, whether commercial use is allowed, and where they are."""
     from mien.models.inventory import list_traits, list_weights
 
     show, rows = Output(json, quiet), [("name", "kind", "commercial", "where", "size", "licence")]
@@ -37,16 +37,16 @@ def list_(json: options.Json = False, quiet: options.Quiet = False) -> None:
             show.record(fields | more)
         rows.append((name, kind, terms.commercial, entry.location, _size(entry.bytes), terms.licence))
     if not json:
-        _table(show, rows)
+        show.table(rows)
 
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="Which, as `mien models list` calls it.")],
+    name: Annotated[str, typer.Argument(help="A name from 'mien models list'.")],
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Download weights from their owner, and check them."""
+    """Download weights from their owner and verify them."""
     from mien.models import get_card, licence_terms
     from mien.models.download import pull as download
 
@@ -60,12 +60,12 @@ def pull(
 def add(
     file: Annotated[Path, typer.Argument(help="A file of weights.")],
     name: Annotated[
-        str | None, typer.Option("--as", help="Which weights it holds, where mien does not know it.")
+        str | None, typer.Option("--as", help="Name of these weights, if mien does not recognise the file.")
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take a file of weights that you have."""
+    """Add a file of weights from your disk."""
     from mien.models.inventory import add as add_file
 
     added = add_file(file, name)
@@ -76,19 +76,19 @@ def add(
 
 @app.command()
 def verify(json: options.Json = False, quiet: options.Quiet = False) -> None:
-    """Read every file of weights again and compare it with its checksum."""
+    """Compare every file of weights with its checksum."""
     from mien.errors import WeightsError
     from mien.models.inventory import verify as check
 
     show, checks = Output(json, quiet), check()
     if json:
-        for each in checks:
-            show.record({"name": each.name, "path": str(each.path), "state": str(each.state)})
+        for file in checks:
+            show.record({"name": file.name, "path": str(file.path), "state": str(file.state)})
     else:
-        _table(show, [(each.name, each.state, str(each.path)) for each in checks])
-    bad = [f"{each.path} ({each.state})" for each in checks if each.state != "ok"]
+        show.table([(file.name, file.state, file.path) for file in checks])
+    bad = [f"{file.path} ({file.state})" for file in checks if file.state != "ok"]
     if bad:
-        raise WeightsError(f"{len(bad)} of {len(checks)} files of weights are not as they should be: {', '.join(bad)}")
+        raise WeightsError(f"{len(bad)} of {len(checks)} files of weights are missing or changed: {', '.join(bad)}")
 
 
 def _terms(terms: LicenceTerms) -> dict[str, str]:
@@ -97,13 +97,6 @@ def _terms(terms: LicenceTerms) -> dict[str, str]:
 
 def _words(terms: LicenceTerms) -> str:
     return f"licence: {terms.licence}; commercial use: {terms.commercial}"
-
-
-def _table(show: Output, rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        show.record({}, line.rstrip())
 
 
 def _size(count: int | None) -> str:

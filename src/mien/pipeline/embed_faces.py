@@ -1,4 +1,4 @@
-"""Faces as several networks see them, each by its own crop; knows vectors, and nothing of what they are used for."""
+"""Faces as several networks see them, each by its own crop."""
 
 from __future__ import annotations
 
@@ -15,53 +15,55 @@ from mien.run.local import batches
 from mien.stage import Needs
 from mien.types import Crop, Embedding, Faces, Reason, Rejected
 
-AT_ONCE = 32
-"""So many crops go through a network together."""
+BATCH_SIZE = 32
+"""The crops that go through a network together."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceEmbedder:
-    """How a network sees a face: the crop that it takes, and what becomes of it."""
+    """How a network sees a face: the crop that it takes, and the embedding of it."""
 
     view: View
     embed: Embed
 
 
-def embed_faces(batch: Sequence[Faces], ways: Sequence[FaceEmbedder]) -> tuple[list[list[Embedding]], list[Rejected]]:
-    """The faces of some photos -> for each way their vectors, row for row the same faces, and photos without any.
+def embed_faces(
+    photos: Sequence[Faces], embedders: Sequence[FaceEmbedder]
+) -> tuple[list[list[Embedding]], list[Rejected]]:
+    """The faces of some photos -> for each embedder their vectors, row for row the same faces, and photos without any.
 
-    A face whose crop one of the ways cannot cut is left out of all.
+    A face whose crop cannot be cut for one of the embedders is left out for all.
     """
     rejected: list[Rejected] = []
-    crops: list[list[Crop]] = [[] for _ in ways]
-    for faces in batch:
+    crops: list[list[Crop]] = [[] for _ in embedders]
+    for faces in photos:
         try:
-            found = cut_faces(faces, [way.view for way in ways])
+            columns = cut_faces(faces, [embedder.view for embedder in embedders])
         except ImageError as error:
             rejected.append(Rejected(faces.origin, "align", error.reason, error.detail))
             continue
-        if not found[0]:
+        if not columns[0]:
             rejected.append(Rejected(faces.origin, "align", Reason.NO_FACE, "its landmarks lie on one line"))
-        for column, more in zip(crops, found, strict=True):
-            column.extend(more)
-    made = [
-        [vector for some in batches(column, AT_ONCE) for vector in way.embed(some)]
-        for way, column in zip(ways, crops, strict=True)
+        for all_crops, column in zip(crops, columns, strict=True):
+            all_crops.extend(column)
+    vectors = [
+        [vector for batch in batches(column, BATCH_SIZE) for vector in embedder.embed(batch)]
+        for embedder, column in zip(embedders, crops, strict=True)
     ]
-    return made, rejected
+    return vectors, rejected
 
 
 @dataclass(frozen=True, slots=True)
 class ConcatEmbedder:
     """The vectors of several networks as one, one after the other: Faces -> Embedding."""
 
-    ways: tuple[FaceEmbedder, ...]
+    embedders: tuple[FaceEmbedder, ...]
     name: str = "embed"
     batch_size: int = 8
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Embedding | Rejected]:
-        made, rejected = embed_faces(batch, self.ways)
+        vectors, rejected = embed_faces(batch, self.embedders)
         yield from rejected
-        for row in zip(*made, strict=True):
-            yield Embedding(row[0].origin, row[0].face, np.concatenate([one.vector for one in row]))
+        for row in zip(*vectors, strict=True):
+            yield Embedding(row[0].origin, row[0].face, np.concatenate([embedding.vector for embedding in row]))
