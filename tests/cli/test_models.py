@@ -93,9 +93,7 @@ def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
     path = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"network")
     assert f"yunet                ok  {path}" in run("verify").splitlines()
     path.write_bytes(b"Network")
-    with pytest.raises(
-        WeightsError, match=r"1 of \d+ files of weights are missing or changed: .*yunet.* \(changed\)"
-    ):
+    with pytest.raises(WeightsError, match=r"1 of \d+ files of weights are missing or changed: .*yunet.* \(changed\)"):
         run("verify")
 
 

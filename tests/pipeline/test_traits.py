@@ -12,7 +12,7 @@ from mien.embedding.stage import OnnxEmbedder
 from mien.errors import UnknownName, WeightsError
 from mien.models import builtin_traits
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport
-from mien.pipeline.embed_faces import AT_ONCE
+from mien.pipeline.embed_faces import BATCH_SIZE
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
@@ -75,7 +75,7 @@ def test_each_network_runs_once_over_all_faces_and_their_mirror_images(
 
     monkeypatch.setattr(OnnxEmbedder, "__call__", counted)
     faces = sum(map(len, found))
-    assert faces <= AT_ONCE
+    assert faces <= BATCH_SIZE
     open_traits().traits(found)
     assert sorted(set(runs)) == [("expression-features", faces), ("traits", faces)]
     assert len(runs) <= 4
