@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mien.flows.gallery import forget as forget
     from mien.flows.gallery import identify as identify
     from mien.flows.gallery import people as people
+    from mien.flows.group import group as group
     from mien.flows.look import look as look
     from mien.flows.sort import sort as sort
     from mien.flows.sort import undo as undo
@@ -66,6 +67,7 @@ _HOMES = {
     "enroll": "flows.gallery",
     "evaluate": "flows.evaluate",
     "forget": "flows.gallery",
+    "group": "flows.group",
     "identify": "flows.gallery",
     "load": "pipeline.classifier",
     "look": "flows.look",
