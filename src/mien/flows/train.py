@@ -117,7 +117,7 @@ def train(
     cache: bool = True,
     progress: bool | Progress = False,
 ) -> TrainedClassifier:
-    """Learn classes from labelled photos: who it is, or whatever the labels say.
+    """Learn classes from labelled photos; the classifier is ready to use, and has a `.report`.
 
     Args:
         data: Folder of label folders, CSV, Parquet, fer2013.csv, a folder with metadata.csv, or a `DataSet`.
@@ -145,9 +145,6 @@ def train(
         keep_going: An unexpected failure costs only its photo.
         cache: Whether embeddings are looked up and stored.
         progress: Show bars.
-
-    Returns:
-        The classifier, ready to use, with `.report`.
 
     Raises:
         UnknownName: No such recipe.
