@@ -146,5 +146,5 @@ def test_one_bad_photo_does_not_affect_the_others(large: Path, tmp_path: Path) -
 def test_the_stage_pickles_as_its_configuration() -> None:
     stage = Decode(640, 50.0)
     assert pickle.loads(pickle.dumps(stage)) == stage
-    assert (stage.name, stage.batch_size) == ("decode", 8)
+    assert (stage.name, stage.batch_size) == ("decode", 1)
     assert list(stage([])) == []

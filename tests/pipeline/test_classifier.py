@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mien.data import photos
 from mien.errors import BundleError, WeightsError
+from mien.images.reading import decode
 from mien.models import builtin_traits
 from mien.pipeline.classifier import load
 from mien.pipeline.execute import RunOptions
 from mien.types import UNCERTAIN, Prediction
+from tests.conftest import Mien
 from tests.flows.silent import answering
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -180,3 +184,19 @@ def test_a_bundle_from_elsewhere_cannot_ask_for_silence(
     _edit(copy, lambda manifest: manifest.update(silent={"bundle": "age", "labels": ["0-2"]}))
     found = list(load(copy).predictions(photos([album / "originals"]), RunOptions(1)))
     assert [p.label for p in found if isinstance(p, Prediction)] == ["Eileen Collins", "Grace Hopper"]
+
+
+def test_from_the_command_to_the_first_pixel_are_at_most_twelve_calls(
+    people: Path, album: Path, mien: Mien, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacks: list[list[str]] = []
+
+    def record(*arguments: Any, **options: Any) -> Any:
+        files = [frame.filename for frame in traceback.extract_stack()]
+        stacks.append([file for file in files if "/mien/" in file and "/tests/" not in file])
+        return decode(*arguments, **options)
+
+    monkeypatch.setattr("mien.images.stage.decode", record)
+    mien("classify", people, album / "inbox" / "012.jpg", album / "inbox" / "112.jpg", "--workers", 1)
+    assert stacks
+    assert max(map(len, stacks)) + 1 <= 12  # and the call of the decoder itself

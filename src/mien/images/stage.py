@@ -34,19 +34,17 @@ class Decode:
 
     def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[Photo | Rejected]:
         for ref in batch:
+            if ref.pixels is not None:
+                yield Photo(ref.origin, ref.pixels, width=ref.pixels.shape[1], height=ref.pixels.shape[0])
+                continue
             try:
-                yield self._photo(ref)
+                data = read(ref, self.max_megapixels)
+                image = decode(data, longest=self.longest, max_megapixels=self.max_megapixels)
             except ImageError as error:
                 yield Rejected(ref.origin, self.name, error.reason, error.detail)
-
-    def _photo(self, ref: PhotoRef) -> Photo:
-        if ref.pixels is not None:
-            height, width = ref.pixels.shape[:2]
-            return Photo(ref.origin, ref.pixels, width, height)
-        data = read(ref, self.max_megapixels)
-        decoded = decode(data, longest=self.longest, max_megapixels=self.max_megapixels)
-        encoded = data if decoded.scale < 1 else None
-        return Photo(ref.origin, decoded.pixels, decoded.width, decoded.height, decoded.scale, encoded)
+            else:
+                encoded = data if image.scale < 1 else None
+                yield Photo(ref.origin, image.pixels, image.width, image.height, image.scale, encoded)
 
 
 def pixels_at_scale(photo: Photo, scale: float) -> tuple[Pixels, float]:

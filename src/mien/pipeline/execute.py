@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import cv2
 
@@ -97,20 +97,19 @@ def execute(
 def prepare_photos(
     spec: PipelineSpec, refs: Sequence[PhotoRef], run: RunOptions
 ) -> Iterator[Embedding | Crop | Rejected]:
-    """PhotoRef -> what a head or network takes: an embedding, or a crop where the spec has no embedder.
+    """PhotoRef -> what a head or network takes, in order: an embedding, or a crop where the spec has no embedder.
 
     Embeddings are cached; crops are cheap to cut and large to keep, and are not.
     """
-    if spec.embedder != PIXELS:
-        return embed_photos(spec, refs, run)
     spec.ready()
-    return execute(spec.stages(run.max_faces), refs, len(refs), "photos", run)
+    if spec.embedder == PIXELS:
+        return execute(spec.stages(run.max_faces), refs, len(refs), "photos", run)
+    return cached_map(spec, spec.digest(), refs, run)
 
 
 def embed_photos(spec: PipelineSpec, refs: Sequence[PhotoRef], run: RunOptions) -> Iterator[Embedding | Rejected]:
-    """PhotoRef -> Embedding in the order of the photos, those that the cache holds without computing them."""
-    spec.ready()
-    return cached_map(spec, spec.digest(), refs, run)
+    """PhotoRef -> Embedding in the order of the photos, by a spec that has an embedder."""
+    return cast("Iterator[Embedding | Rejected]", prepare_photos(spec, refs, run))
 
 
 def cached_map(
