@@ -67,7 +67,7 @@ class Client:
         return results
 
     def enroll(self, name: str, *photos: Picture, consent: str = "", largest: bool = False) -> dict[str, Any]:
-        """Enrol somebody, or add photos to the person of that name."""
+        """Enroll somebody, or add photos to the person of that name."""
         fields = {"name": name, "largest": str(largest).lower(), **({"consent": consent} if consent else {})}
         return self._send("/v1/people", photos, data=fields)
 

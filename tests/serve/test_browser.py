@@ -132,13 +132,13 @@ def go(page: Page, name: str) -> None:
     expect(page.locator(f"main[data-page={name}]")).to_be_visible()
 
 
-def enrol(page: Page, name: str, *files: Path) -> None:
+def enroll(page: Page, name: str, *files: Path) -> None:
     """Fill in the form on the page of people, and wait for the outcome."""
     page.fill("#person-name", name)
     page.fill("#consent", "by letter, May 2026")
     page.check("#agreed")
     page.set_input_files("#files", files)
-    page.click("#enrol > button")
+    page.click("#enroll > button")
     expect(page.locator("#enrolled :is(.good, .problem)").first).to_be_visible()
 
 
@@ -269,7 +269,7 @@ def test_a_bundle_can_be_asked_instead_of_the_traits(visit: Visit, photos: Path)
 def test_somebody_is_enrolled_recognised_and_forgotten(visit: Visit, photos: Path, nobody: str) -> None:
     page = visit("/people")
     expect(page.locator("#people")).to_contain_text("Nobody is enrolled yet.")
-    enrol(page, "Grace Hopper", photos / "hopper.jpg", photos / "nobody.png")
+    enroll(page, "Grace Hopper", photos / "hopper.jpg", photos / "nobody.png")
     expect(page.locator("#enrolled .good")).to_have_text("Grace Hopper: 1 new photo, 1 in total.")
     expect(page.locator("#enrolled li")).to_have_text("nobody.png: No face was found.")
     facts = page.locator(".people .facts")
@@ -311,7 +311,7 @@ def test_many_photos_are_sent_in_several_requests(
         files[-1].write_bytes(hopper + b"\0" * i)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-    enrol(page, "Grace Hopper", *files)
+    enroll(page, "Grace Hopper", *files)
     expect(page.locator("#enrolled .good")).to_have_count(2)
     assert len(sent) == 2
     assert [person["photos"] for person in httpx.get(f"{nobody}/v1/people").json()["people"]] == [18]
@@ -334,7 +334,7 @@ def test_nobody_is_enrolled_without_a_name_and_consent(
     if missing != "#agreed":
         page.check("#agreed")
     page.set_input_files("#files", photos / "hopper.jpg")
-    page.click("#enrol > button")
+    page.click("#enroll > button")
     expect(page.locator("#enrolled")).to_contain_text(sentence)
     expect(page.locator(missing)).to_be_focused()
     expect(page.locator(missing)).to_have_attribute("aria-invalid", "true")
@@ -344,7 +344,7 @@ def test_nobody_is_enrolled_without_a_name_and_consent(
 def test_a_name_that_is_a_script_is_shown_as_text(visit: Visit, photos: Path, nobody: str) -> None:
     name = "<script>window.hit=1</script><img src=x onerror=window.hit=1>"
     page = visit("/people")
-    enrol(page, name, photos / "hopper.jpg")
+    enroll(page, name, photos / "hopper.jpg")
     expect(page.locator(".people h3")).to_have_text(name)
     go(page, "look")
     look(page, photos / "hopper.jpg")
@@ -462,7 +462,7 @@ def test_a_page_fits_a_small_phone_in_both_languages(
 ) -> None:
     page = visit(path, viewport={"width": 320, "height": 640}, locale=locale, color_scheme="dark")
     if path == "/people":
-        enrol(page, "Hubert-Blaine-Wolfeschlegelsteinhausenbergerdorff", photos / "hopper.jpg")
+        enroll(page, "Hubert-Blaine-Wolfeschlegelsteinhausenbergerdorff", photos / "hopper.jpg")
         expect(page.locator(".people li")).to_be_visible()
     if path == "/":
         look(page, photos / "both.jpg")
@@ -488,14 +488,14 @@ def test_korean_is_shown_where_it_is_preferred(visit: Visit, photos: Path) -> No
 
 def test_a_refusal_is_shown_in_the_reader_s_language(visit: Visit, photos: Path, nobody: str) -> None:
     page = visit("/people", locale="ko-KR", refusals=(409,))
-    enrol(page, "아무개", photos / "nobody.png", photos / "both.jpg")
+    enroll(page, "아무개", photos / "nobody.png", photos / "both.jpg")
     expect(page.locator("#enrolled p")).to_have_text("쓸 수 있는 사진이 없어 등록하지 못했습니다.")
     expect(page.locator("#enrolled li")).to_have_text(
         ["nobody.png: 얼굴을 찾지 못했습니다.", "both.jpg: 얼굴이 여럿이라 누구인지 정할 수 없습니다."]
     )
     page.evaluate("document.querySelector('#person-name').maxLength = 999")
     page.fill("#person-name", "x" * 300)
-    page.click("#enrol > button")
+    page.click("#enroll > button")
     expect(page.locator("#enrolled")).to_contain_text("1~200자")
     assert httpx.get(f"{nobody}/v1/people").json()["people"] == []
 

@@ -22,7 +22,7 @@ def photos(album: Path, name: str, count: int = 3) -> list[tuple[str, bytes]]:
     return [(path.name, path.read_bytes()) for path in sorted((album / "photos" / name).iterdir())[:count]]
 
 
-async def enrol(served: Served, album: Path, name: str, count: int = 3) -> int:
+async def enroll(served: Served, album: Path, name: str, count: int = 3) -> int:
     answer = await served.http.post(
         "/v1/people", data={"name": name, "consent": "for tests"}, files=parts(*photos(album, name, count))
     )
@@ -33,7 +33,7 @@ async def enrol(served: Served, album: Path, name: str, count: int = 3) -> int:
 
 
 async def test_somebody_comes_is_known_and_goes(served: Served, album: Path, mien: Mien) -> None:
-    grace, eileen = await enrol(served, album, GRACE), await enrol(served, album, EILEEN)
+    grace, eileen = await enroll(served, album, GRACE), await enroll(served, album, EILEEN)
     held_out = next(iter(sorted((album / "held-out" / GRACE).iterdir())))
     sent = parts((held_out.name, held_out.read_bytes()))
     lines = (await served.http.post("/v1/identify", files=sent)).json()["results"]
@@ -55,14 +55,14 @@ async def test_somebody_comes_is_known_and_goes(served: Served, album: Path, mie
 
     log = served.audited()
     assert [line["action"] for line in log] == [
-        *("enrol", "enrol", "identify", "look", "people", "person", "forget", "identify"),
+        *("enrol", "enrol", "identify", "look", "people", "person", "forget", "identify")
     ]
     assert (log[2]["people"], log[3]["people"], log[6]["person"]) == ([grace], [grace], grace)
     assert GRACE not in json.dumps(log)
 
 
 async def test_more_photos_of_somebody(served: Served, album: Path) -> None:
-    grace = await enrol(served, album, GRACE, 1)
+    grace = await enroll(served, album, GRACE, 1)
     some = photos(album, GRACE, 3)
     answer = await served.http.post(f"/v1/people/{grace}/photos", files=parts(*some))
     assert answer.status_code == 200
@@ -120,7 +120,7 @@ async def test_who_is_enrolled_by_another_program_is_known(served: Served, album
     assert answer.json()["results"][0]["label"] == GRACE
 
 
-async def test_many_enrol_at_the_same_time(serving: Serving, config: ServiceConfig, album: Path) -> None:
+async def test_many_enroll_at_the_same_time(serving: Serving, config: ServiceConfig, album: Path) -> None:
     some = photos(album, GRACE, 4)
     async with serving(replace(config, workers=3)) as served:
         answers = await asyncio.gather(

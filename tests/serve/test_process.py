@@ -85,7 +85,7 @@ def test_who_is_acknowledged_is_there_after_a_kill_and_nobody_is_there_by_half(
     photos = [path.read_bytes() for path in sorted((album / "photos").glob("*/*.jpg"))]
     told: list[str] = []
 
-    def enrol() -> None:
+    def enroll() -> None:
         with Client(running.url) as client:
             for i, photo in enumerate(photos):
                 try:
@@ -94,7 +94,7 @@ def test_who_is_acknowledged_is_there_after_a_kill_and_nobody_is_there_by_half(
                     return
                 told.append(f"person {i}")
 
-    thread = threading.Thread(target=enrol)
+    thread = threading.Thread(target=enroll)
     thread.start()
     _until(lambda: len(told) >= 5)
     running.process.kill()

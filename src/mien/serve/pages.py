@@ -285,8 +285,8 @@ async def people(request: Request, caller: Enroller, service: ReadyService) -> R
 
 @router.post("/people")
 async def enroll(request: Request, caller: Enroller, service: ReadyService) -> Response:
-    """Enrol somebody -> what came of it; the list is then asked for again."""
-    form = await read_form(request, service.config.limits, ("name", *routes.ENROLMENT_FIELDS))
+    """Enroll somebody -> what came of it; the list is then asked for again."""
+    form = await read_form(request, service.config.limits, ("name", *routes.ENROLLMENT_FIELDS))
     part = _part(request, "enrolled", person=await routes.enroll(service, caller, form))
     part.headers["HX-Trigger"] = "mien:people"
     return part

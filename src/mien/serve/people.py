@@ -11,14 +11,7 @@ from mien.errors import DataError, MienError
 from mien.flows.gallery import Enrollment, NoUsablePhoto, Person, enroll_photos, forget_person, list_people
 from mien.gallery.records import IncompatibleVectors, InvalidName
 from mien.pipeline.execute import RunOptions
-from mien.pipeline.identify import (
-    FaceNamer,
-    Identifier,
-    enrollment_spec,
-    gallery_exists,
-    gallery_spec,
-    open_gallery,
-)
+from mien.pipeline.identify import FaceNamer, Identifier, enrollment_spec, gallery_exists, gallery_spec, open_gallery
 from mien.serve.problems import Problem
 from mien.serve.uploads import Upload
 from mien.types import Origin, PhotoRef
@@ -99,7 +92,7 @@ class EnrolledPeople:
         return Person(person, identifier.too_close([id]).get(id, [])).as_json()
 
     def enroll(self, who: str | int, photos: Sequence[Upload], consent: str | None, *, largest: bool) -> dict[str, Any]:
-        """Enrol somebody new by name, or add photos to somebody by name or id.
+        """Enroll somebody new by name, or add photos to somebody by name or id.
 
         Raises:
             Problem: nobody has that id, or the name, the photos or the gallery cannot be used.

@@ -32,7 +32,7 @@ bundles = APIRouter(prefix="/v1/bundles", tags=["bundles"])
 operation = APIRouter(tags=["operation"])
 
 PERSON, EXPORT = "person", "export"
-ENROLMENT_FIELDS = {
+ENROLLMENT_FIELDS = {
     "consent": "a note on how the person agreed",
     "largest": "true: if a photo shows several faces, use the main one",
 }
@@ -137,11 +137,11 @@ async def get_people(caller: Enroller, service: ReadyService) -> JSONResponse:
     status_code=201,
     response_model=schemas.EnrollResponse,
     responses=errors(409, body=True),
-    openapi_extra=upload({"name": "the name", **ENROLMENT_FIELDS}, ("name",)),
+    openapi_extra=upload({"name": "the name", **ENROLLMENT_FIELDS}, ("name",)),
 )
 async def add(request: Request, caller: Enroller, service: ReadyService) -> JSONResponse:
-    """Enrol somebody with photos, or add photos to the person of that name."""
-    form = await read_form(request, service.config.limits, ("name", *ENROLMENT_FIELDS))
+    """Enroll somebody with photos, or add photos to the person of that name."""
+    form = await read_form(request, service.config.limits, ("name", *ENROLLMENT_FIELDS))
     person = await enroll(service, caller, form)
     return JSONResponse(person, 201, {"Location": f"/v1/people/{person['id']}"})
 
@@ -158,11 +158,11 @@ async def person(id: PersonId, caller: Enroller, service: ReadyService) -> JSONR
     "/{id}/photos",
     response_model=schemas.EnrollResponse,
     responses=errors(404, 409, body=True),
-    openapi_extra=upload(ENROLMENT_FIELDS),
+    openapi_extra=upload(ENROLLMENT_FIELDS),
 )
 async def photos(request: Request, id: PersonId, caller: Enroller, service: ReadyService) -> JSONResponse:
     """Add photos to a person."""
-    form = await read_form(request, service.config.limits, ENROLMENT_FIELDS)
+    form = await read_form(request, service.config.limits, ENROLLMENT_FIELDS)
     return JSONResponse(await enroll(service, caller, form, id))
 
 
@@ -285,7 +285,7 @@ async def list_people(service: Service, caller: Caller) -> dict[str, Any]:
 
 
 async def enroll(service: Service, caller: Caller, form: UploadForm, id: int | None = None) -> dict[str, Any]:
-    """Enrol the person that a form names, or add photos to the one with that id.
+    """Enroll the person that a form names, or add photos to the one with that id.
 
     Raises:
         Problem: the name, a field or the photos cannot be used, or there is no such person.

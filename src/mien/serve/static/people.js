@@ -11,7 +11,7 @@ let chosen = [];
 export function start() {
   choose([]);
   receive((files) => choose([...chosen, ...files]));
-  byId("enrol").addEventListener("submit", enrol);
+  byId("enroll").addEventListener("submit", enroll);
 }
 
 function choose(files) {
@@ -39,7 +39,7 @@ function thumb(file) {
   return shown;
 }
 
-async function enrol(event) {
+async function enroll(event) {
   event.preventDefault();
   const [form, button] = [event.target, event.submitter];
   if (!complete(form)) return;
