@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mien.errors import UnknownName
 from mien.serve.bundles import BundleFolder
+from mien.serve.problems import Problem
 from mien.serve.settings import ServiceConfig
 from mien.store import bundle as stored
 from tests.conftest import Mien
@@ -52,7 +52,7 @@ def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
         "dlib-resnet",
     )
     json.dumps([each.as_json() for each in bundles.all()])
-    with pytest.raises(UnknownName):
+    with pytest.raises(Problem):
         bundles.get("../people")
 
 

@@ -48,13 +48,14 @@ def serve(
     if context.invoked_subcommand is not None:
         return
     from mien.config import service
-    from mien.serve import server
+    from mien.serve import PARTS
     from mien.serve.settings import ServiceConfig, ServiceLimits
 
     limits = ServiceLimits(max_megabytes, max_photos, max_faces, rate, seconds, waiting)
     config = ServiceConfig(service(), bundles, host, port, detector, min_face, traits, workers, require_keys, limits)
     out = Output(json, quiet)
-    server()(config, lambda url: out.record({"url": url}, f"Serving at {url}"), processes=processes, quiet=quiet)
+    run = PARTS.load("the service")
+    run(config, lambda url: out.record({"url": url}, f"Serving at {url}"), processes=processes, quiet=quiet)
 
 
 @keys.command()
@@ -98,7 +99,8 @@ def revoke(
 
 def _keys() -> KeyStore:
     from mien.config import service
-    from mien.serve import key_store
+    from mien.serve import PARTS
     from mien.serve.settings import ServiceConfig
 
-    return key_store(ServiceConfig(service()))
+    store: KeyStore = PARTS.load("the keys")(ServiceConfig(service()).database)
+    return store

@@ -23,22 +23,10 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sql
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    insert,
-    literal_column,
-    select,
-    update,
-)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 from starlette.requests import Request
@@ -58,12 +46,12 @@ GUESSES = 20
 _KEY = re.compile(r"mien_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 _NO_KEY = sha256(b"").hexdigest()
 _LEGACY = "keys.json"  # where keys were kept before there was a database
-_TABLE = Table(
+_TABLE = sql.Table(
     "keys",
-    MetaData(),
-    Column("id", String, primary_key=True),
-    *(Column(name, String, nullable=False) for name in ("scope", "hash", "created", "note")),
-    Column("revoked", String),
+    sql.MetaData(),
+    sql.Column("id", sql.String, primary_key=True),
+    *(sql.Column(name, sql.String, nullable=False) for name in ("scope", "hash", "created", "note")),
+    sql.Column("revoked", sql.String),
 )
 
 
@@ -79,11 +67,7 @@ class Scope(IntEnum):
 
     @staticmethod
     def parse(text: str) -> Scope:
-        """A scope by its name.
-
-        Raises:
-            DataError: there is no scope of that name.
-        """
+        """A scope by its name; a `DataError` if there is none."""
         try:
             return Scope[text.upper()]
         except KeyError as error:
@@ -103,43 +87,34 @@ class Key:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that `mien serve keys list` prints."""
-        return {
-            "id": self.id,
-            "scope": str(self.scope),
-            "note": self.note,
-            "created": self.created,
-            "revoked": self.revoked,
-        }
+        row = _row(self)
+        return {name: row[name] for name in ("id", "scope", "note", "created", "revoked")}
 
 
 class KeyStore:
-    """The keys in a database; what another process changes is seen by the next request."""
+    """The keys in a database; what another process changes is seen by the next request.
+
+    Raises:
+        DataError: in every method, if the database cannot be used.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def add(self, scope: Scope, note: str = "") -> tuple[Key, str]:
-        """Make a key -> the key, and the text that its holder sends, which is stored nowhere.
-
-        Raises:
-            DataError: the database cannot be written.
-        """
+        """Make a key -> the key, and the text that its holder sends, which is stored nowhere."""
         secret = secrets.token_urlsafe(32)
         key = Key(secrets.token_hex(4), scope, sha256(secret.encode()).hexdigest(), _now(), note)
         with self._connection() as connection:
-            connection.execute(insert(_TABLE).values(_row(key)))
+            connection.execute(sql.insert(_TABLE).values(_row(key)))
         return key, f"mien_{key.id}_{secret}"
 
     def revoke(self, id: str) -> Key:
-        """Have a key refused from now on.
-
-        Raises:
-            DataError: there is no key with that id, or the database cannot be written.
-        """
+        """Have a key refused from now on; a `DataError` if there is none with that id."""
         with self._connection() as connection:
             unrevoked = (_TABLE.c.id == id) & (_TABLE.c.revoked.is_(None))
-            connection.execute(update(_TABLE).where(unrevoked).values(revoked=_now()))
-            row = connection.execute(select(_TABLE).where(_TABLE.c.id == id)).one_or_none()
+            connection.execute(sql.update(_TABLE).where(unrevoked).values(revoked=_now()))
+            row = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == id)).one_or_none()
         if row is None:
             raise DataError(f"there is no key {id!r}: 'mien serve keys list' shows all keys")
         return _key(row._asdict())
@@ -149,7 +124,7 @@ class KeyStore:
         if not self.path.exists() and not self.path.with_name(_LEGACY).exists():
             return []
         with self._connection() as connection:
-            rows = connection.execute(select(_TABLE).order_by(literal_column("rowid")))
+            rows = connection.execute(sql.select(_TABLE).order_by(sql.literal_column("rowid")))
             return [_key(row._asdict()) for row in rows]
 
     def any_valid(self) -> bool:
@@ -160,15 +135,15 @@ class KeyStore:
         """The text that a request carries -> its key, unless it is unknown or revoked; in constant time."""
         match = _KEY.fullmatch(text)
         with self._connection() as connection:
-            query = select(_TABLE).where(_TABLE.c.id == (match[1] if match else ""))
+            query = sql.select(_TABLE).where(_TABLE.c.id == (match[1] if match else ""))
             row = connection.execute(query).one_or_none()
-        key = None if row is None else _key(row._asdict())
+        key = _key(row._asdict()) if row else None
         digest = sha256(match[2].encode() if match else b"").hexdigest()
         same = compare_digest(digest, key.hash if key else _NO_KEY)
-        return key if key is not None and same and key.revoked is None else None
+        return key if key and same and key.revoked is None else None
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self) -> Iterator[sql.Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -179,16 +154,16 @@ class KeyStore:
             ) from error
 
     @cached_property
-    def _engine(self) -> Engine:
+    def _engine(self) -> sql.Engine:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        engine = create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 30})
+        engine = sql.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 30})
         with engine.begin() as connection:
             connection.execute(CreateTable(_TABLE, if_not_exists=True))
             if (legacy := self.path.with_name(_LEGACY)).exists():
                 for key in _read_legacy(legacy):
-                    connection.execute(insert(_TABLE).prefix_with("OR IGNORE").values(_row(key)))
+                    connection.execute(sql.insert(_TABLE).prefix_with("OR IGNORE").values(_row(key)))
         if legacy.exists():
             legacy.replace(legacy.with_suffix(".json.imported"))
         return engine
@@ -261,7 +236,8 @@ class Authenticator:
         caller = Caller(None, request.client.host if request.client else "", request.scope.get("mien.id", ""))
         if not self.needs_keys:
             return caller
-        text = _key_text(request)
+        kind, _, text = request.headers.get("authorization", "").partition(" ")
+        text = text.strip() if kind.lower() == "bearer" else request.cookies.get(COOKIE, "")
         key = self.keys.verify(text) if text else None
         if key is None:
             raise self._unauthorized(caller, guessed=bool(text))
@@ -296,8 +272,3 @@ def require(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
         return authenticator.check(request, scope)
 
     return dependency
-
-
-def _key_text(request: Request) -> str:
-    kind, _, text = request.headers.get("authorization", "").partition(" ")
-    return text.strip() if kind.lower() == "bearer" else request.cookies.get(COOKIE, "")

@@ -16,7 +16,7 @@ from typing import Any
 
 from watchfiles import watch
 
-from mien.errors import MienError, UnknownName
+from mien.errors import MienError
 from mien.models import builtin_traits
 from mien.pipeline.classifier import Classifier, load, open_trait
 from mien.serve.problems import Problem
@@ -89,7 +89,6 @@ class BundleFolder:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop watching."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -103,23 +102,16 @@ class BundleFolder:
         """The bundle of that name as it is now.
 
         Raises:
-            UnknownName: there is none.
+            Problem: there is none.
         """
         bundle = self._own.get(name) or self._traits.get(name)
         if bundle is None:
-            raise UnknownName("There is no bundle with this name: GET /v1/bundles lists all")
+            raise Problem(404, "no-such-bundle", "There is no bundle with this name: GET /v1/bundles lists all")
         return bundle
 
     def page(self, name: str, page: str) -> bytes:
-        """The card or report of a bundle.
-
-        Raises:
-            Problem: there is no such bundle, or it has no such page.
-        """
-        try:
-            data = self.get(name).classifier.bundle.page(page)
-        except UnknownName as error:
-            raise Problem(404, "no-such-bundle", str(error)) from error
+        """The card or report of a bundle; a `Problem` if it has none."""
+        data = self.get(name).classifier.bundle.page(page)
         if data is None:
             raise Problem(404, "no-such-page", "This bundle has no such page")
         return data

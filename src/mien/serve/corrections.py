@@ -42,7 +42,6 @@ class Correction:
     created: str
 
     def as_json(self) -> dict[str, Any]:
-        """All fields."""
         return asdict(self)
 
 

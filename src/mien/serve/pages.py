@@ -8,7 +8,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -98,19 +98,19 @@ def _page(name: str) -> Callable[[Request], HTMLResponse]:
         chosen = request.query_params.get("lang")
         language = chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
         suffix = f"?lang={chosen}" if chosen in LANGUAGES else ""
-        text = (
+        html = (
             _templates()
             .get_template(f"{name}.html")
             .render(
                 page=name,
-                pages={each: path + suffix for each, path in PAGES.items()},
+                pages={page: path + suffix for page, path in PAGES.items()},
                 here=PAGES[name],
                 other="ko" if language == "en" else "en",
                 version=mien.__version__,
                 text=Text(language),
             )
         )
-        return HTMLResponse(text, headers={**HEADERS, "Content-Language": language, "Vary": "Accept-Language"})
+        return HTMLResponse(html, headers={**HEADERS, "Content-Language": language, "Vary": "Accept-Language"})
 
     return page
 
@@ -154,38 +154,27 @@ class Text:
         return self._texts.get(f"label.{name}", name)
 
     def trait(self, name: str) -> str:
-        """The name of a trait as the reader says it."""
         return self._texts.get(f"trait.{name}", name)
 
     def reason(self, rejected: Mapping[str, str]) -> str:
-        """Why a photo has no result."""
         return self._texts.get(f"reason.{rejected['reason']}", rejected["detail"])
 
     def problem(self, problem: Problem) -> str:
-        """What went wrong."""
         return self._texts.get(f"problem.{problem.name}") or self("problem.other", status=problem.status)
 
     def for_scripts(self) -> dict[str, str]:
-        """The texts that scripts show."""
         return {key: text for key, text in self._texts.items() if key.startswith("script.")}
 
 
 @cache
 def _templates() -> Environment:
+    loader = PackageLoader("mien.serve", "templates")
     environment = Environment(
-        loader=PackageLoader("mien.serve", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
-    environment.filters |= {"percent": lambda share: f"{share:.0%}", "number": lambda n: f"{n:,}", "quote": _quote}
+    environment.filters |= {"percent": "{:.0%}".format, "number": "{:,}".format, "quote": partial(quote, safe="")}
     return environment
-
-
-def _quote(text: str) -> str:
-    return quote(text, safe="")
 
 
 def _part(request: Request, template: str, **values: Any) -> HTMLResponse:
@@ -247,7 +236,7 @@ def _with_labels(
     for item in classified:
         if labelled and "face" in item:
             box = item["face"]["box"]
-            face = min(labelled, key=lambda each: sum(abs(a - b) for a, b in zip(each["box"], box, strict=True)))
+            face = min(labelled, key=lambda face: sum(abs(a - b) for a, b in zip(face["box"], box, strict=True)))
             scores = {score["label"]: score["score"] for score in item["top"]}
             face["traits"] = {bundle: {"label": item["label"], "score": item["top"][0]["score"], "scores": scores}}
     return labelled
@@ -260,21 +249,16 @@ def _area(box: Sequence[float]) -> float:
 def _rows(face: Mapping[str, Any], *, named: bool) -> list[dict[str, Any]]:
     """What is known of a face, a row for each trait: scores are sorted, and the likeliest label may not be sure."""
     rows: list[dict[str, Any]] = []
-    nothing = {"sure": False, "scores": [], "distance": None}
-    if person := face["person"]:
-        share = max(0.0, 1 - person["distance"])
-        rows.append(
-            {**nothing, "what": routes.PERSON, "label": person["name"], "share": share, "distance": person["distance"]}
-        )
-    elif named:
-        rows.append({**nothing, "what": routes.PERSON, "label": UNKNOWN, "share": 0.0})
+    person = face["person"]
+    if person or named:
+        label, distance = (person["name"], person["distance"]) if person else (UNKNOWN, None)
+        share = 0.0 if distance is None else max(0.0, 1 - distance)
+        rows.append({"what": routes.PERSON, "label": label, "share": share, "distance": distance})
     for name, trait in face["traits"].items():
         scores = sorted(trait["scores"].items(), key=lambda item: -item[1])
         sure = bool(scores) and trait["label"] == scores[0][0]
-        rows.append(
-            {**nothing, "what": name, "label": trait["label"], "share": trait["score"], "sure": sure, "scores": scores}
-        )
-    return rows
+        rows.append({"what": name, "label": trait["label"], "share": trait["score"], "sure": sure, "scores": scores})
+    return [{"sure": False, "scores": [], "distance": None, **row} for row in rows]
 
 
 @router.get("/people")

@@ -25,7 +25,12 @@ _log = logging.getLogger("mien.serve")
 
 
 class EnrolledPeople:
-    """Lists, names, enrolls and forgets people. detector: the one that the service was started with, or "auto"."""
+    """Lists, names, enrolls and forgets people. detector: the one that the service was started with, or "auto".
+
+    Raises:
+        MienError: in every method, if this machine cannot open or use the gallery.
+        Problem: nobody has that id, or the name or the photos cannot be used.
+    """
 
     def __init__(self, detector: str) -> None:
         self._detector = detector
@@ -35,18 +40,13 @@ class EnrolledPeople:
         self._last_warning = ""
 
     def close(self) -> None:
-        """Close the gallery."""
         with self._lock:
             if self._opened is not None:
                 self._opened[0].close()
                 self._opened = None
 
     def namer(self) -> FaceNamer | None:
-        """What names faces; None where nobody was ever enrolled.
-
-        Raises:
-            MienError: this machine cannot use the gallery.
-        """
+        """What names faces; None where nobody was ever enrolled."""
         if self._namer is None and (pair := self._open()) is not None:
             gallery, identifier = pair
             spec = gallery_spec(gallery)
@@ -83,22 +83,16 @@ class EnrolledPeople:
         return {"people": [entry.as_json() for entry in people], "threshold": threshold}
 
     def get(self, id: int) -> dict[str, Any]:
-        """One person.
-
-        Raises:
-            Problem: nobody has that id.
-        """
+        """One person."""
         _, identifier, person = self._find(id)
         return Person(person, identifier.too_close([id]).get(id, [])).as_json()
 
     def enroll(self, who: str | int, photos: Sequence[Upload], consent: str | None, *, largest: bool) -> dict[str, Any]:
-        """Enroll somebody new by name, or add photos to somebody by name or id.
-
-        Raises:
-            Problem: nobody has that id, or the name, the photos or the gallery cannot be used.
-        """
+        """Enroll somebody new by name, or add photos to somebody by name or id."""
         name = who if isinstance(who, str) else self._find(who)[2].name
-        gallery, identifier = self._open(create=True) or _no_gallery()
+        pair = self._open(create=True)
+        assert pair is not None
+        gallery, identifier = pair
         try:
             spec = enrollment_spec(gallery, self._detector, "auto")
             spec.ready()
@@ -114,11 +108,7 @@ class EnrolledPeople:
         return result.as_json()
 
     def forget(self, id: int) -> dict[str, Any]:
-        """Remove somebody -> the receipt.
-
-        Raises:
-            Problem: nobody has that id.
-        """
+        """Remove somebody -> the receipt."""
         gallery, _, person = self._find(id)
         try:
             return forget_person(person.name, gallery).as_json()
@@ -128,11 +118,7 @@ class EnrolledPeople:
             raise Problem(404, "no-such-person", str(error)) from error
 
     def _open(self, *, create: bool = False) -> tuple[Gallery, Identifier] | None:
-        """The gallery and what identifies faces in it; None where there is no gallery and none is created.
-
-        Raises:
-            MissingExtra, DataError: it cannot be opened.
-        """
+        """The gallery and what identifies faces in it; None where there is no gallery and none is created."""
         with self._lock:
             if self._opened is None and (create or gallery_exists()):
                 gallery = open_gallery(make=create)
@@ -145,10 +131,6 @@ class EnrolledPeople:
         if pair is None or not people:
             raise Problem(404, "no-such-person", "There is no person with this id")
         return *pair, people[0]
-
-
-def _no_gallery() -> tuple[Gallery, Identifier]:
-    raise DataError("there is no gallery, and none could be created")
 
 
 def _refs(photos: Sequence[Upload]) -> list[PhotoRef]:

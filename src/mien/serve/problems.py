@@ -55,7 +55,7 @@ def from_exception(request: Request, error: Exception) -> Problem:
         return error
     if isinstance(error, RequestValidationError):
         # The request's own values are not repeated: they may be anything.
-        errors = [{"where": [str(part) for part in each["loc"]], "what": each["msg"]} for each in error.errors()]
+        errors = [{"where": [str(part) for part in item["loc"]], "what": item["msg"]} for item in error.errors()]
         return Problem(422, "invalid", "Invalid request", errors=errors)
     if isinstance(error, HTTPException):
         name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
@@ -68,13 +68,12 @@ def from_exception(request: Request, error: Exception) -> Problem:
 
 
 def _methods(request: Request) -> list[str]:
-    """The methods of a path."""
     # A path without parameters takes precedence over one whose parameter would match it, too.
     if (operations := request.app.openapi()["paths"].get(request.url.path)) is not None:
         return sorted(method.upper() for method in operations)
     scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "POST")}
     routes = request.app.routes
-    return [name for name, scope in scopes.items() if any(each.matches(scope)[0] is Match.FULL for each in routes)]
+    return [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 def install(app: FastAPI) -> None:

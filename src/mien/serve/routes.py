@@ -1,4 +1,4 @@
-"""The routes of the REST API: each parses a request, asks the service, and answers with JSON."""
+"""The routes of the REST API: each parses a request, asks the service, and answers with JSON or raises a `Problem`."""
 
 from __future__ import annotations
 
@@ -56,11 +56,7 @@ to use the service. Its styles and small pictures are inline."""
 
 
 async def ready_service(request: Request) -> AsyncIterator[Service]:
-    """The service, with a place in it while the request is in progress.
-
-    Raises:
-        Problem: the service is not ready, or all places are taken.
-    """
+    """The service, with a place in it while the request is in progress."""
     service: Service = request.app.state.service
     async with service.place():
         yield service
@@ -93,7 +89,7 @@ async def classify(
 ) -> JSONResponse:
     """The label of every face, by a bundle: a built-in trait or one of the folder that is served."""
     start = time.perf_counter()
-    service.bundle(bundle)  # before the photos are read
+    service.bundles.get(bundle)  # before the photos are read
     form = await read_form(request, service.config.limits)
     return _timed(await service.classify(bundle, form.photos, top, caller), start)
 
@@ -270,8 +266,8 @@ async def prometheus(request: Request, _: Reader) -> Response:
     return Response(request.app.state.service.metrics.text(), media_type=metrics.MEDIA_TYPE)
 
 
-for each in (faces, people, corrections, bundles, operation):
-    router.include_router(each)
+for part in (faces, people, corrections, bundles, operation):
+    router.include_router(part)
 
 
 # What follows is shared with the web pages.
@@ -285,11 +281,7 @@ async def list_people(service: Service, caller: Caller) -> dict[str, Any]:
 
 
 async def enroll(service: Service, caller: Caller, form: UploadForm, id: int | None = None) -> dict[str, Any]:
-    """Enroll the person that a form names, or add photos to the one with that id.
-
-    Raises:
-        Problem: the name, a field or the photos cannot be used, or there is no such person.
-    """
+    """Enroll the person that a form names, or add photos to the one with that id."""
     name, largest = form.fields.get("name", ""), form.fields.get("largest", "false").lower()
     if id is None and not name.strip():
         raise Problem(422, "invalid", "The field 'name' is required")
@@ -302,28 +294,20 @@ async def enroll(service: Service, caller: Caller, form: UploadForm, id: int | N
 
 
 async def forget(service: Service, caller: Caller, id: int) -> dict[str, Any]:
-    """Forget somebody -> the receipt.
-
-    Raises:
-        Problem: there is no such person.
-    """
+    """Forget somebody -> the receipt."""
     receipt = await service.call(lambda: service.people.forget(id))
     service.audit.write("forget", person=id, photos=receipt["photos"], **caller.as_json())
     return receipt
 
 
 async def correct(service: Service, caller: Caller, form: UploadForm) -> Correction:
-    """Store the correction in a form.
-
-    Raises:
-        Problem: a field, the photo or the box cannot be used, or the store is full.
-    """
+    """Store the correction in a form."""
     fields = form.fields
     if missing := [name for name in _REQUIRED if not fields.get(name, "").strip()]:
         raise Problem(422, "invalid", f"Required fields are missing: {', '.join(missing)}")
     box, about = _parse_box(fields["box"]), fields["about"]
     if about != PERSON:
-        service.bundle(about)
+        service.bundles.get(about)
 
     def work() -> Correction:
         try:
@@ -352,11 +336,7 @@ async def list_corrections(service: Service, caller: Caller) -> list[Correction]
 
 
 async def remove_correction(service: Service, caller: Caller, id: str) -> None:
-    """Remove a correction.
-
-    Raises:
-        Problem: there is none with that id.
-    """
+    """Remove a correction."""
     if not await service.call(lambda: service.corrections.remove(id)):
         raise Problem(404, "no-such-correction", "There is no correction with this id")
     service.audit.write("remove-correction", correction=id, **caller.as_json())
@@ -365,5 +345,5 @@ async def remove_correction(service: Service, caller: Caller, id: str) -> None:
 def _parse_box(text: str) -> Box:
     if re.fullmatch(schemas.BOX, text) is None:
         raise Problem(422, "invalid", "The field 'box' must be x1,y1,x2,y2 in pixels of the photo")
-    x1, y1, x2, y2 = (float(part) for part in text.split(","))
+    x1, y1, x2, y2 = map(float, text.split(","))
     return x1, y1, x2, y2

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from mien.errors import DataError
 
@@ -70,15 +71,12 @@ class ServiceConfig:
 
     def to_json(self) -> str:
         """All settings, for another process."""
-        return json.dumps(asdict(self), default=str)
+        return msgspec.json.encode(self, enc_hook=str).decode()
 
     @staticmethod
     def from_json(text: str) -> ServiceConfig:
         """The settings that `to_json` wrote."""
-        fields = json.loads(text)
-        bundles = fields["bundles"] and Path(fields["bundles"])
-        limits = ServiceLimits(**fields["limits"])
-        return ServiceConfig(**{**fields, "data": Path(fields["data"]), "bundles": bundles, "limits": limits})
+        return msgspec.json.decode(text, type=ServiceConfig, dec_hook=lambda path, value: path(value))
 
 
 def is_local(host: str) -> bool:

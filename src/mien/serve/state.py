@@ -17,7 +17,7 @@ import numpy as np
 
 from mien import models
 from mien.detection import DETECTORS
-from mien.errors import DataError, MienError, UnknownName
+from mien.errors import DataError, MienError
 from mien.flows.verify import compare, verification_limit
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
@@ -28,7 +28,7 @@ from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
 from mien.run import cores
 from mien.serve.auth import Caller
 from mien.serve.batching import Closed, Work, Workers
-from mien.serve.bundles import BundleFolder, LoadedBundle
+from mien.serve.bundles import BundleFolder
 from mien.serve.corrections import CorrectionStore
 from mien.serve.logs import AuditLog
 from mien.serve.metrics import Metrics
@@ -36,7 +36,7 @@ from mien.serve.people import EnrolledPeople
 from mien.serve.problems import Problem, busy
 from mien.serve.settings import ServiceConfig
 from mien.serve.uploads import Upload
-from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Prediction, Rejected
+from mien.types import Embedding, Faces, Origin, Photo, PhotoRef, Rejected
 
 T = TypeVar("T")
 PhotoWork = Callable[[Sequence[PhotoRef]], Iterable[Any]]
@@ -46,7 +46,12 @@ _log = logging.getLogger("mien.serve")
 
 
 class Service:
-    """Everything that is loaded, and what it is used for; `ready` once it is."""
+    """Everything that is loaded, and what it is used for; `ready` once it is.
+
+    Raises:
+        Problem: in every coroutine, if the request cannot be answered: the service is not ready, stops or is
+            overloaded, there is no such bundle, nobody is enrolled, or the photos cannot be used.
+    """
 
     def __init__(self, config: ServiceConfig, metrics: Metrics) -> None:
         self.config, self.metrics = config, metrics
@@ -78,11 +83,7 @@ class Service:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold one of the places for requests in progress.
-
-        Raises:
-            Problem: the service is not ready, or all places are taken.
-        """
+        """Hold one of the places for requests in progress."""
         if not self.ready:
             raise busy("The service is starting or stopping", 2)
         if self._inside >= self.config.limits.waiting:
@@ -98,83 +99,57 @@ class Service:
 
     async def look(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
         """Photos -> the lines that `mien look` prints."""
-        reports = await self._run("look", self._look, photos)
-        self._count(reports, len(photos), sum(len(item.faces) for item in reports if isinstance(item, PhotoReport)))
-        lines = [_line(item.as_json() if isinstance(item, PhotoReport) else item.line()) for item in reports]
+        lines = [_line(report) for report in await self._run("look", self._look, photos)]
         people = {face["person"]["id"] for fields in lines for face in fields.get("faces", ()) if face["person"]}
         self.audit.write("look", photos=len(photos), people=sorted(people), **caller.as_json())
         return lines
 
-    def bundle(self, name: str) -> LoadedBundle:
-        """The bundle of that name.
-
-        Raises:
-            Problem: there is none.
-        """
-        try:
-            return self.bundles.get(name)
-        except UnknownName as error:
-            raise Problem(404, "no-such-bundle", str(error)) from error
-
     async def classify(self, name: str, photos: Sequence[Upload], top: int, caller: Caller) -> list[dict[str, Any]]:
-        """Photos -> the lines that `mien classify` prints with the bundle of that name.
-
-        Raises:
-            Problem: there is no such bundle.
-        """
-        bundle = self.bundle(name)
+        """Photos -> the lines that `mien classify` prints with the bundle of that name."""
+        bundle = self.bundles.get(name)
         work = partial(bundle.classifier.predictions, run=self._options, every_face=True, check=False)
         results = await self._run(("classify", bundle.number), work, photos)
-        self._count(results, len(photos))
         self.audit.write("classify", photos=len(photos), bundle=name, **caller.as_json())
-        return [_line(item.as_json(top) if isinstance(item, Prediction) else item.line()) for item in results]
+        return [_line(result, top) for result in results]
 
     async def identify(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
-        """Photos -> the lines that `mien identify` prints.
-
-        Raises:
-            Problem: nobody is enrolled. MienError: this machine cannot use the gallery.
-        """
+        """Photos -> the lines that `mien identify` prints."""
         results = await self._run("identify", self._identify, photos)
-        self._count(results, len(photos))
         people = {item.person.id for item in results if isinstance(item, Identification) and item.person}
         self.audit.write("identify", photos=len(photos), people=sorted(people), **caller.as_json())
-        return [_line(item.as_json() if isinstance(item, Identification) else item.line()) for item in results]
+        return [_line(result) for result in results]
 
     async def verify(self, photos: Sequence[Upload], threshold: float | None, caller: Caller) -> dict[str, Any]:
-        """Two photos -> the fields that `mien verify` prints.
-
-        Raises:
-            Problem: a photo shows no face, or the threshold cannot be used.
-        """
+        """Two photos -> the fields that `mien verify` prints."""
         spec = build_spec(self.config.detector)
         try:
             limit = verification_limit(spec, threshold)
         except DataError as error:
             raise Problem(422, "invalid", str(error)) from error
-        results = await self._run("verify", partial(embed_photos, spec, run=self._options), photos)
-        self._count(results, 2)
-        a, b = results
+        a, b = await self._run("verify", partial(embed_photos, spec, run=self._options), photos)
         if not isinstance(a, Embedding) or not isinstance(b, Embedding):
-            rejected = [_line(item.line()) for item in results if isinstance(item, Rejected)]
+            rejected = [_line(result) for result in (a, b) if isinstance(result, Rejected)]
             raise Problem(409, "no-face", "Both photos must show a face", rejected=rejected)
         self.audit.write("verify", photos=2, **caller.as_json())
         return compare(a, b, limit, spec).as_json()
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Have a worker call a function.
-
-        Raises:
-            Problem: it took too long, or the service is stopping.
-        """
+        """Have a worker call a function."""
         return await self._wait(lambda: self.workers.call(work))
 
-    async def _run(self, kind: Hashable, work: PhotoWork, photos: Sequence[Upload]) -> Any:
-        """The results of `work` on these photos, in a batch with those of other requests of the same kind."""
+    async def _run(self, kind: Hashable, work: PhotoWork, photos: Sequence[Upload]) -> list[Any]:
+        """The results of `work` on these photos, in a batch with those of other requests of the same kind; counted."""
         # Keys differ between requests; what follows the second slash is the photo's own name.
         number = next(self._numbers)
         refs = [PhotoRef(Origin(f"{number}/{i}/{photo.name}"), data=photo.data) for i, photo in enumerate(photos)]
-        return await self._wait(lambda: self.workers.submit(kind, _batched(work), refs))
+        results: list[Any] = await self._wait(lambda: self.workers.submit(kind, _batched(work), refs))
+        rejected = [result for result in results if isinstance(result, Rejected)]
+        for result in rejected:
+            self.metrics.photos.labels(str(result.reason)).inc()
+        self.metrics.photos.labels("faces").inc(len(photos) - len(rejected))
+        faces = sum(len(result.faces) if isinstance(result, PhotoReport) else 1 for result in results)
+        self.metrics.faces.inc(faces - len(rejected))
+        return results
 
     async def _wait(self, submit: Callable[[], Future[T]]) -> T:
         try:
@@ -195,13 +170,6 @@ class Service:
         if namer is None:
             raise Problem(409, "nobody-enrolled", "Nobody is enrolled: POST /v1/people enrolls people")
         return namer.identify_photos(refs, self._options)
-
-    def _count(self, results: Sequence[Any], photos: int, faces: int | None = None) -> None:
-        rejected = [str(item.reason) for item in results if isinstance(item, Rejected)]
-        for reason in rejected:
-            self.metrics.photos.labels(reason).inc()
-        self.metrics.photos.labels("faces").inc(photos - len(rejected))
-        self.metrics.faces.inc(len(results) - len(rejected) if faces is None else faces)
 
     def _load(self) -> None:
         try:
@@ -228,7 +196,7 @@ class Service:
         box = np.array([[240, 160, 400, 320]], np.float32)
         points = np.array([[[290, 220], [350, 220], [320, 255], [295, 285], [345, 285]]], np.float32)
         embed_faces([Faces(Photo(Origin(""), pixels, 640, 480), box, np.ones(1, np.float32), points)], embedders)
-        for name in (detector, *(each.embed.embedder for each in embedders)):
+        for name in (detector, *(embedder.embed.embedder for embedder in embedders)):
             if name in models.CARDS:
                 self.metrics.weights.labels(name, models.identity(name)).set(1)
 
@@ -245,6 +213,7 @@ def _batched(work: PhotoWork) -> Work:
     return process
 
 
-def _line(fields: dict[str, Any]) -> dict[str, Any]:
-    """A line of the command line, with the photo's own name in place of its key."""
+def _line(result: Any, *top: int) -> dict[str, Any]:
+    """A result as the command line prints it, with the photo's own name in place of its key."""
+    fields = result.line() if isinstance(result, Rejected) else result.as_json(*top)
     return {**fields, "image": fields["image"].split("/", 2)[2]}
