@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -74,8 +73,8 @@ def config(tmp_path: Path) -> ServiceConfig:
 @pytest.fixture
 async def served(serving: Serving, config: ServiceConfig) -> AsyncIterator[Served]:
     """A service with these settings."""
-    async with serving(config) as one:
-        yield one
+    async with serving(config) as service:
+        yield service
 
 
 @dataclass
@@ -84,11 +83,10 @@ class Running:
 
     process: subprocess.Popen[str]
     url: str
-    told: list[str] = field(default_factory=list)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         """Stop it -> the exit code."""
-        self.process.send_signal(how)
+        self.process.send_signal(by)
         return self.process.wait(60)
 
 
@@ -109,17 +107,17 @@ def start(models_home: Path, own_gallery: Path, tmp_path: Path) -> Iterator[Star
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, place.read_text()
-        one = Running(process, json.loads(line)["url"])
-        running.append(one)
-        _wait(one.url)
-        return one
+        service = Running(process, json.loads(line)["url"])
+        running.append(service)
+        _wait(service.url)
+        return service
 
     yield run
-    for one in running:
-        one.process.kill()
-        one.process.wait()
-        if one.process.stdout is not None:
-            one.process.stdout.close()
+    for service in running:
+        service.process.kill()
+        service.process.wait()
+        if service.process.stdout is not None:
+            service.process.stdout.close()
 
 
 def _wait(url: str) -> None:
@@ -137,11 +135,3 @@ def _wait(url: str) -> None:
 def parts(*photos: tuple[str, bytes]) -> Sequence[tuple[str, tuple[str, bytes]]]:
     """Photos as the parts of a form."""
     return [("photo", photo) for photo in photos]
-
-
-def free_port() -> int:
-    """A port that nothing listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

@@ -44,7 +44,7 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def made(served: Served, scope: Scope) -> tuple[str, str]:
+def add_key(served: Served, scope: Scope) -> tuple[str, str]:
     """A key of that scope: its number and what is sent."""
     key, text = KeyStore(served.app.state.service.config.database).add(scope)
     return key.id, text
@@ -52,12 +52,12 @@ def made(served: Served, scope: Scope) -> tuple[str, str]:
 
 async def test_every_route_of_the_api_is_in_the_table(served: Served) -> None:
     described = (await served.http.get("/openapi.json")).json()["paths"]
-    there = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    routes = {(method.upper(), path) for path, methods in described.items() for method in methods}
     tabled = {
         (m, p.replace("mask", "{bundle}").replace("0123456789abcdef", "{id}").replace("/1", "/{id}"))
         for m, p, _ in ROUTES
     }
-    assert there == tabled | {("GET", "/healthz"), ("GET", "/readyz")}
+    assert routes == tabled | {("GET", "/healthz"), ("GET", "/readyz")}
 
 
 async def test_without_a_key_nothing_is_answered(keyed: Served) -> None:
@@ -71,7 +71,7 @@ async def test_without_a_key_nothing_is_answered(keyed: Served) -> None:
 
 async def test_a_key_may_do_what_its_scope_says_and_no_more(keyed: Served) -> None:
     for scope in Scope:
-        id, text = made(keyed, scope)
+        id, text = add_key(keyed, scope)
         for method, path, needed in ROUTES:
             status = (await keyed.http.request(method, path, headers=bearer(text))).status_code
             assert (status == 403) == (scope < needed), (scope, path, status)
@@ -80,7 +80,7 @@ async def test_a_key_may_do_what_its_scope_says_and_no_more(keyed: Served) -> No
 
 
 async def test_wrong_and_revoked_keys_are_refused_and_a_browser_s_is_taken(keyed: Served) -> None:
-    id, text = made(keyed, Scope.READ)
+    id, text = add_key(keyed, Scope.READ)
     assert (await keyed.http.get("/v1/bundles", headers=bearer(text))).status_code == 200
     assert (await keyed.http.get("/v1/bundles", headers={"Cookie": f"{COOKIE}={text}"})).status_code == 200
     for wrong in (text[:-1] + "!", text + "a", "Ω" * 5, "mien_00000000_" + "A" * 43, f"Basic {text}"):
@@ -92,7 +92,7 @@ async def test_wrong_and_revoked_keys_are_refused_and_a_browser_s_is_taken(keyed
 
 
 async def test_a_thousand_guesses_are_limited_and_logged_and_others_are_let_in(keyed: Served) -> None:
-    _, text = made(keyed, Scope.READ)
+    _, text = add_key(keyed, Scope.READ)
     statuses = []
     for i in range(1000):
         guess = f"mien_{i:08x}_{'A' * 43}"
@@ -104,7 +104,7 @@ async def test_a_thousand_guesses_are_limited_and_logged_and_others_are_let_in(k
 
 
 async def test_a_key_that_asks_too_often_is_told_when_to_come_again(keyed: Served) -> None:
-    (_, busy), (_, other) = made(keyed, Scope.READ), made(keyed, Scope.READ)
+    (_, busy), (_, other) = add_key(keyed, Scope.READ), add_key(keyed, Scope.READ)
     answers = [await keyed.http.get("/v1/bundles", headers=bearer(busy)) for _ in range(40)]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert len(refused) >= 8
@@ -113,7 +113,7 @@ async def test_a_key_that_asks_too_often_is_told_when_to_come_again(keyed: Serve
 
 
 async def test_a_damaged_database_lets_nobody_in(keyed: Served) -> None:
-    _, text = made(keyed, Scope.ADMIN)
+    _, text = add_key(keyed, Scope.ADMIN)
     keyed.app.state.service.config.database.write_bytes(b"no database" * 1000)
     answer = await keyed.http.post("/v1/look", content=b"", headers={**JPEG, **bearer(text)})
     assert answer.status_code == 503

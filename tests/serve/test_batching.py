@@ -22,18 +22,18 @@ class Held:
         self.begun.set()
         assert self.go.wait(30)
         self.calls.append(list(given))
-        return [10 * each for each in given]
+        return [10 * value for value in given]
 
 
 @pytest.fixture
 def workers() -> Iterator[Workers]:
-    made = Workers(1)
-    yield made
-    made.close()
+    pool = Workers(1)
+    yield pool
+    pool.close()
 
 
 def test_a_job_alone_is_done_at_once(workers: Workers) -> None:
-    assert workers.submit("a", lambda given: [each + 1 for each in given], 1).result(30) == 2
+    assert workers.submit("a", lambda given: [value + 1 for value in given], 1).result(30) == 2
     assert workers.call(lambda: "done").result(30) == "done"
 
 
@@ -80,13 +80,13 @@ def test_who_has_given_up_is_passed_over(workers: Workers) -> None:
     rest.go.set()
     workers.submit("first", first, 0)
     assert first.begun.wait(30)
-    gone, there = workers.submit("rest", rest, 1), workers.submit("rest", rest, 2)
-    assert gone.cancel()
+    cancelled, waiting = workers.submit("rest", rest, 1), workers.submit("rest", rest, 2)
+    assert cancelled.cancel()
     first.go.set()
-    assert there.result(30) == 20
+    assert waiting.result(30) == 20
     assert rest.calls == [[2]]
     with pytest.raises(CancelledError):
-        gone.result(30)
+        cancelled.result(30)
 
 
 def test_a_failure_is_told_to_those_who_asked_and_to_nobody_else(workers: Workers) -> None:

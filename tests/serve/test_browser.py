@@ -76,12 +76,12 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
         contexts.append(context)
         page = context.new_page()
 
-        def heard(kind: str, text: str) -> None:
+        def record(kind: str, text: str) -> None:
             expected = any(f"status of {status}" in text for status in refusals)
             if kind in ("error", "warning", "assert") and not expected:
                 complaints.append(text)
 
-        page.on("console", lambda message: heard(message.type, message.text))
+        page.on("console", lambda message: record(message.type, message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path if path.startswith("http") else address + path)
         return page
@@ -106,12 +106,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory, astronaut: bytes, hopper: b
     """Photos of one face, two, none, one whose pixels lie on their side, and something that is not a photo."""
     folder = tmp_path_factory.mktemp("photos")
     (folder / "hopper.jpg").write_bytes(hopper)
-    with Image.open(io.BytesIO(hopper)) as one, Image.open(io.BytesIO(astronaut)) as other:
+    with Image.open(io.BytesIO(hopper)) as single, Image.open(io.BytesIO(astronaut)) as other:
         both = Image.new("RGB", (860, 600))
-        both.paste(one, (0, 0))
+        both.paste(single, (0, 0))
         both.paste(other.crop((160, 20, 290, 190)).resize((300, 392)), (540, 20))
         both.save(folder / "both.jpg")
-        turned = one.transpose(Image.Transpose.ROTATE_90)
+        turned = single.transpose(Image.Transpose.ROTATE_90)
         exif = Image.Exif()
         exif[0x0112] = 6  # to be shown turned by a quarter, clockwise
         turned.save(folder / "turned.jpg", exif=exif)
@@ -447,7 +447,7 @@ def test_everything_can_be_reached_by_the_keyboard_alone(visit: Visit, photos: P
     expected += ["files", "camera-start", "ask"]
     assert reached[: len(expected)] == expected
     assert "all-json" in reached
-    assert any(each.startswith("Glasses: glasses, ") for each in reached)
+    assert any(name.startswith("Glasses: glasses, ") for name in reached)
     page.focus("[data-what=expression] summary")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -582,8 +582,8 @@ def test_axe_finds_nothing_wrong_and_headings_are_in_order(visit: Visit, photos:
         expect(page.locator(".told.chosen form:visible")).to_be_visible()
     elif path != "/docs":
         expect(page.locator("main [aria-live]").first).not_to_contain_text("Loading")
-    found = axe.Axe().run(page).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    violations = axe.Axe().run(page).response["violations"]
+    assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in violations] == []
     headings = page.locator("main").locator("h1, h2, h3")
     levels = [int(tag[1]) for tag in headings.evaluate_all("all => all.map(e => e.tagName)")]
     assert levels[0] == 1

@@ -37,7 +37,7 @@ def renamed(path: Path, labels: dict[str, str]) -> None:
 
 
 def names(bundles: BundleFolder) -> list[str]:
-    return [each.name for each in bundles.all()]
+    return [bundle.name for bundle in bundles.all()]
 
 
 def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
         ["Eileen Collins", "Grace Hopper"],
         "dlib-resnet",
     )
-    json.dumps([each.as_json() for each in bundles.all()])
+    json.dumps([bundle.as_json() for bundle in bundles.all()])
     with pytest.raises(Problem):
         bundles.get("../people")
 
@@ -140,8 +140,8 @@ async def test_cards_and_reports_are_given_and_nothing_that_they_link_to(
         assert {"sandbox", "default-src 'none'", "form-action 'none'", "frame-ancestors 'none'"} <= policy
         assert not [part for part in policy if part.startswith("script-src")]
         assert report.headers["x-content-type-options"] == "nosniff"
-        told = {each["name"]: each for each in (await served.http.get("/v1/bundles")).json()["bundles"]}
-        assert [(told[name]["card"], told[name]["report"]) for name in ("mask", "people", "other")] == [
+        listed = {bundle["name"]: bundle for bundle in (await served.http.get("/v1/bundles")).json()["bundles"]}
+        assert [(listed[name]["card"], listed[name]["report"]) for name in ("mask", "people", "other")] == [
             (True, False),
             (True, True),
             (False, False),

@@ -23,8 +23,8 @@ SAID = {"about": "mask", "label": "with_mask", "was": "without_mask", "box": BOX
 
 
 async def test_a_correction_is_kept_with_its_face_and_exported(served: Served, hopper: bytes, tmp_path: Path) -> None:
-    made = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
-    assert {name: made[name] for name in ("about", "label", "was", "consent")} == {
+    correction = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
+    assert {name: correction[name] for name in ("about", "label", "was", "consent")} == {
         name: SAID[name] for name in ("about", "label", "was", "consent")
     }
     await served.http.post("/v1/corrections", data={**SAID, "about": "glasses"}, files=parts(("a.jpg", hopper)))
@@ -42,9 +42,9 @@ async def test_a_correction_is_kept_with_its_face_and_exported(served: Served, h
 
 
 async def test_a_face_that_was_kept_is_found_again(served: Served, hopper: bytes, mien: Mien) -> None:
-    made = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
-    kept = served.app.state.service.config.corrections / f"{made['id']}.jpg"
-    assert len(mien("look", kept, "--traits", "none", "--detector", "mtcnn", "--json").last["faces"]) == 1
+    correction = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
+    picture = served.app.state.service.config.corrections / f"{correction['id']}.jpg"
+    assert len(mien("look", picture, "--traits", "none", "--detector", "mtcnn", "--json").last["faces"]) == 1
 
 
 async def test_what_was_corrected_can_be_trained_on(served: Served, album: Path, mien: Mien, tmp_path: Path) -> None:
@@ -52,8 +52,10 @@ async def test_what_was_corrected_can_be_trained_on(served: Served, album: Path,
         for photo in sorted((album / "photos" / name).iterdir())[:6]:
             with Image.open(photo) as picture:
                 box = f"{picture.width / 4},{picture.height / 4},{picture.width * 3 / 4},{picture.height * 3 / 4}"
-            said = {"about": "person", "label": name, "box": box, "consent": "for tests"}
-            answer = await served.http.post("/v1/corrections", data=said, files=parts((photo.name, photo.read_bytes())))
+            fields = {"about": "person", "label": name, "box": box, "consent": "for tests"}
+            answer = await served.http.post(
+                "/v1/corrections", data=fields, files=parts((photo.name, photo.read_bytes()))
+            )
             assert answer.status_code == 201, answer.text
     file = tmp_path / "people.parquet"
     file.write_bytes((await served.http.get("/v1/corrections/export?about=person")).content)
@@ -63,23 +65,23 @@ async def test_what_was_corrected_can_be_trained_on(served: Served, album: Path,
 
 
 async def test_a_correction_can_be_removed_and_only_that(served: Served, hopper: bytes, tmp_path: Path) -> None:
-    made = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
+    correction = (await served.http.post("/v1/corrections", data=SAID, files=parts(("a.jpg", hopper)))).json()
     folder = served.app.state.service.config.corrections
     (tmp_path / "service" / "x.json").write_text("{}")
     assert (await served.http.delete("/v1/corrections/..%2Fx")).status_code in (404, 422)
     assert (await served.http.delete("/v1/corrections/x")).status_code == 404
     export = await served.http.delete("/v1/corrections/export")
     assert (export.status_code, export.headers["allow"]) == (405, "GET")
-    assert (await served.http.delete(f"/v1/corrections/{made['id']}")).status_code == 204
-    assert (await served.http.delete(f"/v1/corrections/{made['id']}")).status_code == 404
+    assert (await served.http.delete(f"/v1/corrections/{correction['id']}")).status_code == 204
+    assert (await served.http.delete(f"/v1/corrections/{correction['id']}")).status_code == 404
     assert list(folder.iterdir()) == []
     assert (await served.http.get("/v1/corrections/export?about=mask")).status_code == 404
 
 
 async def test_what_cannot_be_kept_is_refused(served: Served, hopper: bytes) -> None:
     async def status(photo: bytes = hopper, **changed: str) -> int:
-        said = {name: value for name, value in {**SAID, **changed}.items() if value != "-"}
-        return (await served.http.post("/v1/corrections", data=said, files=parts(("a", photo)))).status_code
+        fields = {name: value for name, value in {**SAID, **changed}.items() if value != "-"}
+        return (await served.http.post("/v1/corrections", data=fields, files=parts(("a", photo)))).status_code
 
     assert await status(consent="-") == 422
     assert await status(consent="  ") == 422
@@ -104,11 +106,11 @@ async def test_there_is_an_end_to_what_is_kept(serving: Serving, config: Service
 
 
 def test_a_picture_whose_line_was_never_written_is_no_correction(tmp_path: Path) -> None:
-    kept = CorrectionStore(tmp_path, 10)
-    made = kept.add("mask", "with_mask", "", "yes", b"picture")
+    store = CorrectionStore(tmp_path, 10)
+    correction = store.add("mask", "with_mask", "", "yes", b"picture")
     (tmp_path / "0123456789abcdef.jpg").write_bytes(b"left by a kill")
-    assert kept.all() == [made]
-    assert kept.all("glasses") == []
+    assert store.all() == [correction]
+    assert store.all("glasses") == []
 
 
 def test_a_large_face_is_kept_smaller(hopper: bytes) -> None:

@@ -79,7 +79,7 @@ async def test_a_thousand_parts_are_too_many(served: Served) -> None:
 
 @given(st.text())
 def test_a_name_is_short_printable_and_no_path(name: str) -> None:
-    made = display_name(name)
-    assert 0 < len(made) <= 120
-    assert "/" not in made
-    assert not any(ord(c) < 32 or c in "\u202e\u2028" for c in made)
+    shown = display_name(name)
+    assert 0 < len(shown) <= 120
+    assert "/" not in shown
+    assert not any(ord(c) < 32 or c in "\u202e\u2028" for c in shown)

@@ -64,8 +64,8 @@ def test_a_change_by_another_process_is_seen_at_once(keys: KeyStore) -> None:
 
 def test_keys_made_at_the_same_time_are_all_stored(keys: KeyStore) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: KeyStore(keys.path).add(Scope.READ), range(16)))
-    assert {key.id for key, _ in made} == {key.id for key in keys.all()}
+        added = list(pool.map(lambda _: KeyStore(keys.path).add(Scope.READ), range(16)))
+    assert {key.id for key, _ in added} == {key.id for key in keys.all()}
 
 
 def test_scopes_include_those_before_them() -> None:

@@ -62,7 +62,7 @@ def test_a_page_allows_only_scripts_and_styles_of_its_own(client: Client, path: 
 def test_nothing_in_a_page_comes_from_elsewhere_or_runs_inline(client: Client, path: str) -> None:
     text = client.get(path).text
     named = re.findall(r'(?:src|href)="([^"]+)"', text)
-    assert all(each.startswith(("/", "#")) and not each.startswith("//") for each in named)
+    assert all(url.startswith(("/", "#")) and not url.startswith("//") for url in named)
     assert re.findall(r"<script(?![^>]*(?:src=|application/json))", text) == []
     assert re.findall(r"<style|\sstyle=|\son\w+=", text) == []
     for file in re.findall(r'"(/static/[^"]+)"', text):
@@ -161,7 +161,7 @@ def test_every_text_can_be_read_on_every_ground_and_every_bar_seen(colours: dict
         assert contrast(colours[seen], colours["paper"]) >= 3, seen
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(first: str, second: str) -> float:
     """WCAG 2.1, "contrast ratio"."""
 
     def luminance(colour: str) -> float:
@@ -169,7 +169,7 @@ def contrast(one: str, other: str) -> float:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -76,7 +76,7 @@ async def test_several_faces_are_refused_unless_the_main_one_is_meant(served: Se
     sent = parts(("two.png", astronaut))
     refused = await served.http.post("/v1/people", data={"name": EILEEN}, files=sent)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:mien:problem:no-usable-photo")
-    assert [(each["image"], each["reason"]) for each in refused.json()["rejected"]] == [
+    assert [(item["image"], item["reason"]) for item in refused.json()["rejected"]] == [
         (sent[0][1][0], "several-faces")
     ]
     assert (await served.http.get("/v1/people")).json()["people"] == []

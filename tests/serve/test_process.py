@@ -69,10 +69,10 @@ def test_two_clients_at_once_and_a_bundle_that_changes_between(
 def test_what_was_begun_is_finished_when_it_is_told_to_stop(start: Start, hopper: bytes, how: signal.Signals) -> None:
     running = start("--workers", 1)
     with ThreadPoolExecutor(6) as pool:
-        asked = [pool.submit(_post, running.url, hopper) for _ in range(6)]
+        requests = [pool.submit(_post, running.url, hopper) for _ in range(6)]
         _until(lambda: _inside(running.url) >= 4)
         running.process.send_signal(how)
-        assert [each.result(60) for each in asked] == [200] * 6
+        assert [request.result(60) for request in requests] == [200] * 6
     running.process.wait(60)
     with pytest.raises(httpx.ConnectError):
         httpx.get(running.url)
@@ -83,7 +83,7 @@ def test_who_is_acknowledged_is_there_after_a_kill_and_nobody_is_there_by_half(
 ) -> None:
     running = start("--workers", 2)
     photos = [path.read_bytes() for path in sorted((album / "photos").glob("*/*.jpg"))]
-    told: list[str] = []
+    acknowledged: list[str] = []
 
     def enroll() -> None:
         with Client(running.url) as client:
@@ -92,16 +92,16 @@ def test_who_is_acknowledged_is_there_after_a_kill_and_nobody_is_there_by_half(
                     client.enroll(f"person {i}", photo)
                 except ServiceError:
                     return
-                told.append(f"person {i}")
+                acknowledged.append(f"person {i}")
 
     thread = threading.Thread(target=enroll)
     thread.start()
-    _until(lambda: len(told) >= 5)
+    _until(lambda: len(acknowledged) >= 5)
     running.process.kill()
     thread.join(60)
     listed = {line["name"]: line["photos"] for line in mien("people", "--json").lines}
-    assert set(told) <= set(listed)
-    assert len(listed) <= len(told) + 1
+    assert set(acknowledged) <= set(listed)
+    assert len(listed) <= len(acknowledged) + 1
     assert set(listed.values()) == {1}
     again = start()
     with Client(again.url) as client:

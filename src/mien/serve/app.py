@@ -29,9 +29,6 @@ from mien.serve.state import Service
 SETTINGS, QUIET = "MIEN_SERVE_CONFIG", "MIEN_SERVE_QUIET"
 """The environment variables that pass the settings to a process."""
 
-_CONNECTIONS = 512  # open at a time; further ones are answered 503
-_BACKLOG = 2048
-
 
 def create_app(config: ServiceConfig) -> FastAPI:
     """Settings -> the application, which loads everything when it starts and closes it when it stops.
@@ -92,7 +89,7 @@ def serve(config: ServiceConfig, started: Callable[[str], None], *, processes: i
         access_log=False,
         server_header=False,
         proxy_headers=False,  # or any local program could claim another address
-        limit_concurrency=_CONNECTIONS,
+        limit_concurrency=512,  # further connections are answered 503
         timeout_graceful_shutdown=math.ceil(config.limits.seconds),
     )
     host = f"[{config.host}]" if ":" in config.host else config.host
@@ -106,11 +103,7 @@ def serve(config: ServiceConfig, started: Callable[[str], None], *, processes: i
 
 
 def check_config(config: ServiceConfig) -> None:
-    """Check that the service can start.
-
-    Raises:
-        DataError: the folder of bundles does not exist, or keys are needed and there are none.
-    """
+    """A `DataError` if the folder of bundles does not exist, or keys are needed and there are none."""
     if config.bundles is not None and not config.bundles.is_dir():
         raise DataError(f"--bundles {config.bundles}: no such folder")
     if config.needs_keys and not KeyStore(config.database).any_valid():
@@ -119,19 +112,13 @@ def check_config(config: ServiceConfig) -> None:
 
 
 def listen(config: ServiceConfig) -> socket.socket:
-    """The socket that the processes share.
-
-    Raises:
-        DataError: the address or port cannot be used.
-    """
+    """The socket that the processes share; a `DataError` if the address or port cannot be used."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
-        listener = socket.create_server((config.host, config.port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((config.host, config.port), family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or error
-        raise DataError(
-            f"cannot listen at {config.host} port {config.port} ({reason}): choose another --port"
-        ) from error
+        place = f"{config.host} port {config.port} ({error.strerror or error})"
+        raise DataError(f"cannot listen at {place}: choose another --port") from error
     listener.set_inheritable(True)
     # Connections inherit it; asyncio sets it only where a socket names its protocol, and create_server's does not.
     # Without it the end of a response waits for the client to acknowledge its beginning, which takes 40 ms.

@@ -51,11 +51,7 @@ class Workers:
             thread.start()
 
     def submit(self, kind: Hashable, work: Work, value: Any) -> Future[Any]:
-        """Queue `work` on a value, to be done in one call with the values of other jobs of the same kind.
-
-        Raises:
-            Closed: the service is stopping.
-        """
+        """Queue `work` on a value, to be done in one call with the values of other jobs of that kind; or `Closed`."""
         job = _Job(kind, work, value)
         with self._changed:
             if self._closed:
@@ -101,13 +97,8 @@ class Workers:
                     return jobs
 
     def _take(self) -> list[_Job]:
-        kind = self._queue[0].kind
-        alike = sum(job.kind == kind for job in self._queue)
-        size = min(MAX_BATCH, math.ceil(alike / len(self._threads)))
-        batch: list[_Job] = []
-        rest: deque[_Job] = deque()
-        for job in self._queue:
-            (batch if job.kind == kind and len(batch) < size else rest).append(job)
-        self._queue = rest
-        self._on_queue(len(rest))
+        alike = [job for job in self._queue if job.kind == self._queue[0].kind]
+        batch = alike[: min(MAX_BATCH, math.ceil(len(alike) / len(self._threads)))]
+        self._queue = deque(job for job in self._queue if job not in batch)
+        self._on_queue(len(self._queue))
         return batch

@@ -7,6 +7,7 @@ cannot be loaded leaves its predecessor in use, and a warning in the log.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -58,12 +59,6 @@ class LoadedBundle:
         }
 
 
-@dataclass(slots=True)
-class _Watched:
-    stamp: _Stamp | None = None
-    misses: int = 0
-
-
 class BundleFolder:
     """The built-in traits and the bundles of a folder. on_load: called with the name of each bundle loaded from it."""
 
@@ -71,7 +66,8 @@ class BundleFolder:
         self._folder, self._on_load = folder, on_load
         self._traits: dict[str, LoadedBundle] = {}
         self._own: dict[str, LoadedBundle] = {}
-        self._watched: dict[str, _Watched] = {}
+        self._stamps: dict[str, _Stamp | None] = {}  # of the bundles as they were last read; None to read again
+        self._misses: Counter[str] = Counter()
         self._lock = Lock()
         self._stop = Event()
         self._thread: Thread | None = None
@@ -124,20 +120,19 @@ class BundleFolder:
             paths = {path.name.removesuffix(SUFFIX): path for path in sorted(self._folder.glob(f"*{SUFFIX}"))}
             for name, path in paths.items():
                 self._check(name, path)
-            for name in self._watched.keys() - paths.keys():
+            for name in self._stamps.keys() - paths.keys():
                 self._miss(name)
-            return any(watched.misses or watched.stamp is None for watched in self._watched.values())
+            return bool(self._misses) or None in self._stamps.values()
 
     def _check(self, name: str, path: Path) -> None:
-        watched = self._watched.setdefault(name, _Watched())
-        stamp = _stamp(path)
+        last, stamp = self._stamps.setdefault(name, None), _stamp(path)
         if stamp is None:
             self._miss(name)
             return
-        watched.misses = 0
-        if stamp == watched.stamp:
+        self._misses.pop(name, None)
+        if stamp == last:
             return
-        watched.stamp = stamp
+        self._stamps[name] = stamp
         try:
             bundle = LoadedBundle(name, load(path), trait=False)
             bundle.classifier.spec.ready()
@@ -145,17 +140,16 @@ class BundleFolder:
             _log.warning("a bundle cannot be used", extra={"bundle": name, "why": str(error)})
             return
         if _stamp(path) != stamp:  # it was replaced while it was read
-            watched.stamp = None
+            self._stamps[name] = None
             return
         self._own = {**self._own, name: bundle}
         self._on_load(name)
         _log.info("a bundle is in use", extra={"bundle": name})
 
     def _miss(self, name: str) -> None:
-        watched = self._watched[name]
-        watched.misses += 1
-        if watched.misses >= _MISSES:
-            self._watched.pop(name)
+        self._misses[name] += 1
+        if self._misses[name] >= _MISSES:
+            del self._stamps[name], self._misses[name]
             self._own = {key: bundle for key, bundle in self._own.items() if key != name}
             _log.info("a bundle is gone", extra={"bundle": name})
 

@@ -85,16 +85,12 @@ class CorrectionStore:
 
     def export(self, about: str) -> bytes:
         """The corrections of a bundle as a Parquet file that `mien train` reads: `image` and `label`."""
-        rows = [(item.label, (self.folder / f"{item.id}.jpg").read_bytes(), item.id) for item in self.all(about)]
-        table = pa.table(
-            {
-                "image": pa.array(
-                    [{"bytes": data, "path": f"{id}.jpg"} for _, data, id in rows],
-                    pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-                ),
-                "label": pa.array([label for label, _, _ in rows], pa.string()),
-            }
-        )
+        corrections = self.all(about)
+        names = [f"{item.id}.jpg" for item in corrections]
+        images = [{"bytes": (self.folder / name).read_bytes(), "path": name} for name in names]
+        image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        labels = pa.array([item.label for item in corrections], pa.string())
+        table = pa.table({"image": pa.array(images, image_type), "label": labels})
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         return buffer.getvalue()

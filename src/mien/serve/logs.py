@@ -48,11 +48,7 @@ class AuditLog:
         self._day: date | None = None
 
     def write(self, action: str, **fields: Any) -> None:
-        """Append a line: the time, the action and the fields.
-
-        Raises:
-            OSError: it could not be written.
-        """
+        """Append a line: the time, the action and the fields; an `OSError` if it cannot be written."""
         now = datetime.now(UTC)
         line = json.dumps({"time": now.isoformat(timespec="milliseconds"), "action": action, **fields})
         with self._lock:

@@ -80,11 +80,7 @@ class ServiceConfig:
 
 
 def is_local(host: str) -> bool:
-    """Whether an address to listen at can be reached from this machine only.
-
-    Raises:
-        DataError: it is not an address.
-    """
+    """Whether an address to listen at can be reached from this machine only; a `DataError` if it is no address."""
     if host == "localhost":
         return True
     try:

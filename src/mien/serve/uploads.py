@@ -19,7 +19,6 @@ PHOTO = "photo"
 RAW = "application/octet-stream"
 MULTIPART = "multipart/form-data"
 _LONGEST_NAME = 120
-_MOST_FIELDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,8 @@ async def read_form(
         needed = "At least one photo is" if photos is None else f"{photos} photos are"
         raise Problem(422, "invalid", f"{needed} needed in parts named {PHOTO!r}: got {len(form.photos)}")
     if len(form.photos) > limits.photos:
-        raise Problem(
-            422, "too-many-photos", f"{len(form.photos)} photos exceed the limit of {limits.photos} per request"
-        )
+        detail = f"{len(form.photos)} photos exceed the limit of {limits.photos} per request"
+        raise Problem(422, "too-many-photos", detail)
     return form
 
 
@@ -99,13 +97,13 @@ async def _parse(headers: Headers, data: bytes) -> UploadForm:
 
     try:
         # The number of parts is limited, too: a few thousand empty ones cost as much as many photos.
-        parser = _InMemory(headers, whole(), max_files=64, max_fields=_MOST_FIELDS, max_part_size=1 << 16)  # type: ignore[arg-type]
-        items = (await parser.parse()).multi_items()
+        parser = _InMemory(headers, whole(), max_files=64, max_fields=16, max_part_size=1 << 16)  # type: ignore[arg-type]
+        form = await parser.parse()
     except MultiPartException as error:
         raise Problem(400, "malformed", "The body is not valid multipart/form-data") from error
     photos, fields = [], {}
     try:
-        for name, value in items:
+        for name, value in form.multi_items():
             if not isinstance(value, UploadFile):
                 fields[name] = value
             elif name == PHOTO:
@@ -113,9 +111,7 @@ async def _parse(headers: Headers, data: bytes) -> UploadForm:
             else:
                 raise Problem(422, "invalid", f"Send files in parts named {PHOTO!r}")
     finally:
-        for _, value in items:
-            if isinstance(value, UploadFile):
-                value.file.close()
+        await form.close()
     return UploadForm(tuple(photos), fields)
 
 
