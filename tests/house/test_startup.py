@@ -45,7 +45,7 @@ ROOMS = {
     "lz4": {"models"},
     "markupsafe": {"evaluation", "serve"},
     "matplotlib": {"evaluation"},
-    "msgspec": {"validate"},
+    "msgspec": {"serve", "validate"},
     "mtcnn": set[str](),
     "face_recognition_models": set[str](),
     "onnx": {"models"},

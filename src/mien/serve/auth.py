@@ -86,7 +86,6 @@ class Key:
     revoked: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The fields that `mien serve keys list` prints."""
         row = _row(self)
         return {name: row[name] for name in ("id", "scope", "note", "created", "revoked")}
 
@@ -215,7 +214,6 @@ class Caller:
     request: str
 
     def as_json(self) -> dict[str, str | None]:
-        """The fields of a line in the audit log."""
         return asdict(self)
 
 
@@ -228,11 +226,7 @@ class Authenticator:
         self._rates, self._guesses = RateLimiter(config.limits.requests), RateLimiter(GUESSES)
 
     def check(self, request: Request, scope: Scope) -> Caller:
-        """A request -> who sent it.
-
-        Raises:
-            Problem: the key is missing, wrong, revoked, of too small a scope, or used too often.
-        """
+        """A request -> who sent it; a `Problem` if its key is missing, wrong, revoked, too weak or used too often."""
         caller = Caller(None, request.client.host if request.client else "", request.scope.get("mien.id", ""))
         if not self.needs_keys:
             return caller

@@ -43,7 +43,6 @@ class LoadedBundle:
     number: int = field(default_factory=lambda: next(_numbers))
 
     def as_json(self) -> dict[str, Any]:
-        """The fields that `/v1/bundles` lists."""
         bundle, spec = self.classifier.bundle, self.classifier.spec
         return {
             "name": self.name,
@@ -95,11 +94,7 @@ class BundleFolder:
         return sorted(bundles.values(), key=lambda bundle: (not bundle.trait, bundle.name))
 
     def get(self, name: str) -> LoadedBundle:
-        """The bundle of that name as it is now.
-
-        Raises:
-            Problem: there is none.
-        """
+        """The bundle of that name as it is now; a `Problem` if there is none."""
         bundle = self._own.get(name) or self._traits.get(name)
         if bundle is None:
             raise Problem(404, "no-such-bundle", "There is no bundle with this name: GET /v1/bundles lists all")

@@ -53,11 +53,7 @@ class CorrectionStore:
         self._lock = Lock()
 
     def add(self, about: str, label: str, was: str, consent: str, face: bytes) -> Correction:
-        """Store a correction. face: a picture made by `cut_face`.
-
-        Raises:
-            DataError: the store is full, or cannot be written.
-        """
+        """Store a correction; a `DataError` if the store is full. face: a picture made by `cut_face`."""
         created = datetime.now(UTC).isoformat(timespec="seconds")
         correction = Correction(secrets.token_hex(8), about, label, was, consent, created)
         with self._lock:
@@ -100,11 +96,7 @@ class CorrectionStore:
 
 
 def cut_face(data: bytes, box: Box, max_megapixels: float) -> bytes:
-    """A photo's bytes and a box in it -> a JPEG of that face with a margin.
-
-    Raises:
-        DataError: the photo cannot be read, or the box is not inside it.
-    """
+    """A photo's bytes and a box in it -> a JPEG of that face with a margin; a `DataError` if either cannot be used."""
     try:
         photo = decode(data, max_megapixels=max_megapixels)
     except ImageError as error:

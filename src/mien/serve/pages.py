@@ -213,12 +213,12 @@ async def look(request: Request, caller: Reader, service: ReadyService) -> Respo
     if bundle := form.fields.get("bundle", ""):
         answers += (classified := await service.classify(bundle, form.photos, 10, caller))
         photo = {**photo, "faces": _with_labels(photo.get("faces", ()), classified, bundle)}
-    faces = photo.get("faces", ())
+    faces, named = photo.get("faces", ()), service.people.namer_for_look() is not None
     return _part(
         request,
         "rejected" if "rejected" in photo else "faces",
         photo=photo,
-        rows=[_rows(face, named=service.people.anybody()) for face in faces],
+        rows=[_rows(face, named=named) for face in faces],
         # Small boxes are drawn last, so that they can be pressed where they lie in larger ones.
         drawn=sorted(range(len(faces)), key=lambda i: -_area(faces[i]["box"])),
         lines="".join(f"{json.dumps(answer, ensure_ascii=False)}\n" for answer in answers),

@@ -69,10 +69,6 @@ class EnrolledPeople:
             self._last_warning = why
         return None
 
-    def anybody(self) -> bool:
-        """Whether faces can be named: somebody is enrolled, and this machine can use the gallery."""
-        return self.namer_for_look() is not None
-
     def list(self) -> dict[str, Any]:
         """Everybody, and the largest distance at which a face is somebody's."""
         pair = self._open()
