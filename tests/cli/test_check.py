@@ -12,7 +12,7 @@ import pytest
 from mien.curation.findings import Finding, Kind
 from mien.curation.verdicts import read_verdicts
 from mien.flows import check as flow
-from mien.pipeline.extract_features import ExtractFeatures
+from mien.pipeline.extract_features import FeatureExtractor
 from tests.conftest import Mien
 
 FIELDS = {"kind", "path", "label", "proposed", "other", "confidence", "detail"}
@@ -83,7 +83,7 @@ def test_what_it_proposes_can_be_followed(mien: Mien, dirty: Path, tmp_path: Pat
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     mien: Mien, dirty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ExtractFeatures, "__call__", None)
+    monkeypatch.setattr(FeatureExtractor, "__call__", None)
     (tmp_path / "file").write_text("")
     for option in ("--report", "--verdicts"):
         ran = mien("check", dirty, option, tmp_path / "file" / "below")
@@ -95,7 +95,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 def test_nothing_is_written_over_the_data_or_in_place_of_a_folder(
     mien: Mien, dirty: Path, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ExtractFeatures, "__call__", None)
+    monkeypatch.setattr(FeatureExtractor, "__call__", None)
     table = tmp_path / "labels.csv"
     table.write_text("filename,label\n02.jpg,a\n03.jpg,b\n")
     before = table.read_bytes()
@@ -119,7 +119,7 @@ def test_what_it_says_to_type_next_can_be_typed(mien: Mien, dirty: Path, tmp_pat
     named = dirty.rename(tmp_path / "my photos")
     verdicts, page = tmp_path / "my verdicts.csv", tmp_path / "page.html"
     ran = mien("check", named, "--verdicts", verdicts)
-    command, *words = shlex.split(ran.out.partition("then type: ")[2])
+    command, *words = shlex.split(ran.out.partition("then run: ")[2])
     assert command == "mien"
     assert mien(*words).code == 0
     table = tmp_path / "labels.csv"
@@ -139,13 +139,13 @@ def test_a_second_run_looks_at_new_photos_only(
     known = (album / "held-out" / "Grace Hopper" / "14.jpg").read_bytes()
     (dirty / "Grace Hopper" / "new.jpg").write_bytes(known + b"new")  # a file that no other test has checked
     looked_at: list[str] = []
-    before = ExtractFeatures.__call__
+    before = FeatureExtractor.__call__
 
-    def watched(self: ExtractFeatures, batch: Any, /) -> Any:
+    def watched(self: FeatureExtractor, batch: Any, /) -> Any:
         looked_at.extend(ref.key for ref in batch)
         return before(self, batch)
 
-    monkeypatch.setattr(ExtractFeatures, "__call__", watched)
+    monkeypatch.setattr(FeatureExtractor, "__call__", watched)
     assert mien("check", dirty, "--json").last["photos"] == 28
     # What could not be read is tried anew, since that may have been the machine's fault.
     assert sorted(looked_at) == ["Grace Hopper/broken.jpg", "Grace Hopper/new.jpg"]  # by several workers at once
@@ -160,7 +160,7 @@ def test_photos_without_labels_are_looked_at(mien: Mien, album: Path) -> None:
     ran = mien("check", album / "inbox", "--json")
     assert ran.last["photos"] == 15
     assert ran.last["labels_are"] is None
-    assert "nothing is labelled" in ran.err
+    assert "no photo has a label" in ran.err
 
 
 def test_a_table_labels_the_photos(mien: Mien, dirty: Path, tmp_path: Path) -> None:

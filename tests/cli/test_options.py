@@ -26,7 +26,7 @@ VERBS: list[tuple[Any, Any]] = [
     (train.train, mien.train),
     (verify.verify, mien.verify),
 ]
-OF_THE_SHELL = {"json", "quiet", "no_cache", "top", "src", "report", "verdicts"}
+OF_THE_SHELL = {"json", "quiet", "no_cache", "top", "src", "report", "verdicts", "move"}
 """What only the command line has: how it prints, what it writes beside its result, and names of arguments."""
 OF_PYTHON = {"self", "progress", "cache", "photos"}
 

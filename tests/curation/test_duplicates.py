@@ -50,7 +50,7 @@ def test_a_photo_under_two_labels_is_kept_under_both_until_somebody_says(face: P
     assert by_kind(findings, Kind.NEAR_COPY) == {"b/1": (KEEP, "a/1")}
     assert by_kind(findings, Kind.LABEL_SUSPECT) == {"a/1": (KEEP, "b/1"), "b/1": (KEEP, "a/1")}
     details = {each.detail for each in findings if each.kind is Kind.LABEL_SUSPECT}
-    assert details == {"the same photo stands under a and b"}
+    assert details == {"the same photo is labelled a and b"}
     assert all(each.confidence <= 0.5 for each in findings if each.kind is Kind.LABEL_SUSPECT)
 
 
@@ -91,7 +91,7 @@ def test_a_copy_on_the_other_side_of_a_split_leaks(face: Pixels, smaller: Pixels
     )
     assert by_kind(findings, Kind.LEAK) == {"test/1": (DROP, "train/1")}
     (leak,) = [each for each in findings if each.kind is Kind.LEAK]
-    assert leak.detail == "a copy of a photo of train stands in test"
+    assert leak.detail == "this photo is in test, and a copy of it is in train"
     assert len(by_kind(findings, Kind.COPY) | by_kind(findings, Kind.NEAR_COPY)) == 3
 
 
@@ -113,7 +113,7 @@ def test_a_group_on_both_sides_of_a_split_leaks_once() -> None:
     ]
     (leak,) = duplicate_findings(photos)
     assert (leak.kind, leak.path, leak.proposed, leak.other) == (Kind.LEAK, "2", KEEP, "0")
-    assert leak.detail == "p stands on both sides of the split: photos 2 in train and 1 in test"
+    assert leak.detail == "p is on more than one side of the split: 2 photos in train and 1 photo in test"
 
 
 def test_of_nothing_nothing_is_found() -> None:
@@ -169,7 +169,8 @@ def test_what_became_of_a_copy_is_told_in_words(face_twins: Pixels) -> None:
     every = [pixel_photo("cut", cut), *crowd(), pixel_photo("whole", face_twins)]
     (lot,) = duplicate_groups(every)
     (copy,) = lot.copies
-    assert copy.detail == "a mirrored copy of whole, cropped to 90% by 90%, at 226x270 pixels instead of 250x300"
+    cropped = "a mirrored copy of whole, cropped to 90% of its width and 90% of its height"
+    assert copy.detail == f"{cropped}, at 226x270 pixels instead of 250x300"
 
 
 def test_the_same_bytes_and_the_same_picture_are_exact(face_twins: Pixels) -> None:
@@ -185,7 +186,7 @@ def test_the_same_bytes_and_the_same_picture_are_exact(face_twins: Pixels) -> No
     assert every[lot.best].key == "a"
     told = {every[copy.place].key: (copy.exact, copy.detail) for copy in lot.copies}
     assert told["b"] == (True, "the same file as a")
-    assert told["c"] == (True, "the same picture, in another file, as a")
+    assert told["c"] == (True, "the same picture as a")
     assert told["d"][0] is False
     assert told["e"][0] is True
     assert told["e"][1].startswith("the same file as d, a copy of a, at 200x240")

@@ -42,7 +42,7 @@ def test_a_photo_in_a_wrong_folder_is_proposed_for_the_right_one() -> None:
     assert (one.label, one.confidence > 0.95) == ("P3", True)
     assert one.other is not None
     assert one.other.startswith("P0/")
-    assert one.detail.startswith("in the folder of P3; nearest: P0 0.")
+    assert one.detail.startswith("labelled P3 (distance 0.")
 
 
 def test_a_face_that_fits_no_folder_is_to_be_dropped() -> None:
@@ -99,7 +99,7 @@ def test_one_person_under_two_names_is_said_once_and_blames_no_photo() -> None:
     assert [(one.kind, one.path, one.label, one.proposed, one.other) for one in found] == [
         (Kind.SAME_PERSON, None, "Q", "P5", "P5")
     ]
-    assert "Q (3) and P5 (5)" in found[0].detail
+    assert "Q (3 photos) and P5 (5)" in found[0].detail
 
 
 def test_a_wrong_photo_is_not_vouched_for_by_its_copy() -> None:

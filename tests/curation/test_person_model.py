@@ -28,7 +28,7 @@ def test_a_folder_goes_by_the_photos_that_are_trusted() -> None:
 def test_the_distance_to_one_photo_is_that_of_the_two_vectors() -> None:
     vectors = faces(persons(1)[0], 2)
     folder, inside = np.zeros(2, np.int64), np.ones(2, bool)
-    own, photos = own_distances(vectors, folder, FolderSums.of(vectors, folder, 1, inside), inside, KNOWN)
+    own, photos = own_distances(vectors, folder, FolderSums.of(vectors, folder, 1, inside), vectors, inside, KNOWN)
     np.testing.assert_allclose(own, np.linalg.norm(vectors[0] - vectors[1]), atol=1e-3)
     assert photos.tolist() == [1, 1]
 
@@ -37,7 +37,7 @@ def test_a_distance_means_the_same_however_many_photos_a_folder_has() -> None:
     for n in (3, 10, 40):
         vectors = faces(persons(1)[0], n)
         folder, inside = np.zeros(n, np.int64), np.ones(n, bool)
-        own, _ = own_distances(vectors, folder, FolderSums.of(vectors, folder, 1, inside), inside, KNOWN)
+        own, _ = own_distances(vectors, folder, FolderSums.of(vectors, folder, 1, inside), vectors, inside, KNOWN)
         pairs = to_distance((vectors @ vectors.T)[~np.eye(n, dtype=bool)])
         assert abs(np.median(own) - np.median(pairs)) < 0.03
 

@@ -36,7 +36,9 @@ PHOTOS = [
 ]
 FINDINGS = [
     Finding(Kind.NO_FACE, "=b/3,x.jpg", "b", "drop", 0.9, "no face was found"),
-    Finding(Kind.WRONG_PERSON, "b/2.jpg", "b", "a", 0.8, "in b's folder; nearest: a 0.31, b 0.74"),
+    Finding(
+        Kind.WRONG_PERSON, "b/2.jpg", "b", "a", 0.8, "labelled b (distance 0.74); most similar other person: a (0.31)"
+    ),
     Finding(Kind.MANY_FACES, "a/1.jpg", "a", "face 1", 0.7, "3 faces", None, (40.0, 10.0, 70.0, 50.0)),
     Finding(Kind.COPY, "a/0.jpg", "a", "drop", 1.0, "the same bytes", "b/2.jpg"),
     Finding(Kind.BLURRED, "a/0.jpg", "a", "keep", 0.6, "sharpness 12"),

@@ -149,9 +149,7 @@ def test_of_one_label_it_is_said_that_nobody_can_be_told_from_others(models_home
     one = DataSet.of([ref for ref in refs if ref.origin.label == "Grace Hopper"], [])
     with pytest.warns(MienWarning) as said:
         checked(one)
-    assert [str(warning.message) for warning in said] == [
-        "there is only one label: whether photos have the right label could not be checked"
-    ]
+    assert [str(warning.message) for warning in said] == ["there is only one label, so labels could not be checked"]
 
 
 def test_labels_that_are_no_people_are_asked_about_looks(
@@ -196,7 +194,7 @@ def test_of_findings_of_one_kind_about_a_photo_the_surest_stays(
 def test_photos_without_labels_are_looked_at_and_what_is_left_out_is_said(
     models_home: Path, album: Path, silent: dict[str, list[Any]]
 ) -> None:
-    with pytest.warns(MienWarning, match="nothing is labelled"):
+    with pytest.warns(MienWarning, match="no photo has a label"):
         found = checked(album / "inbox")
     assert len(found.photos) + len(found.rejected) == 15
     assert found.as_json()["labels_are"] is None
@@ -275,7 +273,7 @@ def test_photos_of_a_table_are_pictured_too(models_home: Path, astronaut: bytes,
 def test_nothing_to_look_at_makes_a_page_too(models_home: Path, tmp_path: Path, hopper: bytes) -> None:
     (tmp_path / "broken.jpg").write_bytes(hopper[:1000])
     ref = PhotoRef(Origin("broken.jpg"), tmp_path / "broken.jpg")
-    with pytest.warns(MienWarning, match="nothing is labelled"):
+    with pytest.warns(MienWarning, match="no photo has a label"):
         found = checked(DataSet.of([ref], []))
     assert list(found.photos) == []
     assert "broken.jpg" in page_of(found, tmp_path)

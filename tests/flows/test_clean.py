@@ -132,7 +132,7 @@ def test_two_photos_can_change_places(photos: Path) -> None:
 def test_a_dry_run_touches_nothing(photos: Path) -> None:
     done = cleaned(photos, dry_run=True)
     assert (len(done.plan.steps), done.journal, dict(done.counts)) == (5, None, {})
-    assert len(list(done.plan.as_json_lines())) == 5
+    assert len(list(done.plan.as_json())) == 5
     assert harvest(photos) == TREE
     assert not (photos / ".mien").exists()
 

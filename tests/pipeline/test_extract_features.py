@@ -104,7 +104,7 @@ def test_the_second_time_nothing_is_looked_at(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a photo was looked at again")
 
-    monkeypatch.setattr(module.ExtractFeatures, "__call__", never)
+    monkeypatch.setattr(module.FeatureExtractor, "__call__", never)
     moved = [PhotoRef(Origin(f"new/{i}.jpg", "new"), ref.path, ref.data) for i, ref in enumerate(refs[:3])]
     second = shown_by(moved, RunOptions(1))
     assert [each.origin for each in second] == [ref.origin for ref in moved]
@@ -170,5 +170,5 @@ def test_what_decides_a_figure_decides_the_address(models_home: Path) -> None:
 
 
 def test_it_travels_to_another_process(models_home: Path) -> None:
-    stage = module.ExtractFeatures(FeatureExtractor(check_spec("mtcnn"), available_traits(("mask",)).traits))
-    assert pickle.loads(pickle.dumps(stage)).extractor.spec == stage.extractor.spec
+    stage = FeatureExtractor(check_spec("mtcnn"), available_traits(("mask",)).traits)
+    assert pickle.loads(pickle.dumps(stage)).spec == stage.spec

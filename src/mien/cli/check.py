@@ -34,6 +34,7 @@ def check(
     ] = False,
     faces: options.Faces = "find",
     detector: options.Detector = "auto",
+    min_face: options.MinFace = 20,
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,
@@ -47,31 +48,19 @@ def check(
     import mien
     from mien.flows.check_result import require_movable
 
-    output = Output(json, quiet)
+    out = Output(json, quiet)
     started = time.monotonic()
     _require_writable([path for path in (report, verdicts) if path is not None], [data, labels or data])
     if move:
         require_movable(data, expect)
-    result = mien.check(
-        data,
-        expect=expect,
-        labels=labels,
-        images=images,
-        target=target,
-        faces=faces,
-        detector=detector,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=output.progress,
-    )
+    result = out.call(mien.check, locals())
     if report is not None:
         result.to_html(report)
     if verdicts is not None:
         result.write_verdicts(verdicts)
     moved = result.move_by_mask() if move else None
     for finding in result if json else ():
-        output.record(finding.as_json())
+        out.record(finding.as_json())
     fields = {
         **result.as_json(),
         "report": None if report is None else str(report),
@@ -81,10 +70,10 @@ def check(
         "seconds": seconds(time.monotonic() - started),
     }
     lines = [result.summary(), *_next_steps(result, data, report, verdicts), *_moved(moved)]
-    output.record(fields, "\n".join(lines))
+    out.record(fields, "\n".join(lines))
     if moved is not None and moved.failed:
         for key, reason in moved.failed:
-            output.warn(f"left alone: {escape(key)}: {reason}")
+            out.warn(f"left alone: {escape(key)}: {reason}")
         raise typer.Exit(1)
 
 
@@ -109,7 +98,7 @@ def _next_steps(result: CheckResult, data: Path, report: Path | None, verdicts: 
     if report is not None:
         yield f"review them in a browser: {report}"
     if verdicts is not None:
-        yield f"edit the proposals in {verdicts}, then type: {result.next_command(str(verdicts))}"
+        yield f"edit the proposals in {verdicts}, then run: {result.next_command(str(verdicts))}"
     if report is None and verdicts is None:
         yield f"review them in a browser: mien check {shlex.quote(str(data))} --report check.html"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,18 +32,17 @@ def clean(
     import mien
     from mien.flows.clean import missing_photos
 
-    output = Output(json, quiet)
-    result = mien.clean(data, verdicts=verdicts, dropped=dropped, dry_run=dry_run, progress=output.progress)
-    output.notes(f"finished an interrupted run first: {path}" for path in result.recovered)
+    out = Output(json, quiet)
+    result = out.call(mien.clean, locals())
+    out.notes(f"finished an interrupted run first: {path}" for path in result.recovered)
     if dry_run:
-        for line in result.plan.as_json_lines():
-            fields = jsonlib.loads(line)
-            output.record(fields, _planned(fields))
+        for fields in result.plan.as_json():
+            out.record(fields, _planned(fields))
     if gone := [verdict.path for verdict in result.plan.gone]:
-        output.tell(missing_photos(gone, verdicts))
+        out.notes([missing_photos(gone, verdicts)])
     for key, reason in result.failed:
-        output.warn(f"left alone: {escape(key)}: {reason}")
-    output.record(result.as_json(), _summary(result, data, dry_run))
+        out.warn(f"left alone: {escape(key)}: {reason}")
+    out.record(result.as_json(), _summary(result, data, dry_run))
     if result.failed:
         raise typer.Exit(1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from mien.curation.features import SIDE, ImageFeatures
 from mien.curation.findings import DROP, KEEP, Finding, Kind
 from mien.errors import DataError
 from mien.text import join_names, pluralize
-from mien.types import UNKNOWN, Floats, Ints, Reason, Rejected
+from mien.types import UNKNOWN, Floats, Reason, Rejected
 
 # One photo by itself.
 
@@ -80,7 +80,9 @@ def rejected_finding(rejected: Rejected) -> Finding:
 
 def _no_face(photo: ImageFeatures) -> Finding:
     if min(photo.width, photo.height) < _LIKELY_CUT:
-        detail = f"no face was found; at {photo.width} x {photo.height} pixels it may be one already: --faces cut"
+        detail = (
+            f"no face was found; at {photo.width} x {photo.height} pixels it may be a cropped face: try --faces cut"
+        )
         return _finding(photo, Kind.NO_FACE, 0.5, detail)
     return _finding(photo, Kind.NO_FACE, 0.9, "no face was found", DROP)
 
@@ -93,7 +95,7 @@ def _many_faces(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     if candidates.any():
         largest = float(sides[candidates].max() / sides[0])
         count = int(candidates.sum()) + 1
-        detail = f"{count} faces of about one size: the largest of the others has {largest:.0%} of the main one's side"
+        detail = f"{count} faces of similar size: the largest of the others is {largest:.0%} as wide as the main one"
         yield _finding(photo, Kind.MANY_FACES, _confidence(largest, limits.second, 1.0), detail)
 
 
@@ -103,23 +105,23 @@ def _covered(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     mask, glasses = (_trait(photo, name, 3) for name in ("mask", "glasses"))
     masked = float(mask[0] + mask[2])
     if masked >= limits.covered and limits.masks and "mask" not in label and label not in MASK_LABELS:
-        yield _finding(photo, Kind.COVERED, masked, f"a mask covers the face ({masked:.2f})")
+        yield _finding(photo, Kind.COVERED, masked, f"a mask covers the face (probability {masked:.2f})")
     elif (dark := float(glasses[2])) >= limits.covered and "glass" not in label:
-        yield _finding(photo, Kind.COVERED, dark, f"sunglasses cover the eyes ({dark:.2f})")
+        yield _finding(photo, Kind.COVERED, dark, f"sunglasses cover the eyes (probability {dark:.2f})")
 
 
 def _cut_off(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     share = _measure(photo, "inside")
     if share < limits.inside:
         confidence = _confidence(share, limits.inside, limits.inside - 0.25)
-        yield _finding(photo, Kind.CUT_OFF, confidence, f"{share:.0%} of the face lie in the picture")
+        yield _finding(photo, Kind.CUT_OFF, confidence, f"only {share:.0%} of the face is inside the picture")
 
 
 def _turned(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     yaw = _measure(photo, "yaw")
     if abs(yaw) > limits.yaw:
         side = "right" if yaw > 0 else "left"
-        detail = f"the face is turned by about {abs(yaw):.0f} degrees to the {side} of the picture"
+        detail = f"the face is turned about {abs(yaw):.0f} degrees towards the {side} of the picture"
         yield _finding(photo, Kind.TURNED, _confidence(abs(yaw), limits.yaw, limits.yaw + 25), detail)
 
 
@@ -129,7 +131,7 @@ def _blurred(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     ratio = max(unscaled / limits.sharpness, unscaled / max(contrast, 1.0) ** 2 / limits.detail)
     if ratio < 1:
         detail = (
-            f"blurred: sharpness {sharpness:.0f}, where {sharpness / ratio:.0f} is the least for its size and light"
+            f"blurred: sharpness {sharpness:.0f}, expected at least {sharpness / ratio:.0f} for its size and contrast"
         )
         yield _finding(photo, Kind.BLURRED, _confidence(ratio, 1.0, 0.3), detail)
 
@@ -138,7 +140,7 @@ def _small(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     side = _measure(photo, "side")
     if side < limits.small:
         tiny = side < limits.tiny
-        detail = f"the face is {side:.0f} pixels wide" + (": too few to learn from" if tiny else "")
+        detail = f"the face is only {side:.0f} pixels wide" + (", too small to learn from" if tiny else "")
         confidence = _confidence(side, limits.small, limits.tiny / 2)
         yield _finding(photo, Kind.SMALL, confidence, detail, DROP if tiny else KEEP)
 
@@ -147,22 +149,14 @@ def _badly_lit(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     mean, deviation = _measure(photo, "brightness"), _measure(photo, "contrast")
     highlights = mean + 2 * deviation
     if highlights < limits.dark:
-        detail = f"dark: its light parts reach {highlights:.2f} of full brightness"
+        detail = f"too dark: even its bright parts reach only {highlights:.0%} of full brightness"
         yield _finding(photo, Kind.DARK, _confidence(highlights, limits.dark, limits.dark / 2), detail)
     elif mean > limits.bright:
-        detail = f"burnt out: {mean:.2f} of full brightness on average"
+        detail = f"overexposed: {mean:.0%} of full brightness on average"
         yield _finding(photo, Kind.BRIGHT, _confidence(mean, limits.bright, 1.0), detail)
 
 
-_CHECKS: tuple[Callable[[ImageFeatures, PhotoLimits], Iterator[Finding]], ...] = (
-    _many_faces,
-    _covered,
-    _cut_off,
-    _turned,
-    _blurred,
-    _small,
-    _badly_lit,
-)
+_CHECKS = (_many_faces, _covered, _cut_off, _turned, _blurred, _small, _badly_lit)
 
 
 def _finding(photo: ImageFeatures, kind: Kind, confidence: float, detail: str, proposed: str = KEEP) -> Finding:
@@ -191,7 +185,7 @@ def _confidence(value: float, limit: float, certain: float) -> float:
 WITH_MASK, WITHOUT_MASK, INCORRECT_MASK = MASK_LABELS = ("with_mask", "without_mask", "incorrect")
 """The labels of the built-in trait `mask`, in the order of its columns."""
 
-_MASK_WORDS = {WITHOUT_MASK: "no mask", INCORRECT_MASK: "a mask above which nose or mouth can be seen"}
+_MASK_WORDS = {WITHOUT_MASK: "no mask", INCORRECT_MASK: "a mask that leaves the nose or mouth uncovered"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +228,8 @@ def _mask_finding(photo: ImageFeatures, limits: MaskLimits) -> Finding | None:
         return None
     tiny = float(photo.quality["side"][0]) < limits.side
     proposed = label if unmasked >= limits.sure and not tiny else KEEP
-    doubt = ", too small a face to be sure" if tiny else ""
-    detail = f"{_MASK_WORDS[label]} ({unmasked:.2f}){doubt}{_other_masks(rows[1:])}"
+    doubt = ", but the face is too small to be sure" if tiny else ""
+    detail = f"{_MASK_WORDS[label]} (probability {unmasked:.2f}){doubt}{_other_masks(rows[1:])}"
     confidence = unmasked / 2 if tiny else unmasked
     return Finding(Kind.LABEL_SUSPECT, photo.key, photo.origin.label, proposed, confidence, detail, label)
 
@@ -246,7 +240,7 @@ def _other_masks(rows: Floats) -> str:
     if not len(known):
         return ""
     worn = int((known.argmax(axis=1) == 0).sum())
-    return f"; of {pluralize(len(known), 'other face')}, {worn} with a mask"
+    return f"; {worn} of {pluralize(len(known), 'other face')} with a mask"
 
 
 # Labels as a whole.
@@ -273,11 +267,13 @@ def class_findings(photos: Sequence[ImageFeatures]) -> list[Finding]:
     findings = []
     for label, n in sorted(counts.items()):
         if n < FEW:
-            detail = f"{pluralize(n, 'photo')} with a face: add others until there are {FEW} at least"
+            detail = f"{pluralize(n, 'photo')} with a face; at least {FEW} are recommended"
             findings.append(Finding(Kind.FEW, None, label, KEEP, 1.0, detail))
         if most >= UNEVEN * max(n, 1):
             times = f", {most / n:.1f} times as many" if n else ""
-            detail = f"{pluralize(n, 'photo')} where {largest} has {most}{times}: add photos, or take some away there"
+            detail = (
+                f"{pluralize(n, 'photo')}, while {largest} has {most}{times}: add photos here, or remove some there"
+            )
             findings.append(Finding(Kind.IMBALANCE, None, label, KEEP, 1.0, detail, largest))
     return findings
 
@@ -290,52 +286,35 @@ _ACCURATE = 0.8
 """With this recall, averaged over classes, eighteen colour figures without any shape do most of the work."""
 
 
-@dataclass(frozen=True, slots=True)
-class ColourAdvice:
-    """Whether colour and light alone give the labels away.
+def colour_advice(photos: Sequence[ImageFeatures], seed: int = 0) -> str | None:
+    """Labelled photos -> advice where a tiny model tells their labels apart by colour and light alone, else None.
 
-    accuracy: the recall of a tiny model on colours, averaged over classes, on photos that it has not seen; chance: what
-    guessing would reach. labels: those it recognises. sentence: what to do about it, None if there is nothing to do.
-    """
-
-    accuracy: float | None
-    chance: float | None
-    labels: tuple[str, ...] = ()
-    sentence: str | None = None
-
-
-def colour_advice(photos: Sequence[ImageFeatures], seed: int = 0) -> ColourAdvice:
-    """Labelled photos -> whether colour and light alone tell their labels apart.
-
-    A network takes the shortest way there is: where all masks of one class are white, white is what it learns.
+    A network takes the shortest way there is: where all masks of one class are white, white is what it learns. The
+    share that is told is the recall averaged over classes, on photos that the model has not seen.
     """
     labelled = [photo for photo in photos if photo.origin.label not in (None, UNKNOWN) and len(photo.colour)]
     counts = Counter(photo.origin.label for photo in labelled)
     kept = [photo for photo in labelled if counts[photo.origin.label] >= _MIN_PHOTOS]
     names, y = np.unique([photo.origin.label or "" for photo in kept], return_inverse=True)
     if len(names) < 2:
-        return ColourAdvice(None, None)
+        return None
     rows = np.sort(np.random.default_rng(seed).permutation(len(kept))[:_MAX_PHOTOS])
     x, y = np.stack([kept[i].colour for i in rows]), y[rows]
-    correct = _predict_by_colour(x, y, seed) == y
-    recall = np.array([correct[y == j].mean() if (y == j).any() else 0.0 for j in range(len(names))])
-    accuracy, chance = float(recall.mean()), 1 / len(names)
-    recognised = tuple(str(name) for j, name in enumerate(names) if _is_recognised(correct[y == j], chance))
-    sentence = None
-    if accuracy >= _ACCURATE and recognised:
-        which = "" if len(recognised) == len(names) else f", most of all {join_names(recognised)}"
-        sentence = (
-            f"colour and light alone tell {accuracy:.0%} of the labels (chance: {chance:.0%}){which}: a network may"
-            " learn these instead of what you mean; compare one that learns in grey (--colour grey), or add photos in"
-            " other colours and light"
-        )
-    return ColourAdvice(accuracy, chance, recognised, sentence)
-
-
-def _predict_by_colour(x: Floats, y: Ints, seed: int) -> Ints:
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(model, x, y, cv=folds), np.int64)
+    correct = cross_val_predict(model, x, y, cv=folds) == y
+    recall, chance = (
+        np.mean([correct[y == j].mean() if (y == j).any() else 0.0 for j in range(len(names))]),
+        1 / len(names),
+    )
+    recognised = [str(name) for j, name in enumerate(names) if _is_recognised(correct[y == j], chance)]
+    if recall < _ACCURATE or not recognised:
+        return None
+    which = "" if len(recognised) == len(names) else f", especially {join_names(recognised)}"
+    return (
+        f"colour and light alone predict {recall:.0%} of the labels (chance: {chance:.0%}){which}: a network may learn"
+        " those instead of what you mean; try training in grey (--colour grey), or add photos with other colours"
+    )
 
 
 def _is_recognised(correct: npt.NDArray[np.bool_], chance: float) -> bool:

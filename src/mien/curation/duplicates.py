@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from mien.curation.features import THUMB, ImageFeatures
 from mien.curation.findings import DROP, KEEP, Finding, Kind
 from mien.curation.registration import Pairs, agreement, register, waves
+from mien.text import pluralize
 from mien.types import Floats, Ints, Pixels
 
 
@@ -51,7 +53,7 @@ def _group_findings(photos: Sequence[ImageFeatures], group: DuplicateGroup) -> I
     copies = {copy.place: copy for copy in group.copies}
     if main != group.best:
         copies[group.best] = Copy(
-            group.best, copies[main].exact, copies[main].confidence, "its copies have another label"
+            group.best, copies[main].exact, copies[main].confidence, "its copies have a different label"
         )
     for place in places:
         proposed = KEEP if place in kept.values() else DROP
@@ -92,7 +94,7 @@ def _two_labels(
     counts = Counter(str(other.origin.label) for other in others[1:] if other.origin.label is not None)
     share = counts[label] / counts.total()
     labels = " and ".join(f"{name} ({count})" if count > 1 else name for name, count in sorted(counts.items()))
-    detail = f"the same photo stands under {labels}"
+    detail = f"the same photo is labelled {labels}"
     yield _finding(Kind.LABEL_SUSPECT, photo, proposed, confidence * (1 - share), detail, twin)
 
 
@@ -101,7 +103,7 @@ def _leak(photo: ImageFeatures, others: Sequence[ImageFeatures], proposed: str, 
     other = next((other for other in others if other.origin.split is not None), photo)
     if photo.origin.split in (None, other.origin.split):
         return
-    detail = f"a copy of a photo of {other.origin.split} stands in {photo.origin.split}"
+    detail = f"this photo is in {photo.origin.split}, and a copy of it is in {other.origin.split}"
     yield _finding(Kind.LEAK, photo, proposed, confidence, detail, other)
 
 
@@ -114,8 +116,8 @@ def _split_groups(photos: Sequence[ImageFeatures]) -> Iterator[Finding]:
     for group, sides in groups.items():
         if len(sides) > 1:
             *_, larger, smallest = sorted(sides, key=lambda side: -len(sides[side]))
-            counts = " and ".join(f"{len(some)} in {side}" for side, some in sides.items())
-            detail = f"{group} stands on both sides of the split: photos {counts}"
+            counts = " and ".join(f"{pluralize(len(some), 'photo')} in {side}" for side, some in sides.items())
+            detail = f"{group} is on more than one side of the split: {counts}"
             yield _finding(Kind.LEAK, sides[smallest][0], KEEP, 1.0, detail, sides[larger][0])
 
 
@@ -185,8 +187,8 @@ def _exact_copies(photos: Sequence[ImageFeatures], order: Sequence[int]) -> dict
         if best == i:
             copies[i] = []
         else:
-            how = "the same file as" if photo.digest == photos[best].digest else "the same picture, in another file, as"
-            copies[best].append(Copy(i, True, 1.0, f"{how} {photos[best].key}"))
+            what = "file" if photo.digest == photos[best].digest else "picture"
+            copies[best].append(Copy(i, True, 1.0, f"the same {what} as {photos[best].key}"))
     return copies
 
 
@@ -199,15 +201,15 @@ def _near_copies(photos: Sequence[ImageFeatures]) -> dict[int, list[tuple[int, f
     pairs = register(pictures, candidate_pairs(pictures))
     side = np.array([min(photo.width, photo.height) for photo in photos])
     pitch = (THUMB / np.minimum(side[pairs.first], side[pairs.second])).astype(np.float32)
-    found = agreement(pictures, pairs, pitch)
-    error = found.worst / np.maximum(1, pitch)
-    same = (found.correlation >= _MIN_CORRELATION) & (error <= _MAX_ERROR) & (found.seen >= _MIN_SEEN)
-    sure = np.flatnonzero(same)
+    fit = agreement(pictures, pairs, pitch)
+    error = fit.worst / np.maximum(1, pitch)
+    same = np.flatnonzero((fit.correlation >= _MIN_CORRELATION) & (error <= _MAX_ERROR) & (fit.seen >= _MIN_SEEN))
     reshaped = _shape_change(photos, pairs) > _SHAPE_TOLERANCE + pitch / THUMB
     seen = set()
-    for i in sure[np.argsort(-found.correlation[sure], kind="stable")]:  # a symmetric one fits as it is and mirrored
+    for i in same[np.argsort(-fit.correlation[same], kind="stable")]:  # a symmetric one fits as it is and mirrored
         first, second = int(pairs.first[i]), int(pairs.second[i])
-        is_variant = reshaped[i] and _label_and_split(photos[first]) == _label_and_split(photos[second])
+        origins = [photos[row].origin for row in (first, second)]
+        is_variant = reshaped[i] and len({(origin.label, origin.split) for origin in origins}) == 1
         if (first, second) not in seen and not is_variant:
             seen.add((first, second))
             detail = _describe(photos[first], photos[second], pairs, int(i))
@@ -215,10 +217,6 @@ def _near_copies(photos: Sequence[ImageFeatures]) -> dict[int, list[tuple[int, f
     for row in copies.values():
         row.sort()
     return copies
-
-
-def _label_and_split(photo: ImageFeatures) -> tuple[str | None, str | None]:
-    return photo.origin.label, photo.origin.split
 
 
 def _shape_change(photos: Sequence[ImageFeatures], pairs: Pairs) -> Floats:
@@ -234,9 +232,9 @@ def _describe(best: ImageFeatures, copy: ImageFeatures, pairs: Pairs, i: int) ->
     words = [f"a {'mirrored ' if pairs.mirrored[i] else ''}copy of {best.key}"]
     share: Floats = np.exp(-pairs.place[i, :2])
     if share.min() < 1 - _CROP_TOLERANCE:
-        words.append(f"cropped to {min(1, share[0]):.0%} by {min(1, share[1]):.0%}")
+        words.append(f"cropped to {min(1, share[0]):.0%} of its width and {min(1, share[1]):.0%} of its height")
     elif share.max() > 1 + _CROP_TOLERANCE:
-        words.append("of which more can be seen")
+        words.append("showing more of the scene")
     if (best.width, best.height) != (copy.width, copy.height):
         words.append(f"at {copy.width}x{copy.height} pixels instead of {best.width}x{best.height}")
     return ", ".join(words)
@@ -267,11 +265,10 @@ def candidate_pairs(pictures: Pixels) -> Pairs:
         return Pairs(none, none, none > 0, np.empty((0, 4), np.float32))
     whole, middle = _descriptors(pictures[rows])
     mirror = np.where(np.arange(1, _WAVES**2) % _WAVES % 2, -1, 1).astype(np.float32)
-    keys = [
-        _pair_keys(*near(queries * sign, whole, _MIN_COSINE, _MAX_NEIGHBOURS), mirrored)
-        for mirrored, sign in ((False, np.float32(1)), (True, mirror))
-        for queries in (whole, middle)
-    ]
+    keys = []
+    for queries, is_mirrored in itertools.product((whole, middle), (False, True)):
+        pair = near(queries * mirror if is_mirrored else queries, whole, _MIN_COSINE, _MAX_NEIGHBOURS)
+        keys.append(np.stack([np.minimum(*pair), np.maximum(*pair), np.full(len(pair[0]), is_mirrored)]))
     first, second, mirrored = np.unique(np.concatenate(keys, axis=1), axis=1)
     return Pairs(rows[first], rows[second], mirrored == 1, np.zeros((len(first), 4), np.float32))
 
@@ -316,9 +313,3 @@ def _descriptors(pictures: Pixels) -> tuple[Floats, Floats]:
 def _unit(vectors: Floats) -> Floats:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-6), np.float32)
-
-
-def _pair_keys(queries: Ints, found: Ints, mirrored: bool) -> Ints:
-    """Pairs as columns, the smaller row first (3, m)."""
-    kinds = np.full(len(queries), mirrored, np.int64)
-    return np.stack([np.minimum(queries, found), np.maximum(queries, found), kinds])

@@ -12,6 +12,7 @@ from mien.curation.features import ImageFeatures
 from mien.curation.findings import DROP, KEEP, Finding, Kind
 from mien.curation.person_model import Judgement, deviation, judge, to_distance
 from mien.models import IDENTITY_EMBEDDER
+from mien.text import pluralize
 from mien.types import UNKNOWN, Box, Floats, Ints
 
 _PAIRS = 20_000
@@ -36,13 +37,11 @@ def labels_are_people(photos: Sequence[ImageFeatures]) -> bool:
         return True
     i, j = rng.integers(0, len(vectors), (2, _PAIRS))
     apart = table.folder[i] != table.folder[j]
-    within = _distances(vectors, same[:, 0], same[:, 1])
-    between = _distances(vectors, i[apart], j[apart])
+    within, between = (
+        to_distance(np.einsum("nd,nd->n", vectors[rows], vectors[others]))
+        for rows, others in ((same[:, 0], same[:, 1]), (i[apart], j[apart]))
+    )
     return bool(np.median(between) - np.median(within) > _PEOPLE_MARGIN * deviation(between))
-
-
-def _distances(vectors: Floats, i: Ints, j: Ints) -> Floats:
-    return to_distance(np.einsum("nd,nd->n", vectors[i], vectors[j]))
 
 
 def _pairs_within(folder: Ints, rng: np.random.Generator) -> Ints:
@@ -117,17 +116,17 @@ def _wrong_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:
             continue
         photo, folder, other = table.photos[i], int(table.folder[i]), int(judgement.other.folder[i])
         label = table.names[folder]
-        nearest = f"{label} {judgement.own[i]:.2f}" if judgement.photos[i] else f"{label} has no other photo"
+        own = f"distance {judgement.own[i]:.2f}" if judgement.photos[i] else "no other photo of them"
+        detail, confidence = f"labelled {label} ({own})", float(1 - judgement.stays[i])
         if other >= 0:
-            nearest = f"{table.names[other]} {judgement.other.distance[i]:.2f}, {nearest}"
-        detail, confidence = f"in the folder of {label}; nearest: {nearest}", float(1 - judgement.stays[i])
+            detail += f"; most similar other person: {table.names[other]} ({judgement.other.distance[i]:.2f})"
         if judgement.moved[i]:
             proposed, twin = table.names[other], table.nearest(i, other)
         elif agrees[folder]:
             proposed, twin = DROP, table.nearest(i, folder)
         else:
             proposed, twin, confidence = KEEP, table.nearest(i, folder), confidence / 2
-            detail = f"the photos of {label} are not of one person, and which is meant cannot be told; {detail}"
+            detail = f"the photos of {label} show several people, and it is unclear who is meant; {detail}"
         yield Finding(Kind.WRONG_PERSON, photo.key, label, proposed, confidence, detail, twin)
 
 
@@ -151,19 +150,16 @@ def _many_faces(table: _Table, judgement: Judgement) -> Iterator[Finding]:
         if len(numbers) < 2 or not judgement.photos[i]:
             continue
         number = int(numbers[judgement.face[i]])
-        if number or _has_other_large_faces(photo):
+        if number or (photo.sides[1:] >= PhotoLimits().second * photo.sides[0]).any():
             x1, y1, x2, y2 = (float(value) for value in photo.boxes[number])
             box: Box = (x1, y1, x2, y2)
             label = photo.origin.label or ""
-            distance = f"{judgement.own[i]:.2f}"
-            detail = f"{len(photo)} faces; face {number} is most like the other photos of {label}: {distance}"
+            detail = (
+                f"{len(photo)} faces; face {number} is most like the other photos of {label} ({judgement.own[i]:.2f})"
+            )
             twin = table.nearest(i, int(table.folder[i]))
             confidence = float(judgement.sure[i])
             yield Finding(Kind.MANY_FACES, photo.key, label, f"face {number}", confidence, detail, twin, box)
-
-
-def _has_other_large_faces(photo: ImageFeatures) -> bool:
-    return bool((photo.sides[1:] >= PhotoLimits().second * photo.sides[0]).any())
 
 
 def _same_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:
@@ -172,7 +168,6 @@ def _same_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:
     for i, j, distance, confidence in judgement.same:
         small, large = sorted((i, j), key=lambda folder: (counts[folder], -folder))
         names = table.names[small], table.names[large]
-        detail = (
-            f"{names[0]} ({counts[small]}) and {names[1]} ({counts[large]}) look like one person: {distance:.2f} apart"
-        )
+        sizes = f"{names[0]} ({pluralize(int(counts[small]), 'photo')}) and {names[1]} ({counts[large]})"
+        detail = f"{sizes} look like the same person (distance {distance:.2f})"
         yield Finding(Kind.SAME_PERSON, None, names[0], names[1], confidence, detail, names[1])

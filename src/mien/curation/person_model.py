@@ -85,14 +85,14 @@ def to_distance(cosine: Floats) -> Floats:
 
 
 def own_distances(
-    vectors: Floats, folder: Ints, folders: FolderSums, inside: Bools, scale: DistanceScale
+    vectors: Floats, folder: Ints, folders: FolderSums, members: Floats, inside: Bools, scale: DistanceScale
 ) -> tuple[Floats, Floats]:
     """Vectors (n, d) -> how far each lies from its folder's other photos (n,), and how many those are (n,).
 
-    inside: whether the folder's sum holds the vector itself, which is then taken out.
+    inside: whether the folder's sum holds the photo itself, by its row of `members` (n, d), which is then taken out.
     """
     photos = folders.photos[folder] - inside
-    sums = folders.sums[folder] - np.where(inside[:, None], vectors, 0)
+    sums = folders.sums[folder] - np.where(inside[:, None], members, 0)
     lengths = np.maximum(np.linalg.norm(sums, axis=1), 1e-6)
     cosines = np.einsum("nd,nd->n", vectors, sums) / lengths * scale.length(photos)
     return to_distance(np.asarray(cosines, np.float32)), np.asarray(photos, np.float32)
@@ -166,7 +166,7 @@ def fit_scale(vectors: Floats, folder: Ints, k: int, trusted: Bools, seed: int =
     rows = np.sort(rng.permutation(np.flatnonzero(several))[: 4 * _SAMPLE])
     some = np.sort(rng.permutation(np.flatnonzero(folders.photos >= 2))[:_SAMPLE])
     scale = DistanceScale(cosine=_typical_cosine(vectors, folder, folders, rows))
-    own, _ = own_distances(vectors[rows], folder[rows], folders, np.ones(len(rows), bool), scale)
+    own, _ = own_distances(vectors[rows], folder[rows], folders, vectors[rows], trusted[rows], scale)
     others = to_distance(vectors[rows] @ folders.means(scale)[some].T)[folder[rows, None] != some[None, :]]
     middle, far = float(np.median(own)), float(np.median(others))
     spread = max(deviation(own), deviation(others), _KNOWN_SPREAD / 2)
@@ -247,31 +247,20 @@ def judge(faces: Sequence[Floats], folder: Ints, k: int) -> Judgement:
         folders = FolderSums.of(meant, folder, k, trusted)
         if turn:
             pairs = _same_person(folders, scale)
-            persons = _merge(k, pairs)
+            joined = coo_matrix(
+                (np.ones(len(pairs)), ([pair[0] for pair in pairs], [pair[1] for pair in pairs])), (k, k)
+            )
+            persons = connected_components(joined, directed=False)[1].astype(np.int64)
             face, sure = _meant_faces(faces, meant, folder, folders, trusted, scale)
             chosen = np.stack([rows[i] for rows, i in zip(faces, face, strict=True)])
         else:
             pairs, face, sure, chosen = [], np.zeros(len(main), np.int64), np.ones(len(main), np.float32), main
-        own, photos = _distances_of_chosen(chosen, meant, folder, folders, trusted, scale)
+        own, photos = own_distances(chosen, folder, folders, meant, trusted, scale)
         other = nearest_others(main, persons[folder], folders, persons, scale)
         stays, strange = _posterior(scale.evidence(own, photos), other, int((folders.photos > 0).sum()))
         judgement = Judgement(own, photos, other, stays, strange, face, sure, pairs)
         meant, trusted = chosen, _trusted(judgement, folder, k)
     return judgement
-
-
-def _distances_of_chosen(
-    chosen: Floats, meant: Floats, folder: Ints, folders: FolderSums, trusted: Bools, scale: DistanceScale
-) -> tuple[Floats, Floats]:
-    """The distance to the folder's other photos; the sums hold `meant` of each, which may be another face of it."""
-    changed = trusted & (chosen != meant).any(axis=1)
-    own, photos = own_distances(chosen, folder, folders, trusted & ~changed, scale)
-    for i in np.flatnonzero(changed):
-        without = FolderSums(folders.sums[[folder[i]]] - meant[[i]], folders.photos[[folder[i]]] - 1)
-        own[i : i + 1], photos[i : i + 1] = own_distances(
-            chosen[[i]], np.zeros(1, np.int64), without, np.zeros(1, bool), scale
-        )
-    return own, photos
 
 
 def _meant_faces(
@@ -282,13 +271,11 @@ def _meant_faces(
     for i, rows in enumerate(faces):
         if len(rows) == 1:
             continue
-        j = folder[i]
-        own = meant[i] if trusted[i] else np.float32(0)
-        others = FolderSums((folders.sums[j] - own)[None], (folders.photos[j] - trusted[i])[None])
-        if others.photos[0] == 0:
+        same = np.full(len(rows), i)
+        distances, photos = own_distances(rows, folder[same], folders, meant[same], trusted[same], scale)
+        if photos[0] == 0:
             continue
-        zeros = np.zeros(len(rows), np.int64)
-        evidence = scale.evidence(*own_distances(rows, zeros, others, np.zeros(len(rows), bool), scale))
+        evidence = scale.evidence(distances, photos)
         odds = np.exp(np.append(evidence, 0) - max(float(evidence.max()), 0))
         face[i] = int(evidence.argmax())
         sure[i] = float(odds[face[i]] / odds.sum())
@@ -319,10 +306,3 @@ def _same_person(folders: FolderSums, scale: DistanceScale) -> list[tuple[int, i
     prior = math.log(_P_DOUBLE / max(int((folders.photos > 0).sum()) - 1, 1))
     pairs = folders_of_one_person(folders, scale, -prior)
     return [(i, j, distance, 1 / (1 + math.exp(-evidence - prior))) for i, j, distance, evidence in pairs]
-
-
-def _merge(k: int, pairs: Sequence[tuple[int, int, float, float]]) -> Ints:
-    """The number of each folder's person, the same for folders of one person."""
-    left, right = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    graph = coo_matrix((np.ones(len(pairs), np.int8), (left, right)), shape=(k, k))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)

@@ -246,19 +246,15 @@ class _PhotoTable:
     def __init__(self, known: Mapping[str, ImageFeatures], pictures: Mapping[str, bytes]) -> None:
         self.rows: list[dict[str, Any]] = []
         self.known = known
-        self._index: dict[str, int] = {}
+        self.indices: dict[str, int] = {}
         self._pictures = pictures
 
     def index(self, key: str) -> int:
         """The index of a photo, which is added on its first mention."""
-        if key not in self._index:
-            self._index[key] = len(self.rows)
+        if key not in self.indices:
+            self.indices[key] = len(self.rows)
             self.rows.append(self._row(key))
-        return self._index[key]
-
-    def find(self, key: str) -> int | None:
-        """The index of a photo that has been mentioned before."""
-        return self._index.get(key)
+        return self.indices[key]
 
     def _row(self, key: str) -> dict[str, Any]:
         row: dict[str, Any] = {"path": key}
@@ -304,7 +300,6 @@ def _map_points(page: ReviewPage, known: Mapping[str, ImageFeatures], photos: _P
     scaled = np.rint((page.face_map.points - low) / np.maximum(high - low, 1e-9).max() * _GRID).astype(int).tolist()
     rows = []
     for key, (x, y) in zip(page.face_map.keys, scaled, strict=True):
-        index = photos.find(key)
-        label = known[key].origin.label
-        rows.append([x, y, labels.get(label or "", -1), int(key in doubtful), key if index is None else index])
+        label = labels.get(known[key].origin.label or "", -1)
+        rows.append([x, y, label, int(key in doubtful), photos.indices.get(key, key)])
     return rows

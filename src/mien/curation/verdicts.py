@@ -23,7 +23,6 @@ Action = Literal["", "keep", "drop", "move", "face"]
 
 COLUMNS = ("path", "label", "verdict", "to", "box", "kind")
 
-_ACTIONS: tuple[str, ...] = get_args(Action)
 _DELIMITERS = ",;\t"
 _FORMULA = ("=", "+", "-", "@")
 """What a spreadsheet takes for the beginning of a formula."""
@@ -127,7 +126,9 @@ def _parse_verdict(row: dict[str, str], line: int) -> Verdict:
     """Cells by column -> verdict; raises ValueError with what is wrong."""
     path = row.pop("path", "")  # the only cell whose outer spaces may be meant
     cells = {name: cell.strip() for name, cell in row.items()}
-    action = _parse_action(cells.get("verdict", "").lower())
+    actions: dict[str, Action] = {action: action for action in get_args(Action)}
+    if (action := actions.get(word := cells.get("verdict", "").lower())) is None:
+        raise ValueError(f"{word!r} is not a verdict: use {', '.join(filter(None, actions))}, or leave it empty")
     if not path.strip():
         raise ValueError("it names no photo: fill in the column path")
     to = unicodedata.normalize("NFC", cells.get("to", "")) or None
@@ -135,14 +136,6 @@ def _parse_verdict(row: dict[str, str], line: int) -> Verdict:
     if action == "move" and to is None:
         raise ValueError("'move' needs the new label: fill in the column to")
     return Verdict(path, cells.get("label") or None, action, to, box, cells.get("kind", ""), line)
-
-
-def _parse_action(text: str) -> Action:
-    action: Action
-    for action in get_args(Action):
-        if action == text:
-            return action
-    raise ValueError(f"{text!r} is not a verdict: use {', '.join(filter(None, _ACTIONS))}, or leave it empty")
 
 
 def _parse_box(text: str) -> Box:

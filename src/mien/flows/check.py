@@ -34,9 +34,6 @@ from mien.types import Rejected
 
 DataSource: TypeAlias = Union[str, "os.PathLike[str]", DataSet]
 
-_RANK = {kind: i for i, kind in enumerate(Kind)}
-_COPIES = frozenset({Kind.COPY, Kind.NEAR_COPY})
-
 
 def check(
     data: DataSource,
@@ -90,9 +87,6 @@ def _path(path: str | os.PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-# The findings.
-
-
 def _check(source: CheckedData, expect: str | None) -> CheckResult:
     photos: list[ImageFeatures] = []
     rejected: list[Rejected] = []
@@ -111,7 +105,7 @@ def _check(source: CheckedData, expect: str | None) -> CheckResult:
     findings += masks
     for note in _notes(photos, source.spec, len(counts)):
         source.run.note(note)
-    advice = colour_advice(photos).sentence if len(counts) > 1 else None
+    advice = colour_advice(photos) if len(counts) > 1 else None
     return CheckResult(
         findings=sorted(_without_repetition(findings), key=_order),
         photos=photos,
@@ -132,8 +126,8 @@ def _data_findings(photos: Sequence[ImageFeatures], people: bool | None, source:
         return
     yield from class_findings(photos)
     # A copy would vouch for its twin's label: only the one that is kept may say what a label looks like.
-    copies = (finding for finding in duplicates if finding.kind in _COPIES and finding.proposed == DROP)
-    excluded = frozenset(finding.path for finding in copies if finding.path)
+    copies = [finding for finding in duplicates if finding.kind in (Kind.COPY, Kind.NEAR_COPY)]
+    excluded = frozenset(finding.path for finding in copies if finding.path and finding.proposed == DROP)
     if people:
         doubts = identity_findings(photos, excluded)
     else:
@@ -160,27 +154,19 @@ def _with_whole_pictures(photos: Sequence[ImageFeatures], source: CheckedData) -
 
 def _notes(photos: Sequence[ImageFeatures], spec: PipelineSpec, labels: int) -> Iterator[str]:
     if labels < 2:
-        what = "there is only one label" if labels else "nothing is labelled"
-        yield f"{what}: whether photos have the right label could not be checked"
+        yield f"{'there is only one label' if labels else 'no photo has a label'}, so labels could not be checked"
     if spec.faces == "find" and 2 * sum(not len(photo) for photo in photos) > len(photos):
-        yield "most photos show no face: if they are faces already cut, use --faces cut"
+        yield "most photos show no face: if they are already cropped to faces, use --faces cut"
 
 
 def _without_repetition(findings: Iterable[Finding]) -> list[Finding]:
     """The best finding of each kind about a photo or label: one that says which face is meant, then the surest."""
     best: dict[tuple[Kind, str | None, str | None, str | None], Finding] = {}
-    for finding in findings:
-        about = (finding.label, finding.other) if finding.path is None else (None, None)
-        key = (finding.kind, finding.path, *about)
-        known = best.get(key)
-        if known is None or _weight(finding) > _weight(known):
-            best[key] = finding
+    for finding in sorted(findings, key=lambda finding: (finding.box is None, -finding.confidence)):
+        labels = (finding.label, finding.other) if finding.path is None else (None, None)
+        best.setdefault((finding.kind, finding.path, *labels), finding)
     return list(best.values())
 
 
-def _weight(finding: Finding) -> tuple[bool, float]:
-    return finding.box is not None, finding.confidence
-
-
 def _order(finding: Finding) -> tuple[int, float, str, str]:
-    return _RANK[finding.kind], -finding.confidence, finding.path or "", finding.label or ""
+    return list(Kind).index(finding.kind), -finding.confidence, finding.path or "", finding.label or ""

@@ -23,9 +23,8 @@ from mien.images import Decode, thumbnail
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline.execute import RunOptions, execute
 from mien.pipeline.spec import PipelineSpec
-from mien.stage import AnyStage, Needs
 from mien.text import escape, pluralize, today
-from mien.types import Origin, Photo, Rejected
+from mien.types import Photo, Rejected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,31 +199,6 @@ def _line(finding: Finding) -> str:
 # The review page.
 
 
-@dataclass(frozen=True, slots=True)
-class SmallPicture:
-    """A photo as a small JPEG."""
-
-    origin: Origin
-    jpeg: bytes
-
-    @property
-    def key(self) -> str:
-        return self.origin.uri
-
-
-@dataclass(frozen=True, slots=True)
-class Shrink:
-    """Photo -> SmallPicture, for the page."""
-
-    name: str = "shrink"
-    batch_size: int = 8
-    needs: Needs = field(default_factory=Needs)
-
-    def __call__(self, batch: Sequence[Photo], /) -> Iterator[SmallPicture]:
-        for photo in batch:
-            yield SmallPicture(photo.origin, thumbnail(photo.pixels, PICTURE_SIDE))
-
-
 def _review_page(result: CheckResult) -> str:
     from mien.curation.review_page import ReviewPage, map_faces, nearest_examples, render_review_page
 
@@ -261,9 +235,9 @@ def _pictures(source: CheckedData, wanted: Sequence[str]) -> dict[str, bytes]:
     """Small JPEGs of the photos, as many as there is room for."""
     rank = {key: i for i, key in enumerate(wanted)}
     kept = [i for i, origin in enumerate(source.data.origins) if origin.uri in rank]
-    stages: list[AnyStage] = [Decode(2 * PICTURE_SIDE, settings().max_megapixels), Shrink()]
-    results = execute(stages, Subset(source.data.refs, kept), len(kept), "pictures", source.run)
-    pictures = {picture.key: picture.jpeg for picture in results if not isinstance(picture, Rejected)}
+    decode = Decode(2 * PICTURE_SIDE, settings().max_megapixels)
+    results = execute([decode], Subset(source.data.refs, kept), len(kept), "pictures", source.run)
+    pictures = {photo.key: thumbnail(photo.pixels, PICTURE_SIDE) for photo in results if isinstance(photo, Photo)}
     room, chosen = MAX_PICTURE_BYTES, {}
     for key in sorted(pictures, key=rank.__getitem__):
         room -= len(pictures[key])

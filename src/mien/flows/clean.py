@@ -7,7 +7,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, overload
@@ -159,11 +159,11 @@ class _Cutter:
     def __call__(self, ref: PhotoRef, box: Box) -> Path:
         limit = settings().max_megapixels
         data = read(ref, limit)
-        cutout = cut_face(data, box, limit)
+        face, suffix = cut_face(data, box, limit)
         name = sha256(f"{ref.key}\n{box}\n".encode() + data).hexdigest()[:32]
-        path = self.folder / (name + cutout.suffix)
+        path = self.folder / (name + suffix)
         if self.earlier is not None and path not in self.earlier.sources:
-            fileio.write(path, cutout.data)
+            fileio.write(path, face)
         return path
 
 
@@ -213,7 +213,7 @@ class AppliedVerdicts:
 
     def as_json(self) -> dict[str, int]:
         """All of it, for a bundle."""
-        return {"dropped": self.dropped, "moved": self.moved, "cut": self.cut, "gone": self.gone}
+        return asdict(self)
 
 
 def apply_verdicts(data: DataSet, table: Path, root: Path) -> tuple[DataSet, AppliedVerdicts]:
@@ -274,7 +274,7 @@ class ReviewedPhotos(Sequence[PhotoRef]):
             return replace(ref, origin=origin)
         limit = settings().max_megapixels
         try:
-            return PhotoRef(origin, data=cut_face(read(ref, limit), box, limit).data)
+            return PhotoRef(origin, data=cut_face(read(ref, limit), box, limit)[0])
         except ImageError as error:
             if error.reason != Reason.NO_FACE:  # it cannot be read, as the decoder will say
                 return replace(ref, origin=origin)

@@ -27,9 +27,6 @@ from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Reject
 # Increased whenever the same settings would give other figures, so that no cache answers for an older mien.
 _VERSION = 2
 
-_TRAITS = ("mask", "glasses")
-_MEASURES = ("side", "sharpness", "brightness", "contrast")
-
 _BATCH = 32  # photos are looked up together: to open the cache takes as long as to read this many from it
 
 
@@ -55,23 +52,34 @@ def extract_features(
     """
     spec.ready()
     models.ensure(APPEARANCE_EMBEDDER)
-    opened = available_traits(_TRAITS, spec.faces)
-    for note in opened.notes:
+    available = available_traits(("mask", "glasses"), spec.faces)
+    for note in available.notes:
         run.note(note)
-    extractor = FeatureExtractor(spec, opened.traits)
+    extractor = FeatureExtractor(spec, available.traits)
     return cached_map(extractor, extractor.digest(), refs, run, CacheFormat(pack, unpack), _BATCH)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureExtractor:
-    """What features are made with: the pipeline that finds and identifies faces, and the traits."""
+    """PhotoRef -> ImageFeatures, by the pipeline that finds and identifies faces, and by the traits."""
 
     spec: PipelineSpec
     traits: Traits
+    name: str = "extract"
+    batch_size: int = 8
+    needs: Needs = field(default_factory=Needs)
 
     def stages(self, max_faces: int | None = None) -> list[AnyStage]:  # noqa: ARG002 (a check takes all faces)
-        """The one stage PhotoRef -> ImageFeatures."""
-        return [ExtractFeatures(self)]
+        """Itself, the only stage."""
+        return [self]
+
+    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[ImageFeatures | Rejected]:
+        loaded = [load_bytes(ref, settings().max_megapixels) for ref in batch]
+        digests = {ref.key: digest for ref, digest in loaded}
+        decode, detect = self.spec.detect_stages()
+        stages = [decode, DetectIfAny(detect), MeasureFaces(self)]
+        for result in run_stages(stages, [ref for ref, _ in loaded], keep_going=False):
+            yield replace(result, digest=digests[result.key]) if isinstance(result, ImageFeatures) else result
 
     def embedders(self) -> dict[str, FaceEmbedder]:
         """The face embedders by the names of their vectors."""
@@ -91,23 +99,6 @@ class FeatureExtractor:
         weights = {**self.spec.weights(), APPEARANCE_EMBEDDER: models.identity(APPEARANCE_EMBEDDER)}
         everything = {"chain": self.spec.as_json(), "weights": weights, "traits": heads, "version": _VERSION}
         return sha256(b"inspect" + json.dumps(everything, sort_keys=True).encode()).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class ExtractFeatures:
-    """PhotoRef -> ImageFeatures."""
-
-    extractor: FeatureExtractor
-    name: str = "extract"
-    batch_size: int = 8
-    needs: Needs = field(default_factory=Needs)
-
-    def __call__(self, batch: Sequence[PhotoRef], /) -> Iterator[ImageFeatures | Rejected]:
-        loaded = [load_bytes(ref, settings().max_megapixels) for ref in batch]
-        refs, digests = [ref for ref, _ in loaded], {ref.key: checksum for ref, checksum in loaded}
-        decode, detect = self.extractor.spec.detect_stages()
-        for result in run_stages([decode, DetectIfAny(detect), MeasureFaces(self.extractor)], refs, keep_going=False):
-            yield replace(result, digest=digests[result.key]) if isinstance(result, ImageFeatures) else result
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +155,14 @@ class MeasureFaces:
 
 def _features(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> ImageFeatures:
     photo = faces.photo
+    main_face = pixels_inside(photo.pixels, photo.scale, faces.face(0)) if len(faces) else None
     return ImageFeatures(
         origin=photo.origin,
         digest=b"",
         width=photo.width,
         height=photo.height,
         thumb=grey_thumbnail(photo.pixels),
-        colour=_main_face_colour(faces),
+        colour=np.empty(0, np.float32) if main_face is None else colour_statistics(main_face),
         boxes=faces.boxes,
         scores=faces.scores,
         landmarks=faces.landmarks,
@@ -181,18 +173,11 @@ def _features(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, 
 
 
 def _quality_columns(faces: Faces) -> dict[str, Floats]:
-    qualities = measure_quality(faces)
-    columns = {name: np.array([getattr(quality, name) for quality in qualities], np.float32) for name in _MEASURES}
+    qualities, measures = measure_quality(faces), ("side", "sharpness", "brightness", "contrast")
+    columns = {name: np.array([getattr(quality, name) for quality in qualities], np.float32) for name in measures}
     points = np.full((len(faces), 5, 2), np.nan, np.float32) if faces.landmarks is None else faces.landmarks
     share = visible_share(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
     return columns | pose(points, faces.boxes) | {"inside": share}
-
-
-def _main_face_colour(faces: Faces) -> Floats:
-    photo = faces.photo
-    if not len(faces):
-        return np.empty(0, np.float32)
-    return colour_statistics(pixels_inside(photo.pixels, photo.scale, faces.face(0)))
 
 
 def _rows(name: str, faces: Faces, embeddings: Sequence[Embedding]) -> Floats:
