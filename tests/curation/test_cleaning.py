@@ -54,7 +54,7 @@ def test_a_box_is_one_of_the_upright_photo() -> None:
 
 @pytest.mark.parametrize("box", [(120.0, 10.0, 140.0, 30.0), (-30.0, 10.0, 0.5, 30.0), (10.0, 500.0, 20.0, 510.0)])
 def test_a_box_that_does_not_lie_in_the_photo_is_told(box: Box) -> None:
-    with pytest.raises(ImageError, match="does not lie in this photo of 120 x 80 pixels") as caught:
+    with pytest.raises(ImageError, match="is outside this photo of 120 x 80 pixels") as caught:
         cut_face(encode(photo(), "png"), box, 100)
     assert caught.value.reason == Reason.NO_FACE
 

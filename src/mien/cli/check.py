@@ -16,7 +16,6 @@ from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
     from mien.flows.check_result import CheckResult
-    from mien.flows.clean import CleanResult
 
 
 def check(
@@ -69,7 +68,10 @@ def check(
         "journal": None if moved is None or moved.journal is None else str(moved.journal),
         "seconds": seconds(time.monotonic() - started),
     }
-    lines = [result.summary(), *_next_steps(result, data, report, verdicts), *_moved(moved)]
+    lines = [result.summary(), *_next_steps(result, data, report, verdicts)]
+    if moved is not None:
+        undo = f"; undo with: mien undo {shlex.quote(str(moved.journal))}" if moved.journal else ""
+        lines.append(f"{pluralize(fields['moved'], 'photo')} moved by mask{undo}")
     out.record(fields, "\n".join(lines))
     if moved is not None and moved.failed:
         for key, reason in moved.failed:
@@ -101,9 +103,3 @@ def _next_steps(result: CheckResult, data: Path, report: Path | None, verdicts: 
         yield f"edit the proposals in {verdicts}, then run: {result.next_command(str(verdicts))}"
     if report is None and verdicts is None:
         yield f"review them in a browser: mien check {shlex.quote(str(data))} --report check.html"
-
-
-def _moved(moved: CleanResult | None) -> Iterator[str]:
-    if moved is not None:
-        undo = f"; undo with: mien undo {shlex.quote(str(moved.journal))}" if moved.journal else ""
-        yield f"{pluralize(sum(moved.counts.values()), 'photo')} moved by mask{undo}"

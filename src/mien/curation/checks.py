@@ -185,8 +185,6 @@ def _confidence(value: float, limit: float, certain: float) -> float:
 WITH_MASK, WITHOUT_MASK, INCORRECT_MASK = MASK_LABELS = ("with_mask", "without_mask", "incorrect")
 """The labels of the built-in trait `mask`, in the order of its columns."""
 
-_MASK_WORDS = {WITHOUT_MASK: "no mask", INCORRECT_MASK: "a mask that leaves the nose or mouth uncovered"}
-
 
 @dataclass(frozen=True, slots=True)
 class MaskLimits:
@@ -228,19 +226,13 @@ def _mask_finding(photo: ImageFeatures, limits: MaskLimits) -> Finding | None:
         return None
     tiny = float(photo.quality["side"][0]) < limits.side
     proposed = label if unmasked >= limits.sure and not tiny else KEEP
-    doubt = ", but the face is too small to be sure" if tiny else ""
-    detail = f"{_MASK_WORDS[label]} (probability {unmasked:.2f}){doubt}{_other_masks(rows[1:])}"
+    words = "no mask" if label == WITHOUT_MASK else "a mask that leaves the nose or mouth uncovered"
+    detail = f"{words} (probability {unmasked:.2f})" + (", but the face is too small to be sure" if tiny else "")
+    others = rows[1:][~np.isnan(rows[1:]).any(axis=1)]
+    if len(others):
+        detail += f"; {(others.argmax(axis=1) == 0).sum()} of {pluralize(len(others), 'other face')} with a mask"
     confidence = unmasked / 2 if tiny else unmasked
     return Finding(Kind.LABEL_SUSPECT, photo.key, photo.origin.label, proposed, confidence, detail, label)
-
-
-def _other_masks(rows: Floats) -> str:
-    """How many of the other faces of a photo wear a mask, in words."""
-    known = rows[~np.isnan(rows).any(axis=1)]
-    if not len(known):
-        return ""
-    worn = int((known.argmax(axis=1) == 0).sum())
-    return f"; {worn} of {pluralize(len(known), 'other face')} with a mask"
 
 
 # Labels as a whole.
@@ -294,12 +286,12 @@ def colour_advice(photos: Sequence[ImageFeatures], seed: int = 0) -> str | None:
     """
     labelled = [photo for photo in photos if photo.origin.label not in (None, UNKNOWN) and len(photo.colour)]
     counts = Counter(photo.origin.label for photo in labelled)
-    kept = [photo for photo in labelled if counts[photo.origin.label] >= _MIN_PHOTOS]
-    names, y = np.unique([photo.origin.label or "" for photo in kept], return_inverse=True)
+    judged = [photo for photo in labelled if counts[photo.origin.label] >= _MIN_PHOTOS]
+    names, y = np.unique([photo.origin.label or "" for photo in judged], return_inverse=True)
     if len(names) < 2:
         return None
-    rows = np.sort(np.random.default_rng(seed).permutation(len(kept))[:_MAX_PHOTOS])
-    x, y = np.stack([kept[i].colour for i in rows]), y[rows]
+    rows = np.sort(np.random.default_rng(seed).permutation(len(judged))[:_MAX_PHOTOS])
+    x, y = np.stack([judged[i].colour for i in rows]), y[rows]
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     correct = cross_val_predict(model, x, y, cv=folds) == y

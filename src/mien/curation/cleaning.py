@@ -80,7 +80,8 @@ def plan_cleaning(refs: Sequence[PhotoRef], decisions: Decisions, site: Cleaning
     that a photo had before it was moved, so that applying the same verdicts twice never hits another photo.
     """
     by_key = {ref.key: ref for ref in refs}
-    before, gone = _missing(decisions.missing, site)
+    missing = {verdict.path: verdict for verdict in decisions.missing if verdict.verdict in ("drop", "move", "face")}
+    gone = [verdict for path, verdict in missing.items() if site.root / path not in site.earlier.sources]
     reserved = [*(site.root / verdict.path for verdict in decisions.missing), *site.earlier.sources]
     reserved += [path for key in decisions.photos if (path := by_key[key].path)]
     depth = int(any(ref.origin.split for ref in refs))
@@ -92,7 +93,7 @@ def plan_cleaning(refs: Sequence[PhotoRef], decisions: Decisions, site: Cleaning
         except (_Refusal, ImageError) as error:
             refused.append((key, error.detail if isinstance(error, ImageError) else str(error)))
     kept = sum(not decision.changes for decision in decisions.photos.values())
-    return CleaningPlan(steps, kept, before, gone, refused)
+    return CleaningPlan(steps, kept, len(missing) - len(gone), gone, refused)
 
 
 class _Refusal(Exception):
@@ -151,13 +152,6 @@ class _Planner:
         return top / label
 
 
-def _missing(verdicts: Sequence[Verdict], site: CleaningSite) -> tuple[int, list[Verdict]]:
-    """Verdicts on photos that do not exist -> how many an earlier run dealt with, and a verdict on each other photo."""
-    by_path = {v.path: v for v in verdicts if v.verdict in ("drop", "move", "face")}
-    gone = [v for path, v in by_path.items() if site.root / path not in site.earlier.sources]
-    return len(by_path) - len(gone), gone
-
-
 def _label_folders(refs: Sequence[PhotoRef], root: Path, depth: int) -> dict[tuple[Path, str], Path]:
     """The folder above label folders, and a label -> the label's folder, spelt as it is on the disk."""
     folders: dict[tuple[Path, str], Path] = {}
@@ -181,10 +175,7 @@ or 0.3, and found it alone in 100 and 93 %; with 0.5, in 71 %. Vectors of dlib's
 def cut_face(data: bytes, box: Box, max_megapixels: float) -> tuple[bytes, str]:
     """A photo's bytes, and the box of a face in pixels of the upright photo -> a picture of it, and its suffix.
 
-    A JPEG stays a JPEG, and anything else becomes a PNG.
-
-    Raises:
-        ImageError: the photo cannot be read, or the box does not lie in it.
+    A JPEG stays a JPEG, and anything else becomes a PNG. Raises ImageError for a box that is not inside the photo.
     """
     decoded = decode(data, max_megapixels=max_megapixels)
     x1, y1, x2, y2 = box
@@ -193,7 +184,7 @@ def cut_face(data: bytes, box: Box, max_megapixels: float) -> tuple[bytes, str]:
     high = np.ceil([x2 + room, y2 + room]).clip(None, [decoded.width, decoded.height]).astype(int)
     if min(x2, decoded.width) - max(x1, 0) < 1 or min(y2, decoded.height) - max(y1, 0) < 1:
         size = f"{decoded.width} x {decoded.height}"
-        raise ImageError(Reason.NO_FACE, f"the face's box does not lie in this photo of {size} pixels")
+        raise ImageError(Reason.NO_FACE, f"the box of the face is outside this photo of {size} pixels")
     pixels = np.ascontiguousarray(decoded.pixels[low[1] : high[1], low[0] : high[0]])
     is_jpeg = data[:2] == b"\xff\xd8"
     return (encode(pixels, "jpeg"), ".jpg") if is_jpeg else (encode(pixels, "png"), ".png")

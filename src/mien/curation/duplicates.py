@@ -48,17 +48,17 @@ def duplicate_findings(photos: Sequence[ImageFeatures]) -> list[Finding]:
 
 def _group_findings(photos: Sequence[ImageFeatures], group: DuplicateGroup) -> Iterator[Finding]:
     places = [group.best, *(copy.place for copy in group.copies)]
-    kept = _keepers([(place, photos[place].origin.label) for place in places])
-    main = next(iter(kept.values()))
+    keepers = _keepers([(place, photos[place].origin.label) for place in places])
+    main = next(iter(keepers.values()))
     copies = {copy.place: copy for copy in group.copies}
     if main != group.best:
         copies[group.best] = Copy(
             group.best, copies[main].exact, copies[main].confidence, "its copies have a different label"
         )
     for place in places:
-        proposed = KEEP if place in kept.values() else DROP
+        proposed = KEEP if place in keepers.values() else DROP
         if place != main:
-            other = main if proposed == KEEP else kept.get(photos[place].origin.label, main)
+            other = main if proposed == KEEP else keepers.get(photos[place].origin.label, main)
             copy = copies[place]
             kind = Kind.COPY if copy.exact else Kind.NEAR_COPY
             yield _finding(kind, photos[place], proposed, copy.confidence, copy.detail, photos[other])
@@ -73,11 +73,11 @@ def _keepers(labelled: Sequence[tuple[int, str | None]]) -> dict[str | None, int
     named = [(place, label) for place, label in labelled if label is not None] or labelled
     winner, votes = Counter(label for _, label in named).most_common(1)[0]
     decided = votes > 1 and 2 * votes > len(named)
-    kept: dict[str | None, int] = {}
+    keepers: dict[str | None, int] = {}
     for place, label in named:
         if not decided or label == winner:
-            kept.setdefault(label, place)
-    return kept
+            keepers.setdefault(label, place)
+    return keepers
 
 
 def _two_labels(
@@ -116,7 +116,7 @@ def _split_groups(photos: Sequence[ImageFeatures]) -> Iterator[Finding]:
     for group, sides in groups.items():
         if len(sides) > 1:
             *_, larger, smallest = sorted(sides, key=lambda side: -len(sides[side]))
-            counts = " and ".join(f"{pluralize(len(some), 'photo')} in {side}" for side, some in sides.items())
+            counts = " and ".join(f"{pluralize(len(members), 'photo')} in {side}" for side, members in sides.items())
             detail = f"{group} is on more than one side of the split: {counts}"
             yield _finding(Kind.LEAK, sides[smallest][0], KEEP, 1.0, detail, sides[larger][0])
 

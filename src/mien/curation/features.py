@@ -224,7 +224,7 @@ def _outline(landmarks: Floats, boxes: Floats) -> _Doubles:
 
 def _visible_share_of_box(boxes: Floats, width: int, height: int) -> Floats:
     clipped = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-    areas = [np.maximum(some[:, 2:] - some[:, :2], 0).prod(axis=1) for some in (clipped, boxes)]
+    areas = [np.maximum(corners[:, 2:] - corners[:, :2], 0).prod(axis=1) for corners in (clipped, boxes)]
     return np.asarray(areas[0] / np.maximum(areas[1], 1e-6), dtype=np.float32)
 
 

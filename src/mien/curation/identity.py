@@ -93,20 +93,20 @@ class _Table:
 
 
 def _table(photos: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table | None:
-    kept, faces, numbers = [], [], []
+    judged, faces, numbers = [], [], []
     for photo in photos:
         rows = photo.vectors.get(IDENTITY_EMBEDDER)
         if rows is None or not len(rows) or photo.origin.label in (None, UNKNOWN) or photo.key in excluded:
             continue
         finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
         if len(finite) and finite[0] == 0:
-            kept.append(photo)
+            judged.append(photo)
             faces.append(rows[finite])
             numbers.append(finite)
-    if not kept:
+    if not judged:
         return None
-    names, folder = np.unique([photo.origin.label or "" for photo in kept], return_inverse=True)
-    return _Table(kept, faces, numbers, names.tolist(), folder.astype(np.int64))
+    names, folder = np.unique([photo.origin.label or "" for photo in judged], return_inverse=True)
+    return _Table(judged, faces, numbers, names.tolist(), folder.astype(np.int64))
 
 
 def _wrong_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:

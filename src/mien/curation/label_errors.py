@@ -61,15 +61,15 @@ def _table(photos: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table 
         if photo.origin.label not in (None, UNKNOWN) and photo.key not in excluded and _has_all_vectors(photo)
     ]
     counts = Counter(photo.origin.label for photo in labelled)
-    kept = [photo for photo in labelled if counts[photo.origin.label] >= _MIN_PHOTOS]
-    labels = [photo.origin.label or "" for photo in kept]
+    judged = [photo for photo in labelled if counts[photo.origin.label] >= _MIN_PHOTOS]
+    labels = [photo.origin.label or "" for photo in judged]
     if len(set(labels)) < 2:
         return None
-    vectors = {name: np.stack([photo.vectors[name][0] for photo in kept]) for name in sorted(kept[0].vectors)}
+    vectors = {name: np.stack([photo.vectors[name][0] for photo in judged]) for name in sorted(judged[0].vectors)}
     if len(vectors) > 1:
         vectors[EMBEDDER_SEPARATOR.join(vectors)] = np.concatenate(list(vectors.values()), axis=1)
     names, y = np.unique(labels, return_inverse=True)
-    return _Table(kept, vectors, names.tolist(), y.astype(np.int64))
+    return _Table(judged, vectors, names.tolist(), y.astype(np.int64))
 
 
 def _has_all_vectors(photo: ImageFeatures) -> bool:
@@ -97,14 +97,9 @@ def _finding(table: _Table, errors: LabelErrors, i: int) -> Finding:
     detail = f"looks like {other} ({truth[best]:.2f}) rather than {label} ({errors.truth[i, given]:.2f})"
     wrong = float(errors.wrong[i])
     proposed = other if wrong >= _PROPOSED else KEEP
-    nearest = _nearest(table, errors.kind, i, best)
+    rows, vectors = np.flatnonzero(table.y == best), table.vectors[errors.kind]
+    nearest = table.photos[int(rows[(vectors[rows] @ vectors[i]).argmax()])].key
     return Finding(Kind.LABEL_SUSPECT, photo.key, label, proposed, wrong, detail, nearest)
-
-
-def _nearest(table: _Table, kind: str, i: int, label: int) -> str:
-    """The key of the photo with a label that is most like the i-th."""
-    rows, vectors = np.flatnonzero(table.y == label), table.vectors[kind]
-    return table.photos[int(rows[(vectors[rows] @ vectors[i]).argmax()])].key
 
 
 # Confident learning: vectors and classes in, probabilities out.

@@ -164,10 +164,10 @@ def fit_scale(vectors: Floats, folder: Ints, k: int, trusted: Bools, seed: int =
         return KNOWN
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(np.flatnonzero(several))[: 4 * _SAMPLE])
-    some = np.sort(rng.permutation(np.flatnonzero(folders.photos >= 2))[:_SAMPLE])
+    sample = np.sort(rng.permutation(np.flatnonzero(folders.photos >= 2))[:_SAMPLE])
     scale = DistanceScale(cosine=_typical_cosine(vectors, folder, folders, rows))
     own, _ = own_distances(vectors[rows], folder[rows], folders, vectors[rows], trusted[rows], scale)
-    others = to_distance(vectors[rows] @ folders.means(scale)[some].T)[folder[rows, None] != some[None, :]]
+    others = to_distance(vectors[rows] @ folders.means(scale)[sample].T)[folder[rows, None] != sample[None, :]]
     middle, far = float(np.median(own)), float(np.median(others))
     spread = max(deviation(own), deviation(others), _KNOWN_SPREAD / 2)
     if far <= middle + spread:
@@ -242,10 +242,10 @@ def judge(faces: Sequence[Floats], folder: Ints, k: int) -> Judgement:
     main = np.stack([rows[0] for rows in faces])
     meant, trusted = main, np.ones(len(main), bool)
     persons = np.arange(k)
-    for turn in range(_ROUNDS):
+    for round_number in range(_ROUNDS):
         scale = fit_scale(meant, folder, k, trusted)
         folders = FolderSums.of(meant, folder, k, trusted)
-        if turn:
+        if round_number:
             pairs = _same_person(folders, scale)
             joined = coo_matrix(
                 (np.ones(len(pairs)), ([pair[0] for pair in pairs], [pair[1] for pair in pairs])), (k, k)

@@ -79,9 +79,9 @@ def register(pictures: Pixels, pairs: Pairs) -> Pairs:
         rows = np.arange(i, min(i + _BLOCK, len(pairs)))
         place = pairs.place[rows]
         for level in _LEVELS:
-            some = pairs.rows(rows)
-            first, second = (waves(picture, level.waves) for picture in _pictures_of(pictures, some))
-            place = _fit(first, second, place, some.place, level)
+            block = pairs.rows(rows)
+            first, second = (waves(picture, level.waves) for picture in _pictures_of(pictures, block))
+            place = _fit(first, second, place, block.place, level)
             fits = _correlation_at(first, second, place, level.points) >= level.min_correlation
             rows, place = rows[fits], place[fits]
             if not len(rows):
@@ -135,15 +135,11 @@ def _transform(points: Floats, place: Floats) -> tuple[Floats, Floats]:
     return x + place[:, 2:3] + np.float32(_CENTRE), y + place[:, 3:4] + np.float32(_CENTRE)
 
 
-def _sample_grid(coefficients: Floats, points: Floats) -> Floats:
-    """Coefficients (b, k, k) -> the picture in a grid of points, from its middle (b, n, n)."""
-    return _along_both(_cosines(points[None] + np.float32(_CENTRE), coefficients.shape[-1])[0], coefficients)
-
-
 def _fit(first: Floats, second: Floats, place: Floats, start: Floats, level: _Level) -> Floats:
     """Where the second pictures lie over the first ones, improved by some steps."""
     points = _points(level.points)
-    target = _sample_grid(first, points).reshape(len(first), -1, 1)
+    grid = points[None] + np.float32(_CENTRE)
+    target = _sample(first, grid, grid).reshape(len(first), -1, 1)
     for _ in range(level.steps):
         jacobian = _jacobian(second, points, place)
         squares = np.matmul(jacobian, jacobian.swapaxes(1, 2)).astype(np.float64)
@@ -169,11 +165,10 @@ def _jacobian(second: Floats, points: Floats, place: Floats) -> Floats:
 
 def _correlation_at(first: Floats, second: Floats, place: Floats, points: int) -> Floats:
     """How the pictures correlate at a place (b,)."""
-    grid = _points(points)
-    x, y = _transform(grid, place)
-    weight = _weight(x, y)
-    one, other = (picture - _mean(picture, weight) for picture in (_sample_grid(first, grid), _sample(second, x, y)))
-    return _correlation(one, other, weight)
+    x, y = _transform(_points(points), place)
+    grid, weight = _points(points)[None] + np.float32(_CENTRE), _weight(x, y)
+    left, right = (picture - _mean(picture, weight) for picture in (_sample(first, grid, grid), _sample(second, x, y)))
+    return _correlation(left, right, weight)
 
 
 def _sample(coefficients: Floats, x: Floats, y: Floats) -> Floats:
@@ -195,10 +190,10 @@ def _mean(values: Floats, weight: Floats) -> Floats:
     return np.asarray((values * weight).sum((1, 2), keepdims=True) / total, np.float32)
 
 
-def _correlation(one: Floats, other: Floats, weight: Floats) -> Floats:
+def _correlation(first: Floats, second: Floats, weight: Floats) -> Floats:
     """Pictures of mean 0, and the weights of their pixels -> their correlation, -1 to 1 (b,)."""
-    scale = np.sqrt(_mean(one * one, weight) * _mean(other * other, weight))
-    return np.asarray(_mean(one * other, weight) / np.maximum(scale, 1e-3), np.float32)[:, 0, 0]
+    scale = np.sqrt(_mean(first * first, weight) * _mean(second * second, weight))
+    return np.asarray(_mean(first * second, weight) / np.maximum(scale, 1e-3), np.float32)[:, 0, 0]
 
 
 # How well registered pictures agree.
@@ -230,12 +225,12 @@ def agreement(pictures: Pixels, pairs: Pairs, pitch: Floats) -> Agreement:
     """
     parts = [np.empty((3, 0), np.float32)]
     for i in range(0, len(pairs), _BLOCK):
-        some = slice(i, i + _BLOCK)
-        parts.append(_compare(*overlay(pictures, pairs.rows(some)), pitch[some]))
+        rows = slice(i, i + _BLOCK)
+        parts.append(_compare(*overlay(pictures, pairs.rows(rows)), pitch[rows]))
     return Agreement(*np.concatenate(parts, 1))
 
 
-def _compare(one: Floats, other: Floats, seen: Floats, pitch: Floats) -> Floats:
+def _compare(first: Floats, second: Floats, seen: Floats, pitch: Floats) -> Floats:
     """Pictures, one over the other -> the three columns of an agreement.
 
     Both are smoothed to what the coarser of them can show, given the same tones, and freed of slow changes of
@@ -243,28 +238,28 @@ def _compare(one: Floats, other: Floats, seen: Floats, pitch: Floats) -> Floats:
     """
     width = np.maximum(1, _BLUR * pitch)
     fine, coarse = _gaussian(width), _gaussian(4 * width)
-    lit = (np.minimum(one, other) > _DARKEST) & (np.maximum(one, other) < _BRIGHTEST)
+    lit = (np.minimum(first, second) > _DARKEST) & (np.maximum(first, second) < _BRIGHTEST)
     weight = seen * (_along_both(fine, lit.astype(np.float32)) > 0.97)
-    one, other = (_smooth(picture, weight, fine) for picture in (one, other))
-    other = _match_tones(one, other, weight)
-    one, other = (picture - _smooth(picture, weight, coarse) for picture in (one, other))
-    powers, errors = (_sum_by_part(picture * weight) for picture in (one * one, (one - other) ** 2))
+    first, second = (_smooth(picture, weight, fine) for picture in (first, second))
+    second = _match_tones(first, second, weight)
+    first, second = (picture - _smooth(picture, weight, coarse) for picture in (first, second))
+    powers, errors = (_sum_by_part(picture * weight) for picture in (first * first, (first - second) ** 2))
     counts = _sum_by_part(weight)
-    typical = _mean(one * one, weight) + 1
+    typical = _mean(first * first, weight) + 1
     error = np.where(counts >= _MIN_SEEN, errors / (powers + np.maximum(counts, 1) * typical / 4), 0)
-    columns = [_correlation(one, other, weight), np.sqrt(error.max((1, 2))), weight.mean((1, 2))]
+    columns = [_correlation(first, second, weight), np.sqrt(error.max((1, 2))), weight.mean((1, 2))]
     return np.stack(columns).astype(np.float32)
 
 
-def _match_tones(one: Floats, other: Floats, weight: Floats) -> Floats:
+def _match_tones(first: Floats, second: Floats, weight: Floats) -> Floats:
     """The second pictures in the tones of the first, by the cubic that fits best: for other brightness and gamma."""
-    centred = other - _mean(other, weight)
+    centred = second - _mean(second, weight)
     scaled = centred / np.sqrt(_mean(centred**2, weight) + 1)
-    powers = np.stack([scaled**i for i in range(4)], 1).reshape(len(one), 4, -1)
-    weighted = powers * weight.reshape(len(one), 1, -1)
+    powers = np.stack([scaled**i for i in range(4)], 1).reshape(len(first), 4, -1)
+    weighted = powers * weight.reshape(len(first), 1, -1)
     squares = np.matmul(weighted, powers.swapaxes(1, 2)).astype(np.float64) + np.eye(4)
-    curve = np.linalg.solve(squares, np.matmul(weighted, one.reshape(len(one), -1, 1)).astype(np.float64))
-    return np.asarray((curve * powers).sum(1), np.float32).reshape(one.shape)
+    curve = np.linalg.solve(squares, np.matmul(weighted, first.reshape(len(first), -1, 1)).astype(np.float64))
+    return np.asarray((curve * powers).sum(1), np.float32).reshape(first.shape)
 
 
 def _gaussian(widths: Floats) -> Floats:

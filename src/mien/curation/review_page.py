@@ -71,8 +71,8 @@ def _vectors_by_label(photos: Sequence[ImageFeatures], vectors: str) -> Mapping[
         if len(photo) and photo.origin.label is not None and np.isfinite(photo.vectors[vectors][0]).all():
             by_label.setdefault(photo.origin.label, []).append(photo)
     return {
-        label: ([photo.key for photo in some], np.stack([photo.vectors[vectors][0] for photo in some]))
-        for label, some in by_label.items()
+        label: ([photo.key for photo in members], np.stack([photo.vectors[vectors][0] for photo in members]))
+        for label, members in by_label.items()
     }
 
 
@@ -109,15 +109,15 @@ class FaceMap:
 
 def map_faces(photos: Sequence[ImageFeatures], vectors: str, seed: int = 0) -> FaceMap:
     """Photos -> a map of their main faces by the vectors of that name; photos without them are left out."""
-    kept = [photo for photo in photos if vectors in photo.vectors and len(photo.vectors[vectors])]
-    kept = [photo for photo in kept if np.isfinite(photo.vectors[vectors][0]).all()]
-    keys = tuple(photo.key for photo in kept)
-    if not kept:
+    mapped = [photo for photo in photos if vectors in photo.vectors and len(photo.vectors[vectors])]
+    mapped = [photo for photo in mapped if np.isfinite(photo.vectors[vectors][0]).all()]
+    keys = tuple(photo.key for photo in mapped)
+    if not mapped:
         return FaceMap((), np.zeros((0, 2), np.float32), "pca")
-    components = _principal_components(np.stack([photo.vectors[vectors][0] for photo in kept]))
-    if not _MIN_TSNE <= len(kept) <= _MAX_TSNE:
+    components = _principal_components(np.stack([photo.vectors[vectors][0] for photo in mapped]))
+    if not _MIN_TSNE <= len(mapped) <= _MAX_TSNE:
         return FaceMap(keys, _scale(components[:, :2]), "pca")
-    perplexity = min(_PERPLEXITY, (len(kept) - 1) / 3)
+    perplexity = min(_PERPLEXITY, (len(mapped) - 1) / 3)
     # OpenMP's threads busy-wait for each other: on a busy or a shared machine that takes ten times as long.
     with threadpool_limits(1):
         tsne = TSNE(2, perplexity=perplexity, init="pca", max_iter=_ITERATIONS, random_state=seed)
@@ -209,9 +209,9 @@ def render_review_page(page: ReviewPage) -> str:
 def _label_findings(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding], list[Finding]]]:
     """The findings about whole labels by kind: its title, the first few, and the rest."""
     for kind in Kind:
-        some = [finding for finding in findings if finding.path is None and finding.kind is kind]
-        if some:
-            yield MEANINGS[kind].title, some[:_OPEN_FINDINGS], some[_OPEN_FINDINGS:]
+        matching = [finding for finding in findings if finding.path is None and finding.kind is kind]
+        if matching:
+            yield MEANINGS[kind].title, matching[:_OPEN_FINDINGS], matching[_OPEN_FINDINGS:]
 
 
 def _template_text(name: str) -> str:

@@ -222,7 +222,7 @@ def decide(verdicts: Iterable[Verdict], labels: Mapping[str, str | None], table:
             missing.append(verdict)
         else:
             by_key[key].append(verdict)
-    return Decisions({key: _decision(some, labels[key], known, table) for key, some in by_key.items()}, missing)
+    return Decisions({key: _decision(rows, labels[key], known, table) for key, rows in by_key.items()}, missing)
 
 
 def match_label(label: str, known: Iterable[str]) -> str:
@@ -244,10 +244,10 @@ def _decision(verdicts: Sequence[Verdict], label: str | None, known: Iterable[st
 def _unanimous(values: Sequence[tuple[T, Verdict]], table: Path) -> T | None:
     """The value that all verdicts agree on; None where there are none."""
     for value, verdict in values[1:]:
-        first, before = values[0]
+        first, earlier = values[0]
         if value != first:
             what = "labels" if isinstance(first, str) else "faces"
-            lines = f"lines {before.line} and {verdict.line} of {table}"
+            lines = f"lines {earlier.line} and {verdict.line} of {table}"
             raise DataError(f"{lines} name different {what} for {verdict.path}: keep one verdict and empty the other")
     return values[0][0] if values else None
 

@@ -145,9 +145,9 @@ def _with_whole_pictures(photos: Sequence[ImageFeatures], source: CheckedData) -
     In an eighth of photos from the web with and without masks, detectors find no face.
     """
     faceless = {photo.key for photo in photos if not len(photo)}
-    kept = [i for i, origin in enumerate(source.data.origins) if origin.uri in faceless]
+    indices = [i for i, origin in enumerate(source.data.origins) if origin.uri in faceless]
     spec = check_spec(source.spec.detector, "cut")
-    again = extract_features(Subset(source.data.refs, kept), spec, source.run) if kept else ()
+    again = extract_features(Subset(source.data.refs, indices), spec, source.run) if indices else ()
     whole = {photo.key: photo for photo in again if isinstance(photo, ImageFeatures)}
     return [whole.get(photo.key, photo) for photo in photos]
 

@@ -113,8 +113,8 @@ class CheckResult:
         lines = [f"{photos}{of_labels}, {self.faceless} without a face to learn from", *self.advice]
         for kind, count in self.kinds.items():
             lines.append(f"{count:>6}  {kind}: {MEANINGS[kind].problem}; {MEANINGS[kind].advice}")
-            some = [finding for finding in self.findings if finding.kind is kind][:_EXAMPLES]
-            lines += [f"        {_line(finding)}" for finding in some]
+            examples = [finding for finding in self.findings if finding.kind is kind][:_EXAMPLES]
+            lines += [f"        {_line(finding)}" for finding in examples]
             if count > _EXAMPLES:
                 lines.append(f"        and {count - _EXAMPLES} more")
         return "\n".join(lines if self.findings else [*lines, "no problems were found"])
@@ -178,11 +178,7 @@ class CheckResult:
 
 
 def require_movable(data: Path | None, expect: str | None) -> None:
-    """Refuse what `move_by_mask` cannot do, before all photos are looked at.
-
-    Raises:
-        DataError: nothing is expected of the photos, or they are not in label folders.
-    """
+    """Refuse (DataError) what `move_by_mask` cannot do, before all photos are looked at."""
     if expect is None:
         raise DataError("--move needs --expect mask: other findings are for you to decide, see --report")
     form = "a DataSet" if data is None else form_of(data)
@@ -234,9 +230,9 @@ def _review_page(result: CheckResult) -> str:
 def _pictures(source: CheckedData, wanted: Sequence[str]) -> dict[str, bytes]:
     """Small JPEGs of the photos, as many as there is room for."""
     rank = {key: i for i, key in enumerate(wanted)}
-    kept = [i for i, origin in enumerate(source.data.origins) if origin.uri in rank]
+    indices = [i for i, origin in enumerate(source.data.origins) if origin.uri in rank]
     decode = Decode(2 * PICTURE_SIDE, settings().max_megapixels)
-    results = execute([decode], Subset(source.data.refs, kept), len(kept), "pictures", source.run)
+    results = execute([decode], Subset(source.data.refs, indices), len(indices), "pictures", source.run)
     pictures = {photo.key: thumbnail(photo.pixels, PICTURE_SIDE) for photo in results if isinstance(photo, Photo)}
     room, chosen = MAX_PICTURE_BYTES, {}
     for key in sorted(pictures, key=rank.__getitem__):

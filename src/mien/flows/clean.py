@@ -113,11 +113,7 @@ def clean_folder(
     dropped: Path | None = None,
     dry_run: bool = False,
 ) -> CleanResult:
-    """The same with verdicts that have been read; messages call them `table`.
-
-    Raises:
-        DataError: as `clean`.
-    """
+    """The same with verdicts that have been read; messages call them `table`."""
     root = Path(os.path.realpath(data))
     _refuse_outside(verdicts, root, table)
     aside = _dropped_folder(root, dropped)
@@ -192,10 +188,8 @@ def _failures(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
     reasons = {act.source: reason for act, reason in reversed(outcome.failed)}
     failed = []
     for step in plan.steps:
-        sources = [act.source for act in (step.cut, step.act) if act is not None]
-        known = [reasons[source] for source in sources if source in reasons]
-        if known:
-            failed.append((step.key, known[0]))
+        acts = [act for act in (step.cut, step.act) if act is not None and act.source in reasons]
+        failed += [(step.key, reasons[act.source]) for act in acts[:1]]
     return failed
 
 
@@ -228,15 +222,17 @@ def apply_verdicts(data: DataSet, table: Path, root: Path) -> tuple[DataSet, App
     labels = {origin.uri: origin.label for origin in data.origins}
     decisions = decide(read_verdicts(table), labels, table, root)
     photos = decisions.photos
-    kept = [i for i, origin in enumerate(data.origins) if not photos.get(origin.uri, Decision()).drop]
-    if not kept:
+    indices = [i for i, origin in enumerate(data.origins) if not photos.get(origin.uri, Decision()).drop]
+    if not indices:
         raise DataError(f"the verdicts {table} drop all photos: nothing is left to learn from")
-    origins = [_relabel(data.origins[i], photos) for i in kept]
+    moved_to = {key: decision.to for key, decision in photos.items() if decision.to is not None}
+    origins = [data.origins[i] for i in indices]
+    origins = [replace(origin, label=moved_to.get(origin.uri, origin.label)) for origin in origins]
     boxes = {origin.uri: photo.box for origin in origins if (photo := photos.get(origin.uri)) and photo.box}
     gone = {verdict.path for verdict in decisions.missing if verdict.verdict in ("drop", "move", "face")}
     moved = sum(decision.to is not None and not decision.drop for decision in photos.values())
-    applied = AppliedVerdicts(len(data.origins) - len(kept), moved, len(boxes), len(gone))
-    refs = ReviewedPhotos(Subset(data.refs, kept), origins, boxes, table)
+    applied = AppliedVerdicts(len(data.origins) - len(indices), moved, len(boxes), len(gone))
+    refs = ReviewedPhotos(Subset(data.refs, indices), origins, boxes, table)
     return DataSet(refs, origins, [*data.notes, *_notes(applied, sorted(gone), table)]), applied
 
 
@@ -279,11 +275,6 @@ class ReviewedPhotos(Sequence[PhotoRef]):
             if error.reason != Reason.NO_FACE:  # it cannot be read, as the decoder will say
                 return replace(ref, origin=origin)
             raise DataError(f"{self.table} names a face of {ref.key} that is not there: {error.detail}") from error
-
-
-def _relabel(origin: Origin, photos: Mapping[str, Decision]) -> Origin:
-    decision = photos.get(origin.uri)
-    return origin if decision is None or decision.to is None else replace(origin, label=decision.to)
 
 
 def _notes(applied: AppliedVerdicts, gone: Sequence[str], table: Path) -> Iterator[str]:

@@ -31,11 +31,7 @@ _BATCH = 32  # photos are looked up together: to open the cache takes as long as
 
 
 def check_spec(detector: str = "auto", faces: str = "find", min_face: int = 20) -> PipelineSpec:
-    """The pipeline for a check: every face of a photo, in the order of `mien look`.
-
-    Raises:
-        UnknownName: no such detector. DataError: `faces` is neither "find" nor "cut".
-    """
+    """The pipeline for a check: every face of a photo, in the order of `mien look`."""
     return build_spec(detector, IDENTITY_EMBEDDER, faces, "all", min_face)
 
 
