@@ -22,6 +22,7 @@ from mien.curation.verdicts import (
     decide,
     match_label,
     propose_verdict,
+    propose_verdicts,
     read_verdicts,
     write_verdicts,
 )
@@ -151,7 +152,7 @@ def test_a_table_of_proposals_can_be_followed_as_it_is(tmp_path: Path) -> None:
         finding("Bo", sure=0.2, path="Ana/2.jpg"),
         finding(KEEP, Kind.IMBALANCE, path=None),
     ]
-    read = read_verdicts(table(tmp_path, write_verdicts(findings)))
+    read = read_verdicts(table(tmp_path, write_verdicts(propose_verdicts(findings))))
     assert [(v.path, v.verdict, v.to) for v in read] == [
         ("Ana/1.jpg", "", "Bo"),
         ("Ana/1.jpg", "move", "Cy"),

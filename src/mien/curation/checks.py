@@ -61,7 +61,7 @@ class PhotoLimits:
 
 
 def photo_findings(photo: ImageFeatures, limits: PhotoLimits = PhotoLimits()) -> list[Finding]:
-    """One photo -> what is wrong with it, each kind once: its main face, and whether there are others.
+    """One photo -> what is wrong with its main face, and whether there are others; each kind once.
 
     `DROP` is proposed only where nothing can be learnt: no face, or hardly any pixels of one.
     """

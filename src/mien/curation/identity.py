@@ -110,11 +110,13 @@ def _table(photos: Sequence[ImageFeatures], excluded: frozenset[str]) -> _Table 
 
 
 def _wrong_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:
-    agrees = _folders_that_agree(table, judgement)
+    strangers = np.bincount(table.folder[judgement.stranger], minlength=table.k)
+    agrees = 2 * strangers < np.bincount(table.folder[~judgement.moved], minlength=table.k)
     for i in np.flatnonzero(judgement.stays < 0.5).tolist():
-        if judgement.stranger[i] and _in_profile(table.photos[i]):
-            continue
         photo, folder, other = table.photos[i], int(table.folder[i]), int(judgement.other.folder[i])
+        yaw = photo.quality["yaw"][0] if "yaw" in photo.quality else 0
+        if judgement.stranger[i] and abs(yaw) > PhotoLimits().yaw:  # in profile, a face matches nobody
+            continue
         label = table.names[folder]
         own = f"distance {judgement.own[i]:.2f}" if judgement.photos[i] else "no other photo of them"
         detail, confidence = f"labelled {label} ({own})", float(1 - judgement.stays[i])
@@ -128,19 +130,6 @@ def _wrong_person(table: _Table, judgement: Judgement) -> Iterator[Finding]:
             proposed, twin, confidence = KEEP, table.nearest(i, folder), confidence / 2
             detail = f"the photos of {label} show several people, and it is unclear who is meant; {detail}"
         yield Finding(Kind.WRONG_PERSON, photo.key, label, proposed, confidence, detail, twin)
-
-
-def _in_profile(photo: ImageFeatures) -> bool:
-    """Whether the main face is turned so far that it matches nobody, not even the person's own photos."""
-    yaw = photo.quality.get("yaw")
-    return yaw is not None and bool(abs(yaw[0]) > PhotoLimits().yaw)
-
-
-def _folders_that_agree(table: _Table, judgement: Judgement) -> list[bool]:
-    """For each folder whether most of its own photos are of one person."""
-    own = np.bincount(table.folder[~judgement.moved], minlength=table.k)
-    strangers = np.bincount(table.folder[judgement.stranger], minlength=table.k)
-    return [bool(2 * a < b) for a, b in zip(strangers, own, strict=True)]
 
 
 def _many_faces(table: _Table, judgement: Judgement) -> Iterator[Finding]:

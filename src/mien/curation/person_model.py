@@ -165,23 +165,17 @@ def fit_scale(vectors: Floats, folder: Ints, k: int, trusted: Bools, seed: int =
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(np.flatnonzero(several))[: 4 * _SAMPLE])
     sample = np.sort(rng.permutation(np.flatnonzero(folders.photos >= 2))[:_SAMPLE])
-    scale = DistanceScale(cosine=_typical_cosine(vectors, folder, folders, rows))
+    n = folders.photos[folder[rows]] - 1
+    cosines = (np.einsum("nd,nd->n", vectors[rows], folders.sums[folder[rows]]) - 1) / n  # with the others, on average
+    scale = DistanceScale(cosine=float(np.median(cosines)))
     own, _ = own_distances(vectors[rows], folder[rows], folders, vectors[rows], trusted[rows], scale)
     others = to_distance(vectors[rows] @ folders.means(scale)[sample].T)[folder[rows, None] != sample[None, :]]
     middle, far = float(np.median(own)), float(np.median(others))
     spread = max(deviation(own), deviation(others), _KNOWN_SPREAD / 2)
     if far <= middle + spread:
         return KNOWN
-    n = folders.photos[folder[rows]] - 1
     weight = float(np.median(n / (n + 1)))
     return DistanceScale((middle + far) / 2, (far - middle) / spread**2 / weight, scale.cosine)
-
-
-def _typical_cosine(vectors: Floats, folder: Ints, folders: FolderSums, rows: Ints) -> float:
-    """The median over photos of the mean cosine with the others of the folder."""
-    own = vectors[rows]
-    sums, n = folders.sums[folder[rows]], folders.photos[folder[rows]]
-    return float(np.median((np.einsum("nd,nd->n", own, sums) - 1) / (n - 1)))
 
 
 def deviation(values: Floats) -> float:

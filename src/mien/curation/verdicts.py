@@ -60,21 +60,35 @@ def propose_verdict(finding: Finding) -> Verdict | None:
     return replace(keep, verdict="move", to=finding.proposed)
 
 
-# The table.
-
-
-def write_verdicts(rows: Sequence[Finding | Verdict]) -> bytes:
-    """Findings or verdicts -> a table that a spreadsheet opens, and `read_verdicts` reads.
+def propose_verdicts(findings: Sequence[Finding]) -> list[Verdict]:
+    """Findings -> their proposals, in order.
 
     Of proposals for one photo that contradict each other (two labels, two faces) the surest is filled in; the verdict
     of the others stays empty, for a person to choose.
     """
+    surest: dict[tuple[str | None, Action], Verdict] = {}
+    for finding in sorted(findings, key=lambda finding: -finding.confidence):
+        if (verdict := propose_verdict(finding)) is not None:
+            surest.setdefault((verdict.path, verdict.verdict), verdict)
+    verdicts = []
+    for verdict in filter(None, map(propose_verdict, findings)):
+        best = surest[verdict.path, verdict.verdict]
+        agrees = (verdict.to, verdict.box) == (best.to, best.box) or verdict.verdict not in ("move", "face")
+        verdicts.append(verdict if agrees else replace(verdict, verdict=""))
+    return verdicts
+
+
+# The table.
+
+
+def write_verdicts(verdicts: Iterable[Verdict]) -> bytes:
+    """Verdicts -> a table that a spreadsheet opens, and `read_verdicts` reads."""
     # UTF-8's byte order mark comes first: without it Excel garbles names in other scripts.
     text = io.StringIO("\ufeff")
     text.seek(0, io.SEEK_END)
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    for row in _without_contradictions(rows):
+    for row in verdicts:
         box = "" if row.box is None else " ".join(f"{value:.1f}" for value in row.box)
         cells = (row.path, row.label or "", row.verdict, row.to or "", box, row.kind)
         table.writerow(map(_escape_formula, cells))
@@ -103,23 +117,6 @@ def read_verdicts(path: Path) -> list[Verdict]:
         except ValueError as error:
             raise DataError(f"line {number} of {path}: {error}") from error
     return verdicts
-
-
-def _without_contradictions(rows: Sequence[Finding | Verdict]) -> Iterator[Verdict]:
-    """All as verdicts, the less sure of contradicting proposals left empty."""
-    pairs = [(row, row if isinstance(row, Verdict) else propose_verdict(row)) for row in rows]
-    surest: dict[tuple[str, str], tuple[float, Verdict]] = {}
-    for row, verdict in pairs:
-        if isinstance(row, Finding) and verdict is not None:
-            known = surest.get((verdict.path, verdict.verdict))
-            if known is None or row.confidence > known[0]:
-                surest[verdict.path, verdict.verdict] = row.confidence, verdict
-    for row, verdict in pairs:
-        if verdict is None:
-            continue
-        best = verdict if isinstance(row, Verdict) else surest[verdict.path, verdict.verdict][1]
-        agrees = (verdict.to, verdict.box) == (best.to, best.box) or verdict.verdict not in ("move", "face")
-        yield verdict if agrees else replace(verdict, verdict="")
 
 
 def _parse_verdict(row: dict[str, str], line: int) -> Verdict:

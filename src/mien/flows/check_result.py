@@ -14,7 +14,7 @@ from mien import fileio
 from mien.config import settings
 from mien.curation.features import ImageFeatures
 from mien.curation.findings import KEEP, MEANINGS, Finding, Kind
-from mien.curation.verdicts import propose_verdict, write_verdicts
+from mien.curation.verdicts import propose_verdict, propose_verdicts, write_verdicts
 from mien.data import DataOptions, DataSet, form_of
 from mien.data.dataset import Subset
 from mien.errors import DataError, MissingExtra
@@ -134,7 +134,7 @@ class CheckResult:
         Raises:
             DataError: it cannot be written.
         """
-        fileio.write(Path(path), write_verdicts(self.findings))
+        fileio.write(Path(path), write_verdicts(propose_verdicts(self.findings)))
         return Path(path)
 
     def to_pandas(self) -> pd.DataFrame:
