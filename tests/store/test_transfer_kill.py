@@ -47,7 +47,12 @@ def other_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(params=CASES, ids=" on ".join)
+QUICK = (("copy", SAME), ("move", ACROSS))
+
+
+@pytest.fixture(
+    params=[pytest.param(case, id=" on ".join(case), marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
+)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     action, disks = request.param
     out = request.getfixturevalue("other_disk") if disks == ACROSS else tmp_path
