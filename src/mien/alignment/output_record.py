@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from mien.errors import DataError
 from mien.fileio import JsonLines, sync_folder, write_error
 from mien.store.fileops import Stamp
+from mien.text import fold_name
 
 _FILE_NAME = "align.jsonl"
 _FURTHER_FACE = re.compile(r"(.+)-face[0-9]+", re.DOTALL)
@@ -28,11 +30,6 @@ def crop_name(place: str, index: int) -> str:
     """A photo's place and the number of a face -> the name of its crop; the first face has the place itself."""
     path = PurePosixPath(place)
     return str(path.with_stem(f"{path.stem}-face{index}")) if index else place
-
-
-def fold_name(name: str) -> str:
-    """A name for comparing, without case and Unicode form, so that different names differ on every file system."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def possible_places(name: str) -> list[str]:
@@ -64,10 +61,9 @@ class PlaceAllocator:
 
     def allocate(self, place: str) -> str:
         """The place itself, or the first of `x-1`, `x-2` ... that is free; it is taken from now on."""
-        path, free, number = PurePosixPath(place), place, 0
-        while not self.is_free(free):
-            number += 1
-            free = str(path.with_stem(f"{path.stem}-{number}"))
+        path = PurePosixPath(place)
+        numbered = (str(path.with_stem(f"{path.stem}-{number}")) for number in count(1))
+        free = next(filter(self.is_free, chain([place], numbered)))
         self._take(free)
         return free
 
@@ -108,22 +104,18 @@ class OutputRecord:
             DataError: it cannot be written, is damaged elsewhere than in its last line, or another run has it open.
         """
         path = folder / ".mien" / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            record = cls(JsonLines(path, os.O_CREAT))
-        except BlockingIOError as error:
-            raise DataError(f"another run of mien is writing faces into {folder}: wait until it is done") from error
-        except OSError as error:
-            raise write_error(path, error) from error
-        try:
-            record._load(record._lines.recover())
-            sync_folder(path.parent)
-        except OSError as error:
-            record.close()
-            raise write_error(path, error) from error
-        except DataError:
-            record.close()
-            raise
+        with ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                record = cls(JsonLines(path, os.O_CREAT))
+                stack.callback(record.close)
+                record._load(record._lines.recover())
+                sync_folder(path.parent)
+            except BlockingIOError as error:
+                raise DataError(f"another run of mien is writing faces into {folder}: wait until it is done") from error
+            except OSError as error:
+                raise write_error(path, error) from error
+            stack.pop_all()
         return record
 
     @property
@@ -150,7 +142,7 @@ class OutputRecord:
         self.entries[source] = entry
 
     def close(self) -> None:
-        """Let others open it."""
+        """Let other runs open it."""
         self._lines.close()
 
     def __enter__(self) -> Self:
@@ -209,11 +201,7 @@ class OutputPlan:
 
 
 def existing_files(folder: Path, places: Iterable[str]) -> dict[str, str]:
-    """The files in the folders of these places: folded name -> name.
-
-    Raises:
-        DataError: a folder cannot be read.
-    """
+    """The files in the folders of these places: folded name -> name; raises DataError where one cannot be read."""
     files = {}
     for inner in {PurePosixPath(place).parent for place in places}:
         try:
@@ -222,7 +210,7 @@ def existing_files(folder: Path, places: Iterable[str]) -> dict[str, str]:
             raise write_error(folder / inner, error) from error
         except OSError:  # missing, or not a folder: writing will tell
             continue
-        files.update({fold_name(name): name for name in (str(inner / name) for name in names)})
+        files.update({fold_name(path): path for path in (str(inner / name) for name in names)})
     return files
 
 

@@ -48,10 +48,8 @@ class Align:
 def cut_faces(faces: Faces, views: Sequence[View]) -> list[list[Crop]]:
     """The faces of a photo -> for each view their crops, in order; a face that any view cannot cut is left out.
 
-    Landmarks are found once, and a finer picture is decoded once, however many views need them.
-
-    Raises:
-        ImageError: a finer picture is needed, and the photo can no longer be read.
+    Landmarks are found once, and a finer picture is decoded once, however many views need them; ImageError is raised
+    where the photo can no longer be read for that.
     """
     photo, detections = faces.photo, [faces.face(i) for i in range(len(faces))]
     scales = [max(_useful_scale(view, face) for view in views) for face in detections]

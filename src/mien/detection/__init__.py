@@ -42,8 +42,7 @@ DETECTORS: Registry[DetectorType] = Registry(
 def resolve(name: str) -> str:
     """A detector's name, or "auto" -> the name: YuNet if its weights are here and may be used, else MTCNN.
 
-    Raises:
-        UnknownName: there is none of that name; the message lists the names.
+    Raises UnknownName, whose message lists the names.
     """
     if name == "auto":
         return "yunet" if models.is_available("yunet") else "mtcnn"

@@ -62,13 +62,12 @@ class HOG:
         return clip_and_rank(faces, width, height, min_face=self.min_face, largest=largest)
 
 
-def _cascade() -> cv2.CascadeClassifier:
+def _cascade() -> Any:
     """One per thread: OpenCV's cascade keeps the picture's integral images in itself."""
     if not hasattr(_local, "cascade"):
-        folder = Path(cv2.__file__).parent / "data"
-        _local.cascade = cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
-    cascade: cv2.CascadeClassifier = _local.cascade
-    return cascade
+        file = Path(cv2.__file__).parent / "data/haarcascade_frontalface_default.xml"
+        _local.cascade = cv2.CascadeClassifier(str(file))
+    return _local.cascade
 
 
 def _hog() -> Any:

@@ -103,11 +103,10 @@ def nms(boxes: Floats, scores: Floats, threshold: float, measure: Measure = "uni
     A box is dropped if it overlaps a better one that is kept by more than `threshold`. Equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
-    kept = order[:0]
+    best = order[:0]
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
-        if len(kept):
-            block = block[~(overlaps(boxes[block], boxes[kept], measure) > threshold).any(axis=1)]
+        block = block[~(overlaps(boxes[block], boxes[best], measure) > threshold).any(axis=1)]
         overlapping = np.packbits(overlaps(boxes[block], boxes[block], measure) > threshold, axis=1, bitorder="little")
         # Each row as one integer, one bit per box: five times as fast as small arrays.
         hidden, visible = 0, []
@@ -115,5 +114,5 @@ def nms(boxes: Floats, scores: Floats, threshold: float, measure: Measure = "uni
             if not hidden >> i & 1:
                 visible.append(i)
                 hidden |= int.from_bytes(row, "little")
-        kept = np.concatenate([kept, block[visible]])
-    return kept
+        best = np.concatenate([best, block[visible]])
+    return best

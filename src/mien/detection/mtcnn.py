@@ -129,7 +129,7 @@ class _Cascade:
             inputs = to_planes(patches(self.levels, squares[start : start + chunk], size), 127.5, 1 / 128)
             for i in range(0, len(inputs), batch):
                 results.append(_networks()[network].run(outputs, {"input": inputs[i : i + batch]}))
-        return results[0] if len(results) == 1 else [np.concatenate(column) for column in zip(*results, strict=True)]
+        return [np.concatenate(column) for column in zip(*results, strict=True)]
 
 
 def _proposals(level: Level, threshold: float) -> Floats:

@@ -61,13 +61,13 @@ def patches(levels: Sequence[Level], squares: Floats, size: int) -> Pixels:
     """
     result = np.empty((len(squares), size, size, 3), np.uint8)
     sides = squares[:, 2] - squares[:, 0]
-    enough = sides[:, None] >= size * np.array([each.steps[0] for each in levels])
-    level = np.maximum(enough.sum(axis=1) - 1, 0)
+    enough = sides[:, None] >= size * np.array([level.steps[0] for level in levels])
+    number = np.maximum(enough.sum(axis=1) - 1, 0)
     middles = np.asarray((np.arange(size) + 0.5) / size, dtype=np.float32)
     across = squares[:, :1] + sides[:, None] * middles
     down = squares[:, 1:2] + sides[:, None] * middles
-    for i in np.flatnonzero(np.bincount(level)).tolist():
-        chosen = np.flatnonzero(level == i)
+    for i in np.unique(number).tolist():
+        chosen = np.flatnonzero(number == i)
         for part in np.split(chosen, range(_LONGEST // size, len(chosen), _LONGEST // size)):
             result[part] = _cut(levels[i], across[part], down[part])
     return result

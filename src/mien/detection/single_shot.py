@@ -58,11 +58,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class YuNet:
-    """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1.
-
-    Raises:
-        WeightsError: the weights are not on this machine, or refused under MIEN_LICENCE.
-    """
+    """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1. Raises WeightsError."""
 
     min_face: int = 20
 
@@ -81,11 +77,7 @@ class YuNet:
 
 @dataclass(frozen=True, slots=True)
 class SCRFD:
-    """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1.
-
-    Raises:
-        WeightsError: the weights are not on this machine, refused under MIEN_LICENCE, or another network's.
-    """
+    """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1. Raises WeightsError."""
 
     min_face: int = 20
 

@@ -73,9 +73,7 @@ def _detector(name: str, min_face: int) -> Detector:
 
 def _reduced(pixels: Pixels) -> Pixels:
     height, width = pixels.shape[:2]
-    step = 1
-    while max(height, width) >= _MAX_SIDE * step:
-        step *= 2
+    step = 1 << (max(height, width) // _MAX_SIDE).bit_length()
     if step == 1:
         return pixels
     size = (max(width // step, 1), max(height // step, 1))

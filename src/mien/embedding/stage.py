@@ -33,12 +33,13 @@ class Embed:
 
     def __call__(self, batch: Sequence[Crop], /) -> Iterator[Embedding]:
         network = EMBEDDERS.load(self.embedder)(self.embedder)
-        crops = np.stack([_three_channels(crop) for crop in batch])
+        crops = np.stack([np.broadcast_to(np.atleast_3d(crop.pixels), (*crop.pixels.shape[:2], 3)) for crop in batch])
         vectors = network(crops)
         if self.mirror:
             vectors = (vectors + network(np.ascontiguousarray(crops[:, :, ::-1]))) * np.float32(0.5)
         if self.normalise:
-            vectors = _unit(vectors)
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
         for crop, vector in zip(batch, vectors, strict=True):
             yield Embedding(crop.origin, crop.face, vector)
 
@@ -81,12 +82,3 @@ class OnnxEmbedder:
         batches = [planes[i : i + 1] for i in range(len(planes))] if entry.shape[0] == 1 else [planes]
         vectors = [session.run(None, {entry.name: batch})[0] for batch in batches]
         return np.concatenate(vectors).astype(np.float32, copy=False).reshape(len(crops), -1)
-
-
-def _three_channels(crop: Crop) -> Pixels:
-    return crop.pixels if crop.pixels.ndim == 3 else np.repeat(crop.pixels[:, :, None], 3, axis=2)
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

@@ -17,10 +17,8 @@ _BAND: Final = 1 << 19
 def flatten(image: Image.Image) -> Image.Image:
     """A picture of any mode -> RGB, transparent parts on white.
 
-    CMYK is converted without a colour profile; values of more than 8 bits are scaled (see `_range`).
-
-    Raises:
-        Exception: whatever Pillow raises over the pixels, which are decoded here.
+    CMYK is converted without a colour profile; values of more than 8 bits are scaled (see `_range`). The pixels are
+    decoded here, over which Pillow may raise anything.
     """
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_eight_bits(image)).convert("RGB")

@@ -40,14 +40,14 @@ def draw(
         cv2.rectangle(out, (x1, y1), (x2, y2), _BOX, 2 * unit, cv2.LINE_AA)
         for x, y in [] if landmarks is None else np.round(landmarks[i]).astype(int).tolist():
             cv2.circle(out, (x, y), 2 * unit, _POINT, -1, cv2.LINE_AA)
-        _write_above(out, labels[i], x1, y1, unit)
-        _write_below(out, [] if lines is None else lines[i], (x1, y2, x2 - x1), unit)
+        if labels[i]:
+            _write_above(out, labels[i], x1, y1, unit)
+        if lines and lines[i]:
+            _write_below(out, lines[i], (x1, y2, x2 - x1), unit)
     return out
 
 
 def _write_above(out: Pixels, text: str, x: int, y: int, unit: int) -> None:
-    if not text:
-        return
     text, size = _ascii(text), _FONT_SCALE * unit
     width, height = _text_size(text, size, unit)
     top = y if y < height else y - height  # no room above the box: inside it
@@ -57,8 +57,6 @@ def _write_above(out: Pixels, text: str, x: int, y: int, unit: int) -> None:
 
 def _write_below(out: Pixels, lines: Sequence[str], corner: tuple[int, int, int], unit: int) -> None:
     """Lines of white text on a shade, below the lower left corner (x, y) of a box of some width."""
-    if not lines:
-        return
     x, y, box_width = corner
     texts = [_ascii(text) for text in lines]
     widest = max(_text_size(text, 1.0, 1)[0] for text in texts)
@@ -85,8 +83,8 @@ def _write(
     out: Pixels, text: str, corner: tuple[int, int], size: float, colour: tuple[int, int, int], thick: int
 ) -> None:
     (_, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
-    at = (corner[0] + 2 * thick, corner[1] + height + 2 * thick)
-    cv2.putText(out, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
+    origin = (corner[0] + 2 * thick, corner[1] + height + 2 * thick)
+    cv2.putText(out, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
 
 
 def contact_sheet(pictures: Pixels, columns: int) -> Pixels:

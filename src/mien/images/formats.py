@@ -60,9 +60,7 @@ _WARNING_FILTER: Final = ("ignore", None, UserWarning, re.compile(_MODULES), 0)
 def open_image(data: bytes) -> ImageFile.ImageFile:
     """Bytes -> a picture with its header read and nothing decoded (except icons of at most 256 px).
 
-    Raises:
-        ImageError: no bytes, or an unknown format.
-        Exception: whatever a plugin raises over a broken header.
+    Raises ImageError over no bytes or an unknown format, and whatever a plugin raises over a broken header.
     """
     if not data:
         raise ImageError(Reason.EMPTY, "no bytes")
@@ -120,15 +118,12 @@ def ends_early(image: ImageFile.ImageFile, rgb: Image.Image, data: bytes, diviso
     If the last pixel is of that grey, the picture is decoded again with more bytes before the marker: they change it
     only if bytes were missing. A progressive JPEG that stops at a coarser but complete picture passes.
     """
-    if not isinstance(image, JpegImageFile) or not _ends_grey(rgb):
+    right, bottom = rgb.size
+    last = rgb.crop((right - 1, bottom - 1, right, bottom)).tobytes()
+    ends_grey = all(abs(value - _JPEG_GREY) <= _JPEG_GREY_RANGE for value in last)
+    if not isinstance(image, JpegImageFile) or not ends_grey:
         return False
     end = len(data[: data.rfind(_JPEG_END)].rstrip(b"\xff"))
     longer = JpegImageFile(io.BytesIO(data[:end] + _JPEG_FILLER + data[end:]))
     shrink_by(longer, divisor)
     return flatten(longer).tobytes() != rgb.tobytes()
-
-
-def _ends_grey(rgb: Image.Image) -> bool:
-    right, bottom = rgb.size
-    last = rgb.crop((right - 1, bottom - 1, right, bottom)).tobytes()
-    return all(abs(value - _JPEG_GREY) <= _JPEG_GREY_RANGE for value in last)

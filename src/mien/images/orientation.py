@@ -65,10 +65,9 @@ def orientation_in_exif(block: bytes) -> int:
 
 def _trailing_exif(data: bytes) -> bytes | None:
     """The EXIF chunk after a PNG's pixels, which opening does not reach; its checksum proves that it is one."""
-    at = data.rfind(b"eXIf")
-    if at < 4:
+    start = data.rfind(b"eXIf")
+    if start < 4:
         return None
-    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
-    if zlib.crc32(data[at:end]).to_bytes(4, "big") != data[end : end + 4]:
-        return None
-    return data[at + 4 : end]
+    end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
+    intact = zlib.crc32(data[start:end]).to_bytes(4, "big") == data[end : end + 4]
+    return data[start + 4 : end] if intact else None

@@ -27,11 +27,7 @@ _MAX_DETAIL: Final = 120
 
 
 def read_header(data: bytes) -> Header:
-    """Bytes -> upright size, format and orientation, without decoding.
-
-    Raises:
-        ImageError: empty or unreadable.
-    """
+    """Bytes -> upright size, format and orientation, without decoding; raises ImageError."""
     with _image_errors():
         return _header(open_image(data), data)
 
@@ -49,7 +45,10 @@ def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) ->
     with _image_errors():
         image = open_image(data)
         header = _header(image, data)
-        _check_size(header, max_megapixels)
+        megapixels = header.width * header.height / 1e6
+        if megapixels > max_megapixels:
+            size = f"{header.width} x {header.height} is {megapixels:.4g} megapixels"
+            raise ImageError(Reason.TOO_LARGE, f"{size}, over the limit of {max_megapixels:g}")
         divisor = 1
         if longest is not None:
             divisor = next((d for d in _DIVISORS if -(-max(image.size) // d) >= longest), 1)
@@ -57,25 +56,16 @@ def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) ->
 
 
 def decode_at(data: bytes, scale: float) -> Decoded:
-    """Bytes -> pixels of at least that scale, no larger than needed; for bytes that were decoded before.
-
-    Raises:
-        ImageError: empty or unreadable.
-    """
+    """Bytes that were decoded before -> pixels of at least that scale, no larger than needed; raises ImageError."""
     with _image_errors():
         image = open_image(data)
         return _load(data, image, _header(image, data), next((d for d in _DIVISORS if 1 / d >= scale), 1))
 
 
 def from_pil(image: Image.Image) -> Pixels:
-    """A PIL image, opened or made in memory -> upright RGB pixels (h, w, 3).
-
-    Raises:
-        ImageError: it cannot be read.
-    """
+    """A PIL image, opened or made in memory -> upright RGB pixels (h, w, 3); raises ImageError."""
     with _image_errors():
-        image = ImageOps.exif_transpose(image)
-        return pixels_of(flatten(image))
+        return pixels_of(flatten(ImageOps.exif_transpose(image)))
 
 
 def _header(image: ImageFile.ImageFile, data: bytes) -> Header:
@@ -89,15 +79,6 @@ def _header(image: ImageFile.ImageFile, data: bytes) -> Header:
 def _remaining_orientation(image: ImageFile.ImageFile, orientation: int) -> int:
     """What remains to be turned: Pillow gives the size of a TIFF upright, and turns its pixels itself."""
     return UPRIGHT if image.format == "TIFF" else orientation
-
-
-def _check_size(header: Header, max_megapixels: float) -> None:
-    megapixels = header.width * header.height / 1e6
-    if megapixels > max_megapixels:
-        raise ImageError(
-            Reason.TOO_LARGE,
-            f"{header.width} x {header.height} is {megapixels:.4g} megapixels, over the limit of {max_megapixels:g}",
-        )
 
 
 def _load(data: bytes, image: ImageFile.ImageFile, header: Header, divisor: int) -> Decoded:
@@ -129,5 +110,5 @@ def _image_errors() -> Iterator[None]:
 
 
 def _detail(error: Exception) -> str:
-    lines = _ADDRESS.sub("", str(error)).splitlines()
-    return lines[0].strip()[:_MAX_DETAIL] if lines and lines[0].strip() else type(error).__name__
+    first, *_ = [*_ADDRESS.sub("", str(error)).splitlines(), ""]
+    return first.strip()[:_MAX_DETAIL] or type(error).__name__

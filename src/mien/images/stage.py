@@ -50,8 +50,7 @@ class Decode:
 def pixels_at_scale(photo: Photo, scale: float) -> tuple[Pixels, float]:
     """Photo -> pixels of at least that scale, and their scale; decoded again only where the photo has fewer.
 
-    Raises:
-        ImageError: the bytes, good when the photo was decoded, can no longer be read.
+    Raises ImageError where the bytes, good when the photo was decoded, can no longer be read.
     """
     if photo.data is None or photo.scale >= min(scale, 1.0):
         return photo.pixels, photo.scale

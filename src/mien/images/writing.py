@@ -23,11 +23,7 @@ def encode(pixels: Pixels, format: Literal["jpeg", "png"], quality: int = 95) ->
 
 
 def thumbnail(pixels: Pixels, side: int) -> bytes:
-    """Pixels -> a JPEG of at most `side` by `side` pixels, never enlarged.
-
-    Raises:
-        ValueError: as `encode`.
-    """
+    """Pixels -> a JPEG of at most `side` by `side` pixels, never enlarged; raises as `encode`."""
     picture = _to_pillow(pixels)
     picture.thumbnail((side, side))
     return _save(picture, "jpeg", _THUMBNAIL_QUALITY)
@@ -50,8 +46,5 @@ def _to_pillow(pixels: Pixels) -> Image.Image:
 
 def _save(picture: Image.Image, format: Literal["jpeg", "png"], quality: int) -> bytes:
     buffer = io.BytesIO()
-    if format == "jpeg":
-        picture.save(buffer, "JPEG", quality=quality)
-    else:
-        picture.save(buffer, "PNG")
+    picture.save(buffer, format, **({"quality": quality} if format == "jpeg" else {}))
     return buffer.getvalue()

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from mien.config import settings
 from mien.errors import UnknownName, WeightsError
@@ -36,7 +35,7 @@ class BuiltinTrait:
 
 
 def bundle_path(name: str) -> Path | None:
-    """Where the bundle of a trait belongs, whether or not it is there; None for other names."""
+    """Where the bundle of a trait belongs, whether or not it exists; None for other names."""
     return FOLDER / f"{name}.mien" if name in TRAITS else None
 
 
@@ -47,52 +46,34 @@ def is_installed(name: str) -> bool:
 
 
 def get_trait(name: str) -> BuiltinTrait:
-    """The trait of that name.
-
-    Raises:
-        UnknownName: there is no such trait.
-        WeightsError: it is not part of this installation.
-    """
+    """The trait of that name; raises UnknownName, or WeightsError where it is not part of this installation."""
     path = bundle_path(name)
     if path is None:
         raise _unknown(name)
-    manifest = _manifest(name, path)
-    return BuiltinTrait(name, path, tuple(manifest["labels"]), get_card(manifest["chain"]["embedder"]))
-
-
-def _manifest(name: str, path: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
+        manifest = json.loads((path / MANIFEST).read_bytes())
     except OSError as error:
         raise WeightsError(
             f"the built-in trait {name!r} is not part of this installation ({path} is missing):"
             " pip install --force-reinstall --no-deps mien"
         ) from error
-    return manifest
+    return BuiltinTrait(name, path, tuple(manifest["labels"]), get_card(manifest["chain"]["embedder"]))
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """`all`, `none`, or names separated by commas -> the traits, in the order of `TRAITS`.
-
-    Raises:
-        UnknownName: there is no such trait; the message lists the names.
-    """
+    """`all`, `none`, or names separated by commas -> the traits, in the order of `TRAITS`; raises UnknownName."""
     words = {word.strip() for word in text.split(",")}
     if words == {ALL}:
         return TRAITS
     if words == {NONE}:
         return ()
-    for word in sorted(words - set(TRAITS)):
-        raise _unknown(word)
+    if unknown := words - set(TRAITS):
+        raise _unknown(min(unknown))
     return tuple(name for name in TRAITS if name in words)
 
 
 def enabled_traits() -> tuple[str, ...]:
-    """The traits that `MIEN_TRAITS` enables.
-
-    Raises:
-        UnknownName: it names an unknown one.
-    """
+    """The traits that `MIEN_TRAITS` enables; raises UnknownName."""
     try:
         return parse_names(settings().traits)
     except UnknownName as error:
@@ -100,11 +81,7 @@ def enabled_traits() -> tuple[str, ...]:
 
 
 def require_enabled(name: str) -> None:
-    """Refuse a trait that the user has turned off.
-
-    Raises:
-        WeightsError: it is turned off.
-    """
+    """Raise WeightsError if the user has turned this trait off."""
     if name not in enabled_traits():
         raise WeightsError(
             f"the built-in trait {name!r} is turned off by MIEN_TRAITS={settings().traits}: name it there to use it"

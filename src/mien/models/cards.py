@@ -163,22 +163,12 @@ class Card:
 
 
 def get_card(name: str) -> Card:
-    """The card of that name.
-
-    Raises:
-        UnknownName: there is none; the message lists the names.
-    """
-    try:
+    """The card of that name; raises UnknownName, whose message lists the names."""
+    if name in CARDS:
         return CARDS[name]
-    except KeyError:
-        near = get_close_matches(name, CARDS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UnknownName(f"there are no weights called {name!r}{hint} (there are: {', '.join(CARDS)})") from None
-
-
-def _read() -> Mapping[str, Card]:
-    text = files("mien.models").joinpath("cards.toml").read_text(encoding="utf-8")
-    return MappingProxyType({name: _card(name, table) for name, table in tomllib.loads(text).items()})
+    near = get_close_matches(name, CARDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise UnknownName(f"there are no weights called {name!r}{hint} (there are: {', '.join(CARDS)})")
 
 
 def _card(name: str, table: dict[str, Any]) -> Card:
@@ -186,15 +176,11 @@ def _card(name: str, table: dict[str, Any]) -> Card:
     known = [KnownFile(**entry) for entry in table.pop("known", [])]
     if isinstance(source, Download):
         known.insert(0, source.member or KnownFile(source.url.rsplit("/", 1)[-1], source.sha256))
-    spec, layout = table.pop("input", None), table.pop("layout", None)
-    return Card(
-        name=name,
-        source=source,
-        known=tuple(known),
-        input=InputSpec(**spec) if spec else None,
-        layout=tuple(layout) if layout else None,
-        **table,
-    )
+    if "input" in table:
+        table["input"] = InputSpec(**table["input"])
+    if "layout" in table:
+        table["layout"] = tuple(table["layout"])
+    return Card(name=name, source=source, known=tuple(known), **table)
 
 
 def _source(table: dict[str, Any]) -> Source:
@@ -228,4 +214,5 @@ def _shipped_file(file: str, sha256: str, bytes: int) -> PackageFile:
     return PackageFile("mien", f"models/shipped/{file}", sha256, bytes)
 
 
-CARDS: Mapping[str, Card] = _read()
+_TABLES = tomllib.loads(files("mien.models").joinpath("cards.toml").read_text(encoding="utf-8"))
+CARDS: Mapping[str, Card] = MappingProxyType({name: _card(name, table) for name, table in _TABLES.items()})

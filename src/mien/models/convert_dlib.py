@@ -82,11 +82,7 @@ class Reader:
         return -value if control & 0x80 else value
 
     def tensor(self) -> Array:
-        """Version 2, four sizes, then little-endian float32.
-
-        Raises:
-            WeightsError: it is not such a tensor, or the file ends within it.
-        """
+        """Version 2, four sizes, then little-endian float32."""
         version = self.integer()
         if version != 2:
             raise WeightsError(f"dlib's file holds a tensor of version {version} at byte {self.position}, not 2")
@@ -105,11 +101,7 @@ class Reader:
 
 
 def read_layers(data: bytes) -> list[Layer]:
-    """The layers of a dlib network file, from its input to its output.
-
-    Raises:
-        WeightsError: the file is cut short, or is not such a network.
-    """
+    """The layers of a dlib network file, from its input to its output; raises WeightsError as `convert`."""
     layers = list(_layers(data))
     if not layers or not isinstance(layers[-1], Dense):
         raise WeightsError("this is not a file of dlib's face recognition network: its last layer is missing")
@@ -203,14 +195,9 @@ class _Writer:
         at, graph = self._at, self._graph
         folded = convolution.scaled(affine)
         count, _, rows, columns = folded.filters.shape
-        name = graph.node(
-            "Conv",
-            [value.name, graph.constant(folded.filters, f"filters{at}"), graph.constant(folded.biases, f"biases{at}")],
-            f"convolution{at}",
-            kernel_shape=[rows, columns],
-            strides=list(folded.stride),
-            pads=[*folded.pad, *folded.pad],
-        )
+        weights = [graph.constant(folded.filters, f"filters{at}"), graph.constant(folded.biases, f"biases{at}")]
+        shape = {"kernel_shape": [rows, columns], "strides": list(folded.stride), "pads": [*folded.pad, *folded.pad]}
+        name = graph.node("Conv", [value.name, *weights], f"convolution{at}", **shape)
         return _Value(name, count, (value.side + 2 * folded.pad[0] - rows) // folded.stride[0] + 1)
 
     def _relu(self, value: _Value) -> _Value:

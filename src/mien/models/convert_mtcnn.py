@@ -80,11 +80,7 @@ ARCHITECTURES = {
 
 
 def unpack(data: bytes, net: Architecture) -> bytes:
-    """The bytes under the LZ4 frame.
-
-    Raises:
-        WeightsError: their number is not the expected one.
-    """
+    """The bytes under the LZ4 frame; raises WeightsError if their number is not the expected one."""
     try:
         raw = bytes(lz4.frame.decompress(data))
     except RuntimeError as error:
@@ -95,11 +91,7 @@ def unpack(data: bytes, net: Architecture) -> bytes:
 
 
 def read_arrays(data: bytes, net: Architecture) -> list[Array]:
-    """The arrays of a weight file whose checksum has been checked, in the file's order.
-
-    Raises:
-        WeightsError: the file does not fit the network.
-    """
+    """The arrays of a weight file whose checksum has been checked, in the file's order; raises as `unpack`."""
     raw = unpack(data, net)
     return [np.frombuffer(raw, "<f4", int(np.prod(shape)), offset).reshape(shape) for offset, shape in net.arrays]
 
@@ -110,10 +102,7 @@ def convert(data: bytes, name: str) -> bytes:
     "input" is (n, 3, height, width) RGB as (value - 127.5) / 128, upright, where height and width are free, 24 or 48.
     "box" (n, 4): offsets of x1, y1, x2, y2 from the window's, in window sides; "score" (n,): probability of a face;
     "landmarks" (n, 10): five x, then five y, in window sides. P-Net gives (n, 4, h, w) and (n, h, w) for windows of 12
-    pixels at a stride of 2.
-
-    Raises:
-        WeightsError: the file does not fit the network.
+    pixels at a stride of 2. Raises WeightsError where the file does not fit the network.
     """
     net = ARCHITECTURES[name]
     graph, arrays = Graph(f"mtcnn-{name}"), iter(read_arrays(data, net))
@@ -159,9 +148,7 @@ def _dense_layers(
 
 
 def _dense(graph: Graph, value: str, weights: Weights, name: str) -> str:
-    constants = [
-        graph.constant(array, f"{kind}_{name}") for kind, array in zip(("weights", "biases"), weights, strict=True)
-    ]
+    constants = [graph.constant(weights[0], f"weights_{name}"), graph.constant(weights[1], f"biases_{name}")]
     return graph.node("Gemm", [value, *constants], name)
 
 
@@ -270,9 +257,7 @@ def _pool_first(graph: Graph, value: str, layer: PReluConvolution, pool: Pool) -
     sloped[positive, positive] = signs[positive] * layer.slopes[positive]
     rising[negative, negative], rising[negative, spare], sloped[negative, spare] = 1, -1, 1
     zeros = np.zeros(len(full.slopes), np.float32)
-    parts = [
-        convolve(graph, value, matrix[:, :, None, None], zeros, f"{kind}{layer.name}")
-        for kind, matrix in (("sloped", sloped), ("rising", rising))
-    ]
-    above = graph.node("Relu", parts[1:], f"above{layer.name}")
-    return graph.node("Add", [parts[0], above], f"prelu{layer.name}"), signs
+    below = convolve(graph, value, sloped[:, :, None, None], zeros, f"sloped{layer.name}")
+    above = convolve(graph, value, rising[:, :, None, None], zeros, f"rising{layer.name}")
+    above = graph.node("Relu", [above], f"above{layer.name}")
+    return graph.node("Add", [below, above], f"prelu{layer.name}"), signs

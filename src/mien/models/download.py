@@ -29,7 +29,6 @@ def pull(name: str, progress: Progress | None = None) -> Path:
     """Download a card's weights into the cache, and return the file.
 
     Raises:
-        UnknownName: there is no such card.
         WeightsError: they are not offered for download or refused, or the download failed; nothing is kept then.
     """
     card = get_card(name)
@@ -38,15 +37,11 @@ def pull(name: str, progress: Progress | None = None) -> Path:
     if not isinstance(card.source, Download):
         raise WeightsError(f"there is nothing to pull for {name!r}: its weights come with an installed package")
     check_licence(name, LicenceTerms(card.licence, card.commercial))
-    return add_to_cache(name, EXTERNAL_KEY, download(card.source, progress or _no_progress))
+    return add_to_cache(name, EXTERNAL_KEY, download(card.source, progress or (lambda _received, _total: None)))
 
 
 def download(source: Download, progress: Progress) -> bytes:
-    """The bytes of the weights, checked.
-
-    Raises:
-        WeightsError: no answer, another size, or another checksum.
-    """
+    """The bytes of the weights; raises WeightsError where none come, or others than the card describes."""
     data = _read(source, progress)
     if hashlib.sha256(data).hexdigest() != source.sha256:
         raise WeightsError(f"{source.url} sent another file than mien expects (its SHA-256 differs)")
@@ -105,7 +100,3 @@ def _require_https(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS):
         raise WeightsError(f"weights are downloaded over https only, not from {url}")
-
-
-def _no_progress(_done: int, _total: int) -> None:
-    return None

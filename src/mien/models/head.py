@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,15 +84,14 @@ class Head:
         if np.ndim(self.weights) != 2 or self.weights.shape[1] < 1:
             raise ValueError(f"a head's weights must have the shape (labels, dimensions), not {np.shape(self.weights)}")
         k, d = len(self.labels), self.weights.shape[1]
-        for name, array, shape in (
-            ("weights", self.weights, (k, d)),
-            ("bias", self.bias, (k,)),
-            ("centres", self.centres, (k, d)),
-        ):
-            check_array(name, array, shape)
-        check_centres(self.centres)
+        check_array("weights", self.weights, (k, d))
+        check_array("bias", self.bias, (k,))
+        check_centres(self.centres, (k, d))
         check_scale(self.temperature, self.threshold)
-        check_certain(self.certain, self.labels)
+        if not 0 <= self.certain <= 1:
+            raise ValueError(f"a head's certainty must be a probability from 0 to 1, not {self.certain!r}")
+        if self.certain and UNCERTAIN in self.labels:
+            raise ValueError(f"a head with a certainty cannot have a label {UNCERTAIN!r}")
 
     @property
     def dimension(self) -> int:
@@ -100,11 +99,7 @@ class Head:
         return int(self.weights.shape[1])
 
     def probabilities(self, vectors: Floats) -> Floats:
-        """Vectors (n, d) -> calibrated probabilities (n, k), float32; each row sums to 1.
-
-        Raises:
-            ValueError: the vectors have another dimension, or are not finite.
-        """
+        """Vectors (n, d) -> calibrated probabilities (n, k), float32; raises ValueError over any other vectors."""
         logits = self._directions(vectors) @ self.weights.astype(np.float64).T + self.bias.astype(np.float64)
         return softmax(logits / self.temperature).astype(np.float32)
 
@@ -146,9 +141,7 @@ class Head:
         Raises:
             ValueError: a part is missing, or is invalid; nothing in it is trusted.
         """
-        for name, parts in (("kind", json), ("labels", json), ("temperature", json), ("threshold", json)):
-            if name not in parts:
-                raise ValueError(f"the head has no {name!r}")
+        require_fields(json, ("kind", "labels", "temperature", "threshold"))
         for name in ("weights", "bias", "centres"):
             if name not in arrays:
                 raise ValueError(f"the head has no array {name!r}")
@@ -160,13 +153,28 @@ class Head:
             weights=arrays["weights"],
             bias=arrays["bias"],
             centres=arrays["centres"],
-            temperature=number("temperature", json["temperature"]),
-            threshold=-math.inf if json["threshold"] is None else number("threshold", json["threshold"]),
-            certain=number("certain", json.get("certain", 0.0)),  # older heads are always sure
+            **read_scale(json),
+            certain=_number("certain", json.get("certain", 0.0)),  # older heads are always sure
         )
 
 
-def number(name: str, value: object) -> float:
+def require_fields(json: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Raise ValueError, naming the first field that is missing."""
+    for name in names:
+        if name not in json:
+            raise ValueError(f"the head has no {name!r}")
+
+
+def read_scale(json: Mapping[str, Any]) -> dict[str, float]:
+    """The temperature and threshold of a head's JSON."""
+    threshold = json["threshold"]
+    return {
+        "temperature": _number("temperature", json["temperature"]),
+        "threshold": -math.inf if threshold is None else _number("threshold", threshold),
+    }
+
+
+def _number(name: str, value: object) -> float:
     """A number from untrusted JSON; raises ValueError with its name where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a head's {name} must be a number, not {type(value).__name__}")  # noqa: TRY004
@@ -198,8 +206,9 @@ def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
         raise ValueError(f"a head's {name} must be finite")
 
 
-def check_centres(centres: Floats) -> None:
-    """Raise ValueError unless every centre (k, d) has length 1."""
+def check_centres(centres: Floats, shape: tuple[int, int]) -> None:
+    """Raise ValueError unless these are centres (k, d) of length 1."""
+    check_array("centres", centres, shape)
     if np.abs(np.linalg.norm(centres, axis=1) - 1).max() > 1e-3:
         raise ValueError("a head's centres must have length 1")
 
@@ -210,11 +219,3 @@ def check_scale(temperature: float, threshold: float) -> None:
         raise ValueError(f"a head's temperature must be a finite number above 0, not {temperature!r}")
     if math.isnan(threshold) or threshold == math.inf:
         raise ValueError(f"a head's threshold must be a number or -inf, not {threshold!r}")
-
-
-def check_certain(certain: float, labels: tuple[str, ...]) -> None:
-    """Raise ValueError unless `certain` is a probability, and the labels leave room for an uncertain answer."""
-    if not 0 <= certain <= 1:
-        raise ValueError(f"a head's certainty must be a probability from 0 to 1, not {certain!r}")
-    if certain and UNCERTAIN in labels:
-        raise ValueError(f"a head with a certainty cannot have a label {UNCERTAIN!r}")

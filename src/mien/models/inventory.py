@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +88,7 @@ def list_weights() -> list[InventoryEntry]:
 
 def list_traits() -> list[InventoryEntry]:
     """The built-in traits of this installation, each under the licence of its network."""
-    traits = [builtin_traits.get_trait(name) for name in builtin_traits.TRAITS if builtin_traits.is_installed(name)]
+    traits = map(builtin_traits.get_trait, filter(builtin_traits.is_installed, builtin_traits.TRAITS))
     return [
         InventoryEntry(trait.backbone, weights.licence_terms(trait.backbone), Location.PACKAGE, trait.bytes, trait)
         for trait in traits
@@ -110,13 +110,13 @@ def _location(card: Card) -> tuple[Location, int | None]:
         case ManualFile():
             return Location.ADD, None
         case CardGroup(names):
-            parts = [_location(get_card(name))[0] for name in names]
+            parts = (_location(get_card(name))[0] for name in names)
             return next((part for part in parts if part is not Location.CACHE), Location.CACHE), None
     size = card.source.bytes if isinstance(card.source, PackageFile) else None
     if not weights.has_source(card):
         return Location.MISSING, size
-    ready = isinstance(card.source, PackageFile | CompiledPackage)
-    return Location.PACKAGE if ready else Location.FIRST_USE, size
+    used_in_place = isinstance(card.source, PackageFile | CompiledPackage)
+    return Location.PACKAGE if used_in_place else Location.FIRST_USE, size
 
 
 def _cached(card: Card) -> list[Path]:
@@ -153,16 +153,15 @@ def add(file: Path, name: str | None = None) -> AddResult:
     """
     requested = get_card(name) if name else None
     data = _read(file)
-    known = _card_with_file(hashlib.sha256(data).hexdigest())
+    sha256 = hashlib.sha256(data).hexdigest()
+    known = next((card for card in cards.CARDS.values() if sha256 in [file.sha256 for file in card.known]), None)
     if known is not None and requested is not None and known.name != requested.name:
         raise WeightsError(f"{file} holds weights of {known.name!r}, not of {requested.name!r}: omit --as")
     card = known or requested
     if card is None:
         raise WeightsError(f"mien does not know the file {file}: say with --as what it is ({_choices()})")
-    if known is None:
-        problem = _mismatch(_graph(file, data), card)
-        if problem:
-            raise WeightsError(f"{file} does not fit {card.name!r}: {problem}")
+    if known is None and (problem := _mismatch(_graph(file, data), card)):
+        raise WeightsError(f"{file} does not fit {card.name!r}: {problem}")
     path = weights.add_to_cache(card.name, weights.EXTERNAL_KEY, data)
     return AddResult(card.name, path, known is not None, weights.licence_terms(card))
 
@@ -187,19 +186,12 @@ def _mismatch(graph: Any, card: Card) -> str | None:
         return f"its weights come with an installed package; files can be added for {_choices()}"
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [_shape(value) for value in graph.input if value.name not in constants]
-    return _input_mismatch(inputs, card) or _output_mismatch([_shape(value) for value in graph.output], card)
-
-
-def _input_mismatch(inputs: Sequence[Sequence[int]], card: Card) -> str | None:
+    outputs = [_shape(value) for value in graph.output]
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in (0, 3):
         return f"it should take one input (n, 3, height, width), but takes {list(inputs)}"
     size = card.input.size if card.input else 0
     if size and any(side not in (0, size) for side in inputs[0][2:]):
         return f"it should take pictures of {size} x {size} pixels, but takes {inputs[0][3]} x {inputs[0][2]}"
-    return None
-
-
-def _output_mismatch(outputs: Sequence[Sequence[int]], card: Card) -> str | None:
     if len(outputs) != card.outputs:
         return f"it should have {card.outputs} output{'s' * (card.outputs > 1)}, but has {len(outputs)}"
     if card.dim and (not outputs[0] or outputs[0][-1] not in (0, card.dim)):
@@ -219,13 +211,6 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise WeightsError(f"{file} cannot be read ({error.strerror})") from error
-
-
-def _card_with_file(sha256: str) -> Card | None:
-    for card in cards.CARDS.values():
-        if any(known.sha256 == sha256 for known in card.known):
-            return card
-    return None
 
 
 def _choices() -> str:

@@ -8,14 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, checker, load_from_string, shape_inference
 from onnx.defs import onnx_opset_version
 
-from mien.models.head import Doubles, check_array, check_centres, check_labels, check_scale, number, softmax, unit
+from mien.models.head import (
+    Doubles,
+    check_centres,
+    check_labels,
+    check_scale,
+    read_scale,
+    require_fields,
+    softmax,
+    unit,
+)
 from mien.models.sessions import from_bytes
 from mien.types import Floats
 
@@ -82,8 +91,7 @@ class NetworkHead:
     def __post_init__(self) -> None:
         check_labels(self.labels)
         check_scale(self.temperature, self.threshold)
-        shape = inspect_network(self.onnx)
-        row, k = shape.row, shape.classes
+        row, k, batch = inspect_network(self.onnx)
         if k != len(self.labels):
             raise ValueError(f"the network has {k} classes, but the head has {len(self.labels)} labels")
         if self.mirror and len(row) == 1:
@@ -91,10 +99,9 @@ class NetworkHead:
         if self.centres is not None:
             if len(row) != 1:
                 raise ValueError("a network that takes crops has no centres")
-            check_array("centres", self.centres, (k, row[0]))
-            check_centres(self.centres)
+            check_centres(self.centres, (k, row[0]))
         object.__setattr__(self, "input", row)
-        object.__setattr__(self, "_batch", shape.batch)
+        object.__setattr__(self, "_batch", batch)
         object.__setattr__(self, "_session", from_bytes(self.onnx))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -111,11 +118,7 @@ class NetworkHead:
         return 0.0
 
     def probabilities(self, inputs: Inputs) -> Floats:
-        """Crops or vectors -> calibrated probabilities (n, k), float32; each row sums to 1.
-
-        Raises:
-            ValueError: their shape or type is not what the network takes, or they are not finite.
-        """
+        """Crops or vectors -> calibrated probabilities (n, k), float32; raises ValueError over any other inputs."""
         return self.answer(inputs)[0]
 
     def familiarity(self, inputs: Inputs) -> Floats:
@@ -192,17 +195,14 @@ class NetworkHead:
         Raises:
             ValueError: a part is missing, or is not what a head is made of; nothing in it is trusted.
         """
-        for name in ("kind", "labels", "temperature", "threshold", "mirror"):
-            if name not in json:
-                raise ValueError(f"the head has no {name!r}")
+        require_fields(json, ("kind", "labels", "temperature", "threshold", "mirror"))
         if json["kind"] != KIND or onnx is None:
             raise ValueError("the head is not a network, or its network is missing")
         if not isinstance(json["labels"], list) or not isinstance(json["mirror"], bool):
             raise ValueError("a head's labels are a list of names, and its mirror is true or false")  # noqa: TRY004  (as Head)
         return cls(
             labels=tuple(json["labels"]),
-            temperature=number("temperature", json["temperature"]),
-            threshold=-math.inf if json["threshold"] is None else number("threshold", json["threshold"]),
+            **read_scale(json),
             mirror=json["mirror"],
             onnx=onnx,
             centres=arrays.get("centres"),
@@ -216,8 +216,7 @@ def network_input(rows: Inputs, row: tuple[int, ...]) -> Floats:
     return np.ascontiguousarray(rows, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkShape:
+class NetworkShape(NamedTuple):
     """The shape of one row of a network's input, the number of logits for it, and how many rows may go in at once."""
 
     row: tuple[int, ...]
@@ -256,9 +255,8 @@ def inspect_network(data: bytes) -> NetworkShape:
     sizes = [math.prod(row), *map(math.prod, one.values())]
     if sum(sizes) > MAX_VALUES:
         raise ValueError(f"the network's nodes hold {sum(sizes)} values for one row, which is too many")
-    return NetworkShape(
-        row, one[OUTPUT][1], max(1, min(MAX_BATCH, MAX_BATCH_VALUES // max(sizes), MAX_VALUES // sum(sizes)))
-    )
+    batch = max(1, min(MAX_BATCH, MAX_BATCH_VALUES // max(sizes), MAX_VALUES // sum(sizes)))
+    return NetworkShape(row, one[OUTPUT][1], batch)
 
 
 def _shapes(model: ModelProto, rows: int) -> dict[str, tuple[int, ...]]:
@@ -296,8 +294,7 @@ def _row(model: ModelProto) -> tuple[int, ...]:
         tensor = value.type.tensor_type
         if tensor.elem_type != TensorProto.FLOAT or not tensor.shape.dim or tensor.shape.dim[0].HasField("dim_value"):
             raise ValueError(f"the network's {value.name} must be float32 with any number of rows")
-    row = _shape(model.graph.input[0])[1:]
-    match row:
+    match row := _shape(model.graph.input[0])[1:]:
         case (int(dimension),) if 1 <= dimension <= MAX_DIMENSION:
             return row
         case (1 | 3, int(height), int(width)) if height == width and 1 <= height <= MAX_SIDE:

@@ -113,11 +113,7 @@ def copy_nodes(
 
 
 def values_up_to(source: onnx.GraphProto, layer: str) -> set[str]:
-    """The names of all values that a layer is computed from, and its own.
-
-    Raises:
-        WeightsError: there is no layer of that name.
-    """
+    """The names of all values that a layer is computed from, and its own; raises WeightsError for any other name."""
     producers = {node.output[0]: node for node in source.node}
     if layer not in producers:
         raise WeightsError(f"the network {source.name} has no layer {layer!r} to end at")
@@ -132,11 +128,7 @@ def values_up_to(source: onnx.GraphProto, layer: str) -> set[str]:
 
 
 def weights_after(model: bytes, layer: str) -> dict[str, Floats]:
-    """The weights of a network that its layer does not need, by name and in the order of their use.
-
-    Raises:
-        WeightsError: the network has no such layer.
-    """
+    """The weights of a network that its layer does not need, by name and in the order of their use."""
     source = onnx.load_model_from_string(model).graph
     below = values_up_to(source, layer)
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
@@ -153,9 +145,6 @@ def graft(base: bytes, layer: str, top: bytes) -> bytes:
     """A network, one of its layers, and a network that takes that layer's values -> both as one.
 
     It takes what the base takes and gives what the top gives; of the base only what the layer needs is left.
-
-    Raises:
-        WeightsError: the base has no such layer.
     """
     below, above = onnx.load_model_from_string(base).graph, onnx.load_model_from_string(top).graph
     graph = Graph(f"{above.name} on {below.name}")
@@ -171,9 +160,6 @@ def truncate(model: bytes, layer: str) -> bytes:
     It takes what the whole takes. "features" (n, d) are the layer's values, flattened channel by channel, row by row:
     the mean over the picture and its mirror image, rounded to 16 bits so that they can be kept in half the bytes
     without loss.
-
-    Raises:
-        WeightsError: the network has no such layer.
     """
     loaded = onnx.load_model_from_string(model)
     source = loaded.graph
@@ -201,7 +187,7 @@ def _with_mirrored(graph: Graph, pictures: str) -> str:
 def _values_per_picture(model: onnx.ModelProto, layer: str) -> int:
     inferred = onnx.shape_inference.infer_shapes(model).graph
     (value,) = (value for value in inferred.value_info if value.name == layer)
-    return math.prod(side.dim_value for side in value.type.tensor_type.shape.dim[1:])
+    return math.prod(int(side) for side in shape_of(value)[1:])
 
 
 def read_ranges(data: bytes) -> dict[str, tuple[float, float]]:
@@ -226,24 +212,17 @@ def quantised_values(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         name, readers = node.output[0], consumers.get(node.output[0], [])
         # A sum or convolution that only feeds a Relu or Clip is rounded once, after it.
-        inner = (
-            name in after_convolution and node.op_type not in _FLOAT_OPERATORS and readers not in (["Relu"], ["Clip"])
-        )
-        if inner or "Conv" in readers:
+        rounded = node.op_type not in _FLOAT_OPERATORS and readers not in (["Relu"], ["Clip"])
+        if (rounded and name in after_convolution) or "Conv" in readers:
             names.append(name)
     return names
 
 
 def quantise(model: bytes, ranges: Ranges) -> bytes:
-    """A float32 network and its ranges -> the network in 8-bit integers, with the same inputs and outputs.
-
-    Raises:
-        WeightsError: the ranges are not those of this network.
-    """
+    """A float32 network and its ranges -> the network in 8-bit integers; raises WeightsError over other ranges."""
     loaded = onnx.load_model_from_string(model)
-    missing = set(quantised_values(loaded)) - set(ranges)
-    if missing:
-        raise WeightsError(f"the ranges for quantising do not belong to this network: {sorted(missing)[0]} is missing")
+    if missing := set(quantised_values(loaded)) - set(ranges):
+        raise WeightsError(f"the ranges for quantising do not belong to this network: {min(missing)} is missing")
     return _Quantiser(loaded, ranges).write()
 
 

