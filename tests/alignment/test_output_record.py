@@ -14,12 +14,12 @@ from mien.alignment.output_record import (
     SourcePhoto,
     crop_name,
     existing_files,
-    fold_name,
     plan_outputs,
     possible_places,
 )
 from mien.errors import DataError
 from mien.store.fileops import Stamp
+from mien.text import fold_name
 
 NOW, BEFORE = Stamp(2, 2), Stamp(1, 1)
 DONE = RecordEntry("x.jpg", False, NOW, ("x.jpg", "x-face1.jpg"))

@@ -125,12 +125,7 @@ class ViewOptions:
 
 
 def view(name: str, options: ViewOptions | None = None) -> View:
-    """The view of that name, with the user's changes.
-
-    Raises:
-        UnknownName: no view of that name.
-        DataError: an option that the view does not have, or a value that is out of range.
-    """
+    """The view of that name, with the user's changes; raises UnknownName, or DataError over an invalid option."""
     options = options or ViewOptions()
     if name not in VIEWS:
         raise UnknownName(f"there is no view called {name!r} (there are: {', '.join(VIEWS)})")

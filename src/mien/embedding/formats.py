@@ -76,11 +76,7 @@ FORMATS: Mapping[str, Format] = {"openface-csv": openface_csv, "parquet": parque
 
 
 def format_of(name: str) -> Format:
-    """The writer of that name.
-
-    Raises:
-        UnknownName: there is none; the message lists the names.
-    """
+    """The writer of that name; raises UnknownName, whose message lists the names."""
     if name not in FORMATS:
         raise UnknownName(f"there is no format called {name!r} (there are: {', '.join(FORMATS)})")
     return FORMATS[name]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien import fileio
-from mien.alignment.output_record import existing_files, fold_name
+from mien.alignment.output_record import existing_files
 from mien.augmentation.policy import Policy
 from mien.augmentation.stage import FaceVariants, MakeVariants
 from mien.config import settings
@@ -24,7 +24,7 @@ from mien.images import Decode, contact_sheet, encode
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec
 from mien.stage import AnyStage, Needs
-from mien.text import parse_variant, pluralize, variant_name
+from mien.text import fold_name, parse_variant, pluralize, variant_name
 from mien.types import Crop, Detection, Photo, PhotoRef, Pixels, Reason, Rejected
 
 MARK = Path(".mien/augment.json")

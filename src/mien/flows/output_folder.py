@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mien import fileio
-from mien.alignment.output_record import OutputRecord, SourcePhoto, crop_name, fold_name, plan_outputs
+from mien.alignment.output_record import OutputRecord, SourcePhoto, crop_name, plan_outputs
 from mien.augmentation.stage import FaceVariants
 from mien.data import outside
 from mien.errors import DataError
@@ -23,6 +23,7 @@ from mien.stage import AnyStage, Needs
 from mien.store.fileops import Stamp, stamp
 from mien.store.journal import Outcome, Transfer
 from mien.store.transfer import execute as execute_transfers
+from mien.text import fold_name
 from mien.types import Crop, Origin, PhotoRef, Reason, Rejected
 
 SUFFIXES = {"jpeg": ".jpg", "png": ".png"}

@@ -65,9 +65,8 @@ def join_classifiers(parts: Sequence[ClassifierPart], leaves: Sequence[LeafPath]
         raise ValueError(f"the parts must take the same input, but take {sorted(map(str, shapes))}")
     classes = [_shape(model.graph.output[0])[-1] for model in models]
     graph = Graph("joined")
-    log_probabilities = [
-        _log_probabilities(graph, *pair, f"part{i}") for i, pair in enumerate(zip(parts, models, strict=True))
-    ]
+    pairs = enumerate(zip(parts, models, strict=True))
+    log_probabilities = [_log_probabilities(graph, part, model, f"part{i}") for i, (part, model) in pairs]
     steps = graph.node("Concat", log_probabilities, "steps", axis=1)
     paths = graph.constant(_path_matrix(classes, leaves), "ways")
     graph.node("MatMul", [steps, paths], "logits")

@@ -47,11 +47,7 @@ def _session_of_file(path: str) -> InferenceSession:
 
 
 def from_bytes(data: bytes) -> InferenceSession:
-    """An ONNX file as bytes -> a session of the caller's own, as `session` opens them.
-
-    Raises:
-        ValueError: it is not a network that ONNX Runtime can open.
-    """
+    """An ONNX file as bytes -> a session of the caller's own, as `session` opens them; raises ValueError."""
     try:
         return _start(data)
     except Exception as error:  # as above

@@ -123,12 +123,7 @@ def has_source(card: Card) -> bool:
 
 
 def identity(name: str) -> str:
-    """A digest of the weights, the same on every machine; no model is loaded.
-
-    Raises:
-        UnknownName: there is no such card.
-        WeightsError: they would have to be downloaded first.
-    """
+    """A digest of the weights, the same on every machine; raises WeightsError where they are not on this one."""
     return card_identity(get_card(name))
 
 
