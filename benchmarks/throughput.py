@@ -29,7 +29,7 @@ from mien.config import settings
 from mien.data import photos
 from mien.images import decode
 from mien.pipeline.spec import build_spec
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.stage import apply
 from mien.types import Faces
 

@@ -15,7 +15,7 @@ from mien.evaluation import Share
 from mien.pipeline.classifier import load
 from mien.pipeline.classify import Classify
 from mien.pipeline.execute import RunOptions, prepare_photos
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.types import UNCERTAIN, Prediction
 
 MIEN = [sys.executable, "-c", "from mien.cli import main; main()"]

@@ -22,7 +22,7 @@ from mien.models import builtin_traits
 from mien.pipeline.classifier import open_trait
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import open_traits
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.types import Faces, Floats
 
 Crops: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]

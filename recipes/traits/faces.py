@@ -24,7 +24,7 @@ from mien.detection import DETECTORS, resolve
 from mien.detection.stage import Detect
 from mien.embedding import EMBEDDERS
 from mien.images.stage import Decode
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.stage import AnyStage
 from mien.types import Box, Crop, Floats, Ints, Origin, PhotoRef, Pixels
 

@@ -26,16 +26,12 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Read the environment, at each call anew.
-
-    Raises:
-        DataError: a variable has an invalid value.
-    """
+    """Read the environment, at each call anew; raises DataError where a variable has an invalid value."""
     licence = os.environ.get("MIEN_LICENCE", "any").strip().lower()
     if licence not in ("any", "commercial"):
         raise DataError(f"MIEN_LICENCE is {licence!r}: use 'commercial' or 'any'")
     traits = os.environ.get("MIEN_TRAITS", "all").strip()
-    return Settings(_home(), commercial=licence == "commercial", max_megapixels=_megapixels(), traits=traits)
+    return Settings(_home(cache=True), commercial=licence == "commercial", max_megapixels=_megapixels(), traits=traits)
 
 
 def gallery() -> str:
@@ -43,28 +39,21 @@ def gallery() -> str:
 
     By default it is not in the cache folder, since enrolled people cannot be computed again.
     """
-    return os.environ.get("MIEN_GALLERY") or str(_data_folder() / "gallery.sqlite")
+    return os.environ.get("MIEN_GALLERY") or str(_home() / "gallery.sqlite")
 
 
 def service() -> Path:
     """The folder of the service's keys, audit log and corrections: `MIEN_SERVICE`, else beside the default gallery."""
-    return _folder("MIEN_SERVICE") or _data_folder() / "service"
+    return _folder("MIEN_SERVICE") or _home() / "service"
 
 
-def _home() -> Path:
+def _home(*, cache: bool = False) -> Path:
+    """`MIEN_HOME`, else the platform's folder for data or for caches."""
     if home := _folder("MIEN_HOME"):
         return home
-    from platformdirs import user_cache_path  # only here, and not at every start
+    from platformdirs import user_cache_path, user_data_path  # only here, and not at every start
 
-    return user_cache_path("mien", appauthor=False)
-
-
-def _data_folder() -> Path:
-    if home := _folder("MIEN_HOME"):
-        return home
-    from platformdirs import user_data_path  # only here, and not at every start
-
-    return user_data_path("mien", appauthor=False)
+    return (user_cache_path if cache else user_data_path)("mien", appauthor=False)
 
 
 def _folder(variable: str) -> Path | None:

@@ -117,14 +117,10 @@ def _put_in_place(fresh: Path, path: Path) -> None:
         if os.path.lexists(path):
             shutil.rmtree(old, ignore_errors=True)
         elif old.exists():
-            _put_back(old, path)
-
-
-def _put_back(old: Path, path: Path) -> None:
-    try:
-        old.rename(path)
-    except OSError as error:
-        raise DataError(f"{path} could not be written, and what was there before now lies in {old}") from error
+            try:
+                old.rename(path)
+            except OSError as error:
+                raise DataError(f"{path} could not be written, and what was there before now lies in {old}") from error
 
 
 class JsonLines:

@@ -55,5 +55,6 @@ class Registry(Generic[T]):
             return cast(T, self._plugins[name].load())
         except ModuleNotFoundError as error:
             extra = self._extras.get(name)
-            what = f"pip install 'mien[{extra}]'" if extra else f"pip install {error.name}"
-            raise MissingExtra(f"{self.kind} {name!r} needs the package {error.name}: {what}") from error
+            package = f"'mien[{extra}]'" if extra else error.name
+            message = f"{self.kind} {name!r} needs the package {error.name}: pip install {package}"
+            raise MissingExtra(message) from error

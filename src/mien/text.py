@@ -13,9 +13,7 @@ MAX_NAME_BYTES = 120
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (turns writing around), half a pair, line ends
 _JOINERS = frozenset("\u200c\u200d")  # they spell words in Persian and the scripts of India, and reorder nothing
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"]
-)
+_DEVICES = {"con", "prn", "aux", "nul", *(port + digit for port in ("com", "lpt") for digit in "0123456789¹²³")}
 _VARIANT = re.compile(r"(.+)~([0-9]{2,})", re.DOTALL)
 _FACE = re.compile(r"(.+)-face[0-9]+", re.DOTALL)
 
@@ -47,8 +45,8 @@ def safe_name(label: str) -> str:
 
     Characters that a name cannot hold become underscores; letters of every script are kept.
     """
-    text = unicodedata.normalize("NFC", label)
-    text = "".join("_" if c in _FORBIDDEN or _is_invisible(c) else c for c in text).strip()
+    composed = unicodedata.normalize("NFC", label)
+    text = "".join("_" if c in _FORBIDDEN or _is_invisible(c) else c for c in composed).strip()
     text = text.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .")
     if text.startswith("."):
         text = "_" + text.lstrip(".")

@@ -13,7 +13,7 @@ from mien.data import photos
 from mien.images import encode
 from mien.pipeline.input_check import check_preprocessing
 from mien.pipeline.spec import PipelineSpec, build_crop_spec, build_spec
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.types import Crop, Origin, PhotoRef
 
 pytestmark = pytest.mark.usefixtures("models_home")

@@ -16,7 +16,7 @@ from mien.pipeline.embed_faces import BATCH_SIZE
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.types import UNCERTAIN, Faces, Floats
 from tests.flows.silent import answering
 

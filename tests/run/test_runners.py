@@ -11,7 +11,7 @@ import pytest
 
 from mien.errors import DataError, StageError
 from mien.run import RUNNERS, Runner, cores, runner
-from mien.run.local import no_timing
+from mien.run.runners import no_timing
 from mien.stage import Needs
 from mien.types import Origin, PhotoRef, Reason, Rejected
 

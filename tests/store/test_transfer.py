@@ -51,7 +51,7 @@ def test_files_arrive_and_undo_puts_all_back(photos: Path, tmp_path: Path, actio
         "unknown/더/사진.jpg",
     ]
     assert contents(root) == contents(photos) if action != "move" else not harvest(photos)
-    assert journal.is_finished(root / ".mien/j.jsonl")
+    assert journal.read(root / ".mien/j.jsonl").ended
     undone = recovery.undo(root / ".mien/j.jsonl")
     assert len(undone.done) == 5
     assert not undone.failed
@@ -307,7 +307,7 @@ def test_an_exception_on_the_way_leaves_no_half_done_act(photos: Path, tmp_path:
     before, root = harvest(photos), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         transfer.execute(acts(photos, root, "move"), tmp_path / "j", root=root, on_done=interrupt)
-    assert journal.is_finished(tmp_path / "j")
+    assert journal.read(tmp_path / "j").ended
     assert len(harvest(root)) == 1
     recovery.undo(tmp_path / "j")
     assert harvest(photos) == before
@@ -351,7 +351,7 @@ def test_a_journal_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         recovery.undo(tmp_path / "nowhere")
     with pytest.raises(DataError, match="nowhere"):
-        journal.is_finished(tmp_path / "nowhere")
+        journal.read(tmp_path / "nowhere")
 
 
 def test_a_journal_is_json_lines_with_a_head(photos: Path, tmp_path: Path) -> None:
@@ -364,12 +364,11 @@ def test_a_journal_is_json_lines_with_a_head(photos: Path, tmp_path: Path) -> No
 
 def test_filed_tells_what_stands(photos: Path, tmp_path: Path) -> None:
     outcome = transfer.execute(acts(photos, tmp_path / "out", "copy"), tmp_path / "j", root=tmp_path / "out")
-    assert [act for act, _, _ in journal.completed(tmp_path / "j")] == list(outcome.done)
-    assert [before.size for _, before, _ in journal.completed(tmp_path / "j")] == [
-        a.source.stat().st_size for a in outcome.done
-    ]
+    entries = [entry for entry, _ in journal.read(tmp_path / "j").standing()]
+    assert [entry.transfer for entry in entries] == list(outcome.done)
+    assert [entry.before.size for entry in entries] == [act.source.stat().st_size for act in outcome.done]
     recovery.undo(tmp_path / "j")
-    assert not list(journal.completed(tmp_path / "j"))
+    assert not journal.read(tmp_path / "j").standing()
 
 
 def test_a_thousand_files_of_one_name_arrive(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class World:
 
     def sort(self) -> journal.Outcome:
         """Plan anew and carry it out; the journal's name is the next that is free."""
-        filed = {act.source for path in self.journals() for act, _, _ in journal.completed(path)}
+        filed = {entry.transfer.source for path in self.journals() for entry, _ in journal.read(path).standing()}
         acts = [
             Transfer(path, self.root / ("Ana" if path.name < "c" else "더/Bo") / path.name, self.action)
             for path in sorted(self.photos.rglob("*.jpg"))
@@ -102,7 +102,7 @@ class World:
     def assert_settled(self) -> None:
         """Nothing half done: a moved file has one name, and nothing is half written."""
         assert not parts(self.photos, self.root)
-        assert all(journal.is_finished(path) for path in self.journals())
+        assert all(journal.read(path).ended for path in self.journals())
         if self.action == "move":
             assert contents(self.photos, self.root).total() == len(TREE)
 
@@ -154,7 +154,7 @@ def test_an_undoing_killed_anywhere_is_continued_by_another_or_by_the_next_run(w
         killed = in_child(world.undo, kill_at=step)
         world.assert_nothing_lost()
         (world.undo, world.resume)[step % 2]()
-        if step % 2 and any(path for path in world.journals() if list(journal.completed(path))):
+        if step % 2 and any(journal.read(path).standing() for path in world.journals()):
             world.undo()  # killed before it had begun
         world.assert_as_before()
         if not killed:
@@ -251,7 +251,7 @@ def test_killed_from_outside_at_any_time_undo_puts_all_back(tmp_path: Path, acti
         assert all(everywhere[data] for data in tree.values())
         path = root / ".mien" / "j.jsonl"
         if path.exists():
-            interrupted += not journal.is_finished(path)
+            interrupted += not journal.read(path).ended
             assert recovery.undo(path).failed == ()
         assert harvest(photos) == tree
         assert not harvest(root)

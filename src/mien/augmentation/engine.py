@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -128,29 +128,25 @@ def _change(x: torch.Tensor, draws: Sequence[_StepDraw], row_keys: Keys, tones: 
         elif draw.step.method == "contrast":
             tones.contrast(draw.first)
         else:
-            x = _apply_step(tones.apply_to(x), draw, row_keys, tones.means(), stream)
+            x = _apply_step(tones.apply_to(x), draw, row_keys, tones.mean, stream)
     return tones.apply_to(x)
 
 
 class _Tones:
-    """Pending changes of brightness and contrast, which together cost one pass over the transforms."""
+    """Pending changes of brightness and contrast, in one pass; `mean` is that of each row after them."""
 
     def __init__(self, batch: torch.Tensor, needed: bool) -> None:
         n = len(batch)
         # Rows of integer grey levels are summed exactly in 32 bits, and these sums in 64: equal in every batch.
         sums = batch.sum(3).sum((1, 2), dtype=torch.float64).cpu().numpy() if needed else np.zeros(n)
-        self._mean: Column = sums / batch.shape[1:].numel()
+        self.mean: Column = sums / batch.shape[1:].numel()
         self._gain, self._bias = np.ones(n), np.zeros(n)
 
     def brightness(self, factors: Column) -> None:
-        self._gain, self._bias, self._mean = self._gain * factors, self._bias * factors, self._mean * factors
+        self._gain, self._bias, self.mean = self._gain * factors, self._bias * factors, self.mean * factors
 
     def contrast(self, factors: Column) -> None:
-        self._gain, self._bias = self._gain * factors, self._bias * factors + self._mean * (1 - factors)
-
-    def means(self) -> Column:
-        """The mean of each row after the pending changes."""
-        return self._mean
+        self._gain, self._bias = self._gain * factors, self._bias * factors + self.mean * (1 - factors)
 
     def apply_to(self, batch: torch.Tensor) -> torch.Tensor:
         """Apply the pending changes, in place."""
@@ -163,12 +159,11 @@ def _apply_step(x: torch.Tensor, draw: _StepDraw, row_keys: Keys, means: Column,
     method, hit, amounts = draw.step.method, np.flatnonzero(draw.hit), draw.first[draw.hit]
     if method == "erasing":
         return transforms.erase(x, np.column_stack([draw.first, draw.second, draw.numbers[:, 3:5]]), means)
-    if method == "noise":
-        return transforms.on_rows(x, hit, lambda rows: transforms.noise(rows, amounts, row_keys[hit], stream))
-    if method == "grey":
-        return transforms.on_rows(x, hit, transforms.grey)
-    if method == "blur":
-        return transforms.on_rows(x, hit, lambda rows: transforms.blur(rows, amounts, draw.step.high))
-    if method == "resize":
-        return transforms.on_rows(x, hit, lambda rows: transforms.resize(rows, amounts))
-    return transforms.on_rows(x, hit, lambda rows: transforms.jpeg(rows, amounts))
+    changes: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "noise": lambda rows: transforms.noise(rows, amounts, row_keys[hit], stream),
+        "grey": transforms.grey,
+        "blur": lambda rows: transforms.blur(rows, amounts, draw.step.high),
+        "resize": lambda rows: transforms.resize(rows, amounts),
+        "jpeg": lambda rows: transforms.jpeg(rows, amounts),
+    }
+    return transforms.on_rows(x, hit, changes[method])

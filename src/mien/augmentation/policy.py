@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast, get_args
 
 from mien.augmentation import ENGINES
 from mien.errors import DataError, UnknownName
@@ -86,11 +86,7 @@ class Policy:
     steps: tuple[Step, ...] = ()
 
     def ensure_installed(self) -> None:
-        """Load the code that applies it, so that a missing package is reported before any work is done.
-
-        Raises:
-            MissingExtra: torch is not installed.
-        """
+        """Load the code that applies it, so that a missing package raises MissingExtra before any work is done."""
         ENGINES.load("pixels")
 
     def apply(self, batch: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
@@ -104,11 +100,7 @@ class Policy:
         return cast("torch.Tensor", ENGINES.load("tensors")(self, batch, seeds))
 
     def variants(self, face: Pixels, seeds: Sequence[int]) -> Pixels:
-        """A face (h, w, 3) or (h, w) -> one variant for each seed, (n, h, w, 3) or (n, h, w).
-
-        Raises:
-            MissingExtra: torch is not installed.
-        """
+        """A face (h, w, 3) or (h, w) -> one variant for each seed, (n, h, w, 3) or (n, h, w); raises as `apply`."""
         return cast(Pixels, ENGINES.load("pixels")(self, face, seeds))
 
     def as_json(self) -> dict[str, Any]:
@@ -132,9 +124,8 @@ def load_policy(name: str) -> Policy:
         return parse((_shipped() / f"{name}.toml").read_text("utf-8"), name, f"{name}.toml")
     path = Path(name)
     if path.suffix != ".toml":
-        raise UnknownName(
-            f"there is no policy called {name!r} (there are: {', '.join(policy_names())}; or a .toml file)"
-        )
+        there = ", ".join(policy_names())
+        raise UnknownName(f"there is no policy called {name!r} (there are: {there}; or a .toml file)")
     try:
         return parse(path.read_text("utf-8"), path.stem, str(path))
     except OSError as error:
@@ -144,11 +135,7 @@ def load_policy(name: str) -> Policy:
 
 
 def parse(text: str, name: str, where: str) -> Policy:
-    """TOML -> policy; `where` is the name of the file in messages.
-
-    Raises:
-        DataError: as for `load_policy`.
-    """
+    """TOML -> policy; `where` is the name of the file in messages; raises DataError as `load_policy` does."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -175,27 +162,23 @@ def _step(table: Mapping[str, object], where: str) -> Step:
     assert isinstance(method, str)
     where = f"{where} ({method})"
     probability = table.get("probability", 1)
-    if not _is_number(probability) or not 0 <= cast(float, probability) <= 1:
+    if not _is_number(probability) or not 0 <= probability <= 1:
         raise DataError(f"{where}: 'probability' is {probability!r}: use a number from 0 to 1")
     limits = METHODS[method].limits
     if limits is None:
         if "range" in table:
             raise DataError(f"{where}: it is applied or not, and takes no 'range'")
-        return Step(method, probability=float(cast(float, probability)))
-    low, high = _range(table.get("range"), limits, where)
-    return Step(method, low, high, float(cast(float, probability)))
-
-
-def _range(value: object, limits: tuple[float, float], where: str) -> tuple[float, float]:
+        return Step(method, probability=float(probability))
     least, most = limits
-    ends = value if isinstance(value, list) else []
-    if len(ends) == 2 and all(_is_number(end) for end in ends) and least <= ends[0] <= ends[1] <= most:
-        return float(ends[0]), float(ends[1])
-    given = "is missing" if value is None else f"is {value!r}"
-    raise DataError(f"{where}: 'range' {given}: use [low, high] from {least:g} to {most:g}")
+    match table.get("range"):
+        case [low, high] if _is_number(low) and _is_number(high) and least <= low <= high <= most:
+            return Step(method, float(low), float(high), float(probability))
+        case value:
+            given = "is missing" if value is None else f"is {value!r}"
+            raise DataError(f"{where}: 'range' {given}: use [low, high] from {least:g} to {most:g}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -81,13 +81,8 @@ MAPS: Mapping[str, Callable[[Column, Column, tuple[int, int]], Affine]] = {
 def warp(batch: torch.Tensor, maps: Affine, fill: Fill) -> torch.Tensor:
     """A batch (n, c, h, w) and a map for each row -> warped pictures, bilinear; rows that do not move are copied."""
     moved = np.flatnonzero((maps != _IDENTITY).any(1))
-    if len(moved) == len(batch):
-        return _sample(batch, maps, fill)
-    out = batch.clone()
-    if len(moved):
-        index = torch.from_numpy(moved).to(batch.device)
-        out[index] = _sample(batch[index], maps[moved], fill)
-    return out
+    out = batch if len(moved) == len(batch) else batch.clone()
+    return on_rows(out, moved, lambda rows: _sample(rows, maps[moved], fill)) if len(moved) else out
 
 
 def _sample(batch: torch.Tensor, maps: Affine, fill: Fill) -> torch.Tensor:

@@ -111,8 +111,12 @@ def form_of(data: Path, options: DataOptions | None = None) -> str:
         raise DataError(f"there is no file or folder {data}")
     if options is not None and options.labels is not None:
         return "photos with --labels"
+    if (data / "metadata.csv").is_file() and "file_name" in tables.header(data / "metadata.csv"):
+        return "a folder with metadata.csv"
     if data.is_dir():
-        return _form_of_folder(data)
+        files = scan_folder(data, (*PICTURES, ".parquet")).files
+        only_tables = bool(files) and all(file.name.lower().endswith(".parquet") for file in files)
+        return "Parquet" if only_tables else "label folders"
     if data.suffix.lower() == ".parquet":
         return "Parquet"
     if data.suffix.lower() in (".csv", ".tsv", ".txt"):
@@ -120,12 +124,3 @@ def form_of(data: Path, options: DataOptions | None = None) -> str:
     if data.name.lower().endswith(PICTURES):
         raise DataError(f"{data} is one photo: use the folder that holds the label folders")
     raise DataError(f"{data} is not labelled data: use a folder of label folders, a CSV or a Parquet file")
-
-
-def _form_of_folder(data: Path) -> str:
-    metadata = data / "metadata.csv"
-    if metadata.is_file() and "file_name" in tables.header(metadata):
-        return "a folder with metadata.csv"
-    scan = scan_folder(data, (*PICTURES, ".parquet"))
-    tables_only = bool(scan.files) and all(file.name.lower().endswith(".parquet") for file in scan.files)
-    return "Parquet" if tables_only else "label folders"

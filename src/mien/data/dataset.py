@@ -58,11 +58,7 @@ class DataSet:
         return sorted({origin.split for origin in self.origins if origin.split is not None})
 
     def only(self, split: str) -> DataSet:
-        """The photos of one official split.
-
-        Raises:
-            DataError: the data has no such split.
-        """
+        """The photos of one official split; raises DataError where the data has none of that name."""
         kept = [i for i, origin in enumerate(self.origins) if origin.split == split]
         if not kept:
             there = f"its splits are: {', '.join(self.splits)}" if self.splits else "it has none"

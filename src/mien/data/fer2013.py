@@ -63,7 +63,7 @@ def read(data: Path, options: DataOptions) -> DataSet:
         refs.append(PhotoRef(origin, data=text.encode() if picture is None else picture))
     if not refs:
         raise DataError(f"{data} has no row with an emotion of 0 to 6")
-    return DataSet.of(refs, [*_notes(data, unlabelled, broken), *_split_notes(data, no_split)])
+    return DataSet.of(refs, list(_notes(data.name, unlabelled, broken, no_split)))
 
 
 def _pgm(text: str) -> bytes | None:
@@ -76,17 +76,11 @@ def _pgm(text: str) -> bytes | None:
     return _HEADER + values.astype(np.uint8).tobytes()
 
 
-def _notes(data: Path, unlabelled: Sequence[int], broken: Sequence[int]) -> Iterator[str]:
+def _notes(name: str, unlabelled: Sequence[int], broken: Sequence[int], no_split: Sequence[int]) -> Iterator[str]:
     if unlabelled:
-        many = pluralize(len(unlabelled), "row")
-        yield f"left out {many} of {data.name} without an emotion of 0 to 6: line {join_names(unlabelled)}"
-    if broken:
-        many = pluralize(len(broken), "row")
-        yield f"{many} of {data.name} {'has' if len(broken) == 1 else 'have'} broken pixels: line {join_names(broken)}"
-
-
-def _split_notes(data: Path, rows: Sequence[int]) -> Iterator[str]:
-    if rows:
-        many = pluralize(len(rows), "row")
-        verb = "has" if len(rows) == 1 else "have"
-        yield f"{many} of {data.name} {verb} no known split and will be used for training: line {join_names(rows)}"
+        rows = f"{pluralize(len(unlabelled), 'row')} of {name}"
+        yield f"left out {rows} without an emotion of 0 to 6: line {join_names(unlabelled)}"
+    for numbers, trouble in ((broken, "broken pixels"), (no_split, "no known split and will be used for training")):
+        if numbers:
+            rows = f"{pluralize(len(numbers), 'row')} of {name} {'has' if len(numbers) == 1 else 'have'}"
+            yield f"{rows} {trouble}: line {join_names(numbers)}"

@@ -43,7 +43,7 @@ class FolderScan:
     def notes(self) -> Iterator[str]:
         """A sentence about each kind of thing that was skipped."""
         if n := self.skipped.total():
-            kinds = join_names([f"{kind} ({count})" for kind, count in sorted(self.skipped.items())], most=5)
+            kinds = join_names([f"{kind} ({count})" for kind, count in sorted(self.skipped.items())])
             yield f"passed over {pluralize(n, 'thing')} that {'is' if n == 1 else 'are'} not a photo: {kinds}"
         if self.unreadable:
             yield f"could not open {pluralize(len(self.unreadable), 'folder')}: {join_names(sorted(self.unreadable))}"
@@ -77,11 +77,7 @@ def scan_folder(root: Path, suffixes: tuple[str, ...] = PICTURES) -> FolderScan:
 
 
 def require_folder(path: Path, what: str) -> Path:
-    """The path, if it is a folder; `what` is its name for the user.
-
-    Raises:
-        DataError: it does not exist, or is a file.
-    """
+    """The path, if it is a folder, else DataError; `what` is its name for the user."""
     if not path.is_dir():
         raise DataError(f"{what} must be a folder: {path} is {'a file' if path.exists() else 'not there'}")
     return path
@@ -135,11 +131,10 @@ class FileFinder:
         folder = str(wanted.parent)
         exact, by_stem = self._names(folder)
         real = exact.get(_composed(wanted.name))
-        if real is None:
-            matches = by_stem.get(_composed(wanted.stem), [])
-            if len(matches) == 1:
-                real = matches[0]
-                self.renamed.append((wanted.name, readable(real)))
+        matches = by_stem.get(_composed(wanted.stem), [])
+        if real is None and len(matches) == 1:
+            real = matches[0]
+            self.renamed.append((wanted.name, readable(real)))
         key = str(wanted if real is None else wanted.with_name(readable(real)))
         if real is None:
             self.missing.append(key)

@@ -32,19 +32,19 @@ def read(data: Path, options: DataOptions) -> DataSet:
     if _tops(scan.files, 1) == {_SHEETS, _VARIANTS} and (data / ".mien" / "augment.json").is_file():
         raise DataError(f"{data} holds contact sheets beside their variants: use {data / _VARIANTS}")
     depth = 1 if _has_splits(scan.files) else 0
-    refs, loose = [], []
+    refs, left_out = [], []
     for file in scan.files:
         parts = file.name.split("/")
-        if len(parts) < depth + 2:
-            loose.append(file.name)
-            if options.loose:
-                refs.append(PhotoRef(Origin(file.name), file.path))
-            continue
-        label = unicodedata.normalize("NFC", parts[depth])
-        refs.append(PhotoRef(Origin(file.name, label, parse_split(parts[0]) if depth else None), file.path))
+        if len(parts) >= depth + 2:
+            label = unicodedata.normalize("NFC", parts[depth])
+            refs.append(PhotoRef(Origin(file.name, label, parse_split(parts[0]) if depth else None), file.path))
+        elif options.loose:
+            refs.append(PhotoRef(Origin(file.name), file.path))
+        else:
+            left_out.append(file.name)
     if not refs:
         raise DataError(f"{data} has no label folders: put the photos of each label into a folder of that name")
-    return DataSet.of(group_variants(refs), [*_notes(scan, depth, [] if options.loose else loose), *scan.notes()])
+    return DataSet.of(group_variants(refs), [*_notes(scan, depth, left_out), *scan.notes()])
 
 
 def _tops(files: Sequence[FoundFile], depth: int) -> set[str]:
@@ -58,9 +58,9 @@ def _has_splits(files: Sequence[FoundFile]) -> bool:
     return bool(tops) and tops == _tops(files, 1) and all(parse_split(top) for top in tops)
 
 
-def _notes(scan: FolderScan, depth: int, loose: Sequence[str]) -> Iterator[str]:
-    if loose:
-        yield f"left out {pluralize(len(loose), 'photo')} outside the label folders: {join_names(loose)}"
+def _notes(scan: FolderScan, depth: int, left_out: Sequence[str]) -> Iterator[str]:
+    if left_out:
+        yield f"left out {pluralize(len(left_out), 'photo')} outside the label folders: {join_names(left_out)}"
     splits = sorted(top for top in _tops(scan.files, 1) if parse_split(top))
     if depth == 0 and splits:
         what = "label" if len(splits) == 1 else "labels"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path, PurePath
 from typing import Any, overload
 
@@ -61,17 +63,14 @@ class ParquetPhotos(Sequence[PhotoRef]):
         return next(iter(ParquetPhotos([self._rows[index]])))
 
     def __iter__(self) -> Iterator[PhotoRef]:
-        start = 0
-        while start < len(self._rows):
-            table = self._rows[start].table
-            stop = start + 1
-            while stop < len(self._rows) and self._rows[stop].table is table and self._follows(stop):
-                stop += 1
-            yield from _pictures(table, self._rows[start:stop])
-            start = stop
-
-    def _follows(self, index: int) -> bool:
-        return self._rows[index].number > self._rows[index - 1].number
+        run: list[_Row] = []  # of rows of one file, in rising order
+        for row in self._rows:
+            if run and (row.table is not run[-1].table or row.number <= run[-1].number):
+                yield from _pictures(run)
+                run = []
+            run.append(row)
+        if run:
+            yield from _pictures(run)
 
 
 def read(data: Path, options: DataOptions) -> DataSet:
@@ -144,18 +143,14 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
 def _origins(name: Path, columns: Columns, values: dict[str, list[Any]], classes: list[str] | None) -> list[Origin]:
     """The columns of the file `name` -> what is known about each row; `classes` are the names of label numbers."""
     nothing = [None] * len(values[columns.label])
+    names = (columns.label, columns.split, columns.group, columns.licence)
+    rows = zip(*(values[column] if column else nothing for column in names), strict=True)
     by_name = _split_of(name)
     result = []
-    for number, (label, split, group, licence) in enumerate(
-        zip(
-            values[columns.label],
-            *(values[column] if column else nothing for column in (columns.split, columns.group, columns.licence)),
-            strict=True,
-        )
-    ):
+    for number, (label, split, group, licence) in enumerate(rows):
         known = by_name if split is None else parse_split(str(split))
-        origin = Origin(f"{name.as_posix()}#{number}", _text(label, classes), known, _text(licence), _text(group))
-        result.append(origin)
+        key = f"{name.as_posix()}#{number}"
+        result.append(Origin(key, _text(label, classes), known, _text(licence), _text(group)))
     return result
 
 
@@ -172,31 +167,26 @@ def _split_of(name: Path) -> str | None:
     return next((split for split in map(parse_split, (prefix, *reversed(name.parts[:-1]))) if split), None)
 
 
-def _pictures(table: _Table, rows: Sequence[_Row]) -> Iterator[PhotoRef]:
+def _pictures(rows: Sequence[_Row]) -> Iterator[PhotoRef]:
     """The photos of rows of one file, in rising order."""
-    wanted = iter(rows)
-    row = next(wanted, None)
+    table, waiting = rows[0].table, deque(rows)
     with pq.ParquetFile(table.file) as parquet:
         groups, first = _groups(parquet, rows[0].number, rows[-1].number)
         for batch in parquet.iter_batches(_BATCH, row_groups=groups, columns=[table.image]):
             column = batch.column(0)
-            while row is not None and row.number < first + len(column):
+            while waiting and waiting[0].number < first + len(column):
+                row = waiting.popleft()
                 yield _ref(row, column[row.number - first].as_py())
-                row = next(wanted, None)
             first += len(column)
 
 
 def _groups(parquet: pq.ParquetFile, lowest: int, highest: int) -> tuple[list[int], int]:
     """The row groups that hold rows `lowest` to `highest`, and the number of the first row in them."""
-    groups: list[int] = []
-    first = start = 0
-    for group in range(parquet.metadata.num_row_groups):
-        stop = start + parquet.metadata.row_group(group).num_rows
-        if start <= highest and stop > lowest:
-            first = first if groups else start
-            groups.append(group)
-        start = stop
-    return groups, first
+    metadata = parquet.metadata
+    sizes = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    ends = list(accumulate(sizes, initial=0))
+    groups = [group for group, (start, stop) in enumerate(pairwise(ends)) if start <= highest and stop > lowest]
+    return groups, ends[groups[0]] if groups else 0
 
 
 def _ref(row: _Row, cell: dict[str, Any] | bytes | None) -> PhotoRef:

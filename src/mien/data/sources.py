@@ -40,9 +40,10 @@ def photo_refs(images: ImageSources) -> list[PhotoRef]:
     Raises:
         DataError: there is no picture, or one is of no form that is known.
     """
-    several = [images] if isinstance(images, str | os.PathLike) or is_single(images) else list(images)  # type: ignore[arg-type]
+    if isinstance(images, str | os.PathLike) or is_single(images) or not isinstance(images, Iterable):
+        images = [images]
     refs: dict[str, PhotoRef] = {}
-    for i, image in enumerate(several):
+    for i, image in enumerate(images):
         some = photos([Path(image)]) if isinstance(image, str | os.PathLike) else [_in_memory(image, f"image-{i}")]
         for ref in some:
             refs.setdefault(ref.key, ref)

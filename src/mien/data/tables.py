@@ -46,11 +46,7 @@ def read(data: Path, options: DataOptions) -> DataSet:
 
 
 def read_metadata(data: Path, options: DataOptions) -> DataSet:
-    """Folder with a Hugging Face `metadata.csv` -> data set.
-
-    Raises:
-        DataError: as for `read`.
-    """
+    """Folder with a Hugging Face `metadata.csv` -> data set; raises DataError as `read` does."""
     return _read(data / "metadata.csv", data, options.target)
 
 
@@ -71,11 +67,7 @@ def read_labelled(data: Path, options: DataOptions) -> DataSet:
 
 
 def header(table: Path) -> list[str]:
-    """The names of a table's columns.
-
-    Raises:
-        DataError: it is not there, is empty, or is not text in UTF-8.
-    """
+    """The names of a table's columns; raises DataError as `rows` does."""
     return next(rows(table))[1]
 
 
@@ -170,7 +162,13 @@ class _Rows:
 def _read(table: Path, images: Path, target: str | None) -> DataSet:
     lines = rows(table)
     _, names = next(lines)
-    file_column, columns = _columns(table, names, target)
+    if any(name.lower().endswith(PICTURES) for name in names):
+        raise DataError(f"{table} has no header: its first line must name the columns, such as filename,label")
+    file_column = find_column([name for name in names if name != target], FILES)
+    if file_column is None:
+        what = "no column of file names, such as filename"
+        raise DataError(f"{table} has {what} (its columns are: {', '.join(names)})")
+    columns = choose_columns([name for name in names if name != file_column], target, str(table))
     files, seen = FileFinder(images), _Rows()
     for number, cells in lines:
         row = dict(zip(names, cells, strict=False))
@@ -188,21 +186,11 @@ def _read(table: Path, images: Path, target: str | None) -> DataSet:
     return DataSet.of(refs, [*label_doubts(names, target), *_notes(table, seen), *files.notes(table.name)])
 
 
-def _columns(table: Path, names: Sequence[str], target: str | None) -> tuple[str, Columns]:
-    if any(name.lower().endswith(PICTURES) for name in names):
-        raise DataError(f"{table} has no header: its first line must name the columns, such as filename,label")
-    file = find_column([name for name in names if name != target], FILES)
-    if file is None:
-        raise DataError(f"{table} has no column of file names, such as filename (its columns are: {', '.join(names)})")
-    return file, choose_columns([name for name in names if name != file], target, str(table))
-
-
 def _add(seen: _Rows, files: FileFinder, file: str, row: dict[str, str], columns: Columns) -> None:
     key, path = files.find(file)
     label = unicodedata.normalize("NFC", row[columns.label])
-    if key in seen.by_key:
-        same = seen.by_key[key].origin.label == label
-        (seen.repeated if same else seen.conflicting).append(key)
+    if earlier := seen.by_key.get(key):
+        (seen.repeated if earlier.origin.label == label else seen.conflicting).append(key)
         return
     split = row.get(columns.split, "") if columns.split else ""
     if split and parse_split(split) is None:

@@ -18,7 +18,7 @@ from mien.images import captioned_sheet, encode
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec, build_spec
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.types import Crop, PhotoRef, Pixels
 
 

@@ -56,6 +56,7 @@ WRITES = "mien_writes"
 _TIMEOUT = 60  # seconds that one writer waits for another
 _LOCK = 0x6D69656E  # any number that all processes share; this one spells "mien"
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_USE = "use a path, or postgresql://USER@HOST/DATABASE"
 _BYTES = "<f4"  # numbers in 4 bytes, the least significant first
 
 
@@ -187,18 +188,13 @@ def display_address(engine: Engine) -> str:
 
 @contextmanager
 def database_errors(engine: Engine) -> Iterator[None]:
-    """Turn errors of the database into a sentence for the user.
-
-    Raises:
-        DataError: the database refused.
-    """
+    """Turn errors of the database into a DataError with a sentence for the user."""
     try:
         yield
     except DBAPIError as error:
         why = str(error.orig).strip().splitlines()[0] if error.orig else "no reason given"
-        raise DataError(
-            f"the gallery {display_address(engine)} could not be used ({why}): {_advice(error.orig)}"
-        ) from error
+        message = f"the gallery {display_address(engine)} could not be used ({why}): {_advice(error.orig)}"
+        raise DataError(message) from error
 
 
 def _advice(error: BaseException | None) -> str:
@@ -224,11 +220,9 @@ def _url(address: str) -> URL:
     try:
         url = make_url(address)
     except ArgumentError as error:
-        raise DataError("MIEN_GALLERY is not a valid URL: use a path, or postgresql://USER@HOST/DATABASE") from error
+        raise DataError(f"MIEN_GALLERY is not a valid URL: {_USE}") from error
     if url.drivername not in _DRIVERS:
-        raise DataError(
-            f"a gallery cannot be stored in {url.drivername!r}: use a path, or postgresql://USER@HOST/DATABASE"
-        )
+        raise DataError(f"a gallery cannot be stored in {url.drivername!r}: {_USE}")
     return url.set(drivername=_DRIVERS[url.drivername])
 
 
@@ -238,20 +232,14 @@ def _engine(address: str) -> Engine:
         return create_engine(_url(address), pool_pre_ping=True)
     if path.is_dir() or not path.name:
         raise DataError(f"the gallery {path} is a folder: set MIEN_GALLERY to a file in it")
-    _create_file(path)
-    return create_engine(f"sqlite:///{path}", connect_args={"timeout": _TIMEOUT})
-
-
-def _create_file(path: Path) -> None:
-    """An empty file that only its owner may read; SQLite gives its log the same permissions."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
+        with suppress(FileExistsError):  # only its owner may read it; SQLite gives its log the same permissions
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
-        raise DataError(
-            f"the gallery {path} could not be created ({error.strerror}): set MIEN_GALLERY to another path"
-        ) from error
+        message = f"the gallery {path} could not be created ({error.strerror}): set MIEN_GALLERY to another path"
+        raise DataError(message) from error
+    return create_engine(f"sqlite:///{path}", connect_args={"timeout": _TIMEOUT})
 
 
 def _configure_sqlite(engine: Engine) -> None:
@@ -270,11 +258,7 @@ def _configure_sqlite(engine: Engine) -> None:
 
 
 def _use_write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead mode, trying again and again: for this alone SQLite does not wait for other writers.
-
-    Raises:
-        sqlite3.OperationalError: another process wrote for too long, or the file cannot be used.
-    """
+    """Switch to write-ahead mode, trying again and again: for this alone SQLite does not wait for other writers."""
     end = time.monotonic() + _TIMEOUT
     while True:
         try:
@@ -287,13 +271,12 @@ def _use_write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
-    """Bring the tables up to date, one process at a time and all or nothing.
-
-    Raises:
-        DataError: they were made by a newer mien.
-    """
-    if _revision(engine) == HEAD:
-        return
+    """Bring the tables up to date, one process at a time and all or nothing."""
+    with engine.connect() as connection:
+        if engine.dialect.has_table(connection, "alembic_version"):
+            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            if version == HEAD:
+                return
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     with engine.execution_options(**{WRITES: True}).begin() as connection:
@@ -304,10 +287,3 @@ def _upgrade(engine: Engine) -> None:
             command.upgrade(config, HEAD)
         except CommandError as error:
             raise DataError(f"the gallery {display_address(engine)} was made by a newer mien: upgrade mien") from error
-
-
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        if not engine.dialect.has_table(connection, "alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from sqlalchemy import ColumnElement, Engine, delete, func, select, text, update
@@ -58,10 +58,7 @@ class Gallery:
         if pending:  # a kill came between forgetting somebody and rewriting the file
             _sweep(self._engine)
 
-    @staticmethod
-    def exists(address: str) -> bool:
-        """Whether there is a gallery file at an address; a server always counts as one."""
-        return exists(address)
+    exists = staticmethod(exists)
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +67,6 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
         self._engine.dispose()
 
     def embedding_spec(self) -> EmbeddingSpec | None:
@@ -92,11 +88,7 @@ class Gallery:
             return [record for chunk in _chunks(ids) for record in _records(session, chunk)]
 
     def find(self, name: str) -> PersonRecord:
-        """The person with this name, in upper or lower case.
-
-        Raises:
-            DataError: there is none.
-        """
+        """The person with this name, in upper or lower case; raises DataError where there is none."""
         with self._reading() as session:
             return _records(session, [_find(session, name, self.address).id])[0]
 
@@ -114,7 +106,13 @@ class Gallery:
         name, now = normalize_name(name), datetime.now(UTC)
         with self._writing() as session:
             meta = _lock_meta(session)
-            self._check_spec(meta, spec)
+            if meta.digest is None:
+                meta.spec, meta.digest = spec.spec, spec.digest
+            elif meta.digest != spec.digest:
+                raise IncompatibleVectors(
+                    f"the vectors in the gallery {self.address} were made with another detector or embedder and cannot "
+                    "be compared: omit --detector and --embedder, or set MIEN_GALLERY to another gallery"
+                )
             before = _owners(session, [face.sha256 for face in faces])
             fresh = list({face.sha256: face for face in faces if face.sha256 not in before}.values())
             person = session.scalars(select(PersonRow).where(PersonRow.folded == fold_person(name))).one_or_none()
@@ -154,15 +152,12 @@ class Gallery:
 
     def vectors(self, ids: Sequence[int]) -> tuple[Ints, Floats]:
         """The owners (n,) and vectors (n, d) of these people's photos."""
-        owners: list[int] = []
-        vectors: list[Floats] = []
         query = select(PhotoRow.person_id, EmbeddingRow.vector).join(EmbeddingRow.photo)
+        rows: list[Any] = []
         with self._reading() as session:
             for chunk in _chunks(ids):
-                for owner, vector in session.execute(query.where(PhotoRow.person_id.in_(chunk))):
-                    owners.append(owner)
-                    vectors.append(vector)
-        return np.array(owners, np.int64), np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+                rows += session.execute(query.where(PhotoRow.person_id.in_(chunk)))
+        return _stack(rows)
 
     def forget(self, name: str, clean_cache: CacheCleaner) -> ErasureReceipt:
         """Remove a person: rows, vectors and the cache entries of their photos, all of it or nothing.
@@ -185,15 +180,6 @@ class Gallery:
             meta.sweep = True
         erased = _sweep(self._engine)
         return ErasureReceipt(number, name, photos, len(photos), cached, datetime.now(UTC), erased)
-
-    def _check_spec(self, meta: GalleryMeta, spec: EmbeddingSpec) -> None:
-        if meta.digest is None:
-            meta.spec, meta.digest = spec.spec, spec.digest
-        elif meta.digest != spec.digest:
-            raise IncompatibleVectors(
-                f"the vectors in the gallery {self.address} were made with another detector or embedder and cannot be "
-                "compared: omit --detector and --embedder, or set MIEN_GALLERY to another gallery"
-            )
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
@@ -222,11 +208,9 @@ def _find(session: Session, name: str, address: str) -> PersonRow:
 
 def _owners(session: Session, sums: Sequence[str]) -> dict[str, str]:
     """The photos among these that are enrolled -> the person's name."""
-    owners: dict[str, str] = {}
     query = select(PhotoRow.sha256, PersonRow.name).join(PhotoRow.person)
-    for chunk in _chunks(sums):
-        owners.update((sha256, name) for sha256, name in session.execute(query.where(PhotoRow.sha256.in_(chunk))))
-    return owners
+    chunks = (session.execute(query.where(PhotoRow.sha256.in_(chunk))) for chunk in _chunks(sums))
+    return {sha256: name for rows in chunks for sha256, name in rows}
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -234,7 +218,10 @@ def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _templates(session: Session, where: ColumnElement[bool]) -> tuple[Ints, Floats]:
-    rows = session.execute(select(PersonRow.id, PersonRow.template).where(where).order_by(PersonRow.id)).all()
+    return _stack(session.execute(select(PersonRow.id, PersonRow.template).where(where).order_by(PersonRow.id)).all())
+
+
+def _stack(rows: Sequence[Any]) -> tuple[Ints, Floats]:
     ids: Ints = np.array([row[0] for row in rows], np.int64)
     return ids, np.stack([row[1] for row in rows]) if rows else np.empty((0, 0), np.float32)
 
@@ -268,15 +255,10 @@ def _sweep(engine: Engine) -> bool:
 
 def _sweep_sqlite(engine: Engine) -> bool:
     # Deleted rows are zeroed, but SQLite leaves copies where it moved rows between pages.
-    raw = engine.raw_connection()
-    try:
-        cursor = raw.cursor()
+    with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         row = cursor.fetchone()
-        cursor.close()
-    finally:
-        raw.close()
     return row is not None and row[0] == 0
 
 

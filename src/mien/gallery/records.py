@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,13 +37,7 @@ class PersonRecord:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that `mien people` prints."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "photos": self.photos,
-            "created": self.created.isoformat(timespec="seconds"),
-            "consent": self.consent,
-        }
+        return asdict(self) | {"created": self.created.isoformat(timespec="seconds")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,25 +104,18 @@ def _impostors(owners: Ints, vectors: Floats, search: Search, duplicate: float) 
     of them would make everybody unknown.
     """
     people = np.unique(owners)
-    duplicates = _duplicates(search, people, np.stack([template(vectors[owners == i]) for i in people]), duplicate)
+    cosines, ids = search.nearest(np.stack([template(vectors[owners == i]) for i in people]), _NEAREST)
+    same = {int(i): {int(i), *row[c >= duplicate].tolist()} for i, row, c in zip(people, ids, cosines, strict=True)}
     cosines, ids = search.nearest(unit(vectors), _NEAREST)
     similarities, whose = [], []
     for owner, row, values in zip(owners.tolist(), ids.tolist(), cosines.tolist(), strict=True):
-        strangers = [c for i, c in zip(row, values, strict=True) if i not in duplicates[owner] and i != NOBODY]
+        strangers = [c for i, c in zip(row, values, strict=True) if i not in same[owner] and i != NOBODY]
         if strangers:
             similarities.append(strangers[0])
             whose.append(owner)
     # Everybody has the same weight, whatever the number of photos.
     _, place, counts = np.unique(whose, return_inverse=True, return_counts=True)
     return np.array(similarities), 1 / counts[place] if whose else np.empty(0)
-
-
-def _duplicates(search: Search, people: Ints, templates: Floats, least: float) -> dict[int, set[int]]:
-    """For each of these people the ids that count as them: their own, and those with a cosine of at least `least`."""
-    cosines, ids = search.nearest(templates, _NEAREST)
-    return {
-        int(i): {int(i), *row[values >= least].tolist()} for i, row, values in zip(people, ids, cosines, strict=True)
-    }
 
 
 def _quantile(values: Doubles, weights: Doubles, people: int, share: float) -> float:

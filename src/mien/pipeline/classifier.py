@@ -22,7 +22,7 @@ from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.input_check import check_preprocessing
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PIXELS, PipelineSpec
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.store import bundle as bundles
 from mien.types import PhotoRef, Prediction, Reason, Rejected
 

@@ -11,7 +11,7 @@ from mien.alignment.stage import cut_faces
 from mien.alignment.views import View
 from mien.embedding.stage import Embed
 from mien.images import ImageError
-from mien.run.local import batches
+from mien.run.runners import batches
 from mien.stage import Needs
 from mien.types import Crop, Embedding, Faces, Reason, Rejected
 

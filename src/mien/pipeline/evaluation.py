@@ -19,7 +19,7 @@ from mien.models.head import Scorer
 from mien.pipeline.classify import Abstention, Classify, stack_inputs
 from mien.pipeline.execute import RunOptions, prepare_photos
 from mien.pipeline.spec import PIXELS, PipelineSpec
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.store.bundle import Bundle
 from mien.text import today
 from mien.training import TRAINED_ON, fingerprints

@@ -17,7 +17,7 @@ from mien.images import ImageError, read
 from mien.pipeline.progress import NoProgress, Progress, TerminalProgress
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run import cores, runner
-from mien.run.local import Timing, no_timing, run_stages
+from mien.run.runners import Timing, no_timing, run_stages
 from mien.stage import AnyStage, Needs
 from mien.store.cache import Cache, digest, pack, unpack
 from mien.types import Crop, Embedding, Origin, PhotoRef, Rejected

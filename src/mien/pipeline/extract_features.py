@@ -20,7 +20,7 @@ from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
 from mien.pipeline.execute import CacheFormat, RunOptions, cached_map, load_bytes
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.pipeline.traits import Trait, Traits, available_traits
-from mien.run.local import run_stages
+from mien.run.runners import run_stages
 from mien.stage import AnyStage, Needs
 from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from mien.registry import Registry
-from mien.run.local import Timing, no_timing
+from mien.run.runners import Timing, no_timing
 from mien.stage import AnyStage
 from mien.types import Rejected
 
@@ -32,7 +32,7 @@ class RunnerFactory(Protocol):
 
 
 RUNNERS: Registry[RunnerFactory] = Registry(
-    "runner", {"local": "mien.run.local:Local", "threads": "mien.run.threads:Threads"}
+    "runner", {"local": "mien.run.runners:Local", "threads": "mien.run.runners:Threads"}
 )
 
 

@@ -105,8 +105,7 @@ def save(
     np.savez(buffer, allow_pickle=False, **arrays)
     data = {_ARRAYS: buffer.getvalue(), **parts}
     # Only what decides predictions has a checksum: the pages may be edited.
-    sums = {name: _sum(part) for name, part in data.items()}
-    whole = {"schema": SCHEMA, **manifest, "files": sums}
+    whole = {"schema": SCHEMA, **manifest, "files": {name: _sum(part) for name, part in data.items()}}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False).encode()
     if len(text) > _LARGEST_JSON or len(data[_ARRAYS]) > LARGEST:
         raise DataError(f"{path} would be too large for a bundle: train on fewer labels")
@@ -148,7 +147,12 @@ def load(path: Path) -> Bundle:
     except ValueError as error:
         raise _damaged(path, error) from error
     try:
-        manifest = _manifest(path, data)
+        manifest = json.loads(data)
+        if not isinstance(manifest, dict):
+            raise TypeError("bundle.json is not an object")
+        if (schema := manifest["schema"]) != SCHEMA:
+            upgrade = f"this mien reads {SCHEMA}: update mien or train it again"
+            raise BundleError(f"{path} has schema {schema!r:.20} and {upgrade}")
         sums = manifest["files"]
         network = _checked(path, sums, NETWORK) if NETWORK in sums else None
         return Bundle(path, manifest, _arrays(_checked(path, sums, _ARRAYS)), network)
@@ -169,17 +173,6 @@ def _damaged(path: Path, error: Exception) -> BundleError:
         case _:
             detail = next(iter(str(error).splitlines()), type(error).__name__)
     return BundleError(f"{path} is damaged ({detail}): restore it or train it again")
-
-
-def _manifest(path: Path, data: bytes) -> Mapping[str, Any]:
-    manifest = json.loads(data)
-    if not isinstance(manifest, dict):
-        raise TypeError("bundle.json is not an object")
-    if manifest["schema"] != SCHEMA:
-        raise BundleError(
-            f"{path} has schema {manifest['schema']!r:.20} and this mien reads {SCHEMA}: update mien or train it again"
-        )
-    return manifest
 
 
 def _read(path: Path, most: int) -> bytes:

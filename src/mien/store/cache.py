@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -76,9 +76,8 @@ class Cache:
         if not self.path.exists():
             return 0
         rows = [(photo,) for photo in photos]
-        removed = self._run(
-            lambda connection: connection.executemany("DELETE FROM results WHERE photo = ?", rows).rowcount
-        )
+        query = "DELETE FROM results WHERE photo = ?"
+        removed = self._run(lambda connection: connection.executemany(query, rows).rowcount)
         # Deleted rows are zeroed, but SQLite leaves copies where it moved rows between pages: the file is rewritten.
         self._run(lambda connection: connection.execute("VACUUM"))
         return removed
@@ -90,18 +89,14 @@ class Cache:
             # An extended code holds the plain one in its low byte; SQLite's own module raises some without any.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
                 raise  # locked, read-only or full: the file itself is intact
-            self._remove()
+            for suffix in ("-wal", "-shm", ""):  # the log first: left behind, it would be read into the new file
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             return self._run_once(work)
 
     def _run_once(self, work: Callable[[sqlite3.Connection], T]) -> T:
         # Opened for each call: a thread's connection would outlive it, and a call serves a whole batch of photos.
         with contextlib.closing(self._connect()) as connection, connection:
             return work(connection)
-
-    def _remove(self) -> None:
-        # The log first: left behind, it would be read into the new file.
-        for suffix in ("-wal", "-shm", ""):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,9 +131,11 @@ def pack(results: Sequence[Embedding | Rejected]) -> bytes | None:
         landmarks = None if face.landmarks is None else face.landmarks.tolist()
         faces.append({"index": face.index, "box": face.box, "score": face.score, "landmarks": landmarks})
         vectors.append(result.vector)
-    kind = _smallest_type(vectors)
+    with np.errstate(over="ignore"):  # float16 where it loses nothing: features are rounded to it where they are made
+        lossless = all(np.array_equal(vector, vector.astype(_FLOAT16).astype(_FLOAT32)) for vector in vectors)
+    kind = _FLOAT16 if lossless else _FLOAT32
     head = json.dumps({"type": kind, "faces": faces}).encode()
-    return b"\n".join([head, b"".join(vector.astype(kind).tobytes() for vector in vectors)])
+    return head + b"\n" + b"".join(vector.astype(kind).tobytes() for vector in vectors)
 
 
 def unpack(data: bytes, origin: Origin) -> list[Embedding | Rejected]:
@@ -152,9 +149,7 @@ def unpack(data: bytes, origin: Origin) -> list[Embedding | Rejected]:
     if "rejected" in fields:
         stage, reason, detail = fields["rejected"]
         return [Rejected(origin, str(stage), Reason(reason), str(detail))]
-    faces = [
-        Detection(int(f["index"]), tuple(f["box"]), float(f["score"]), _array(f["landmarks"])) for f in fields["faces"]
-    ]
+    faces = [_face(**face) for face in fields["faces"]]
     kind = fields.get("type", _FLOAT32)  # entries of an earlier release do not say it
     if kind not in (_FLOAT32, _FLOAT16):
         raise ValueError(f"numbers of the type {kind!r}")
@@ -162,12 +157,6 @@ def unpack(data: bytes, origin: Origin) -> list[Embedding | Rejected]:
     return [Embedding(origin, face, vector) for face, vector in zip(faces, vectors, strict=True)]
 
 
-def _smallest_type(vectors: Sequence[Floats]) -> str:
-    """float16 where it loses nothing, since features are rounded to it where they are made; else float32."""
-    with np.errstate(over="ignore"):
-        lossless = all(np.array_equal(vector, vector.astype(_FLOAT16).astype(_FLOAT32)) for vector in vectors)
-    return _FLOAT16 if lossless else _FLOAT32
-
-
-def _array(value: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
-    return None if value is None else np.asarray(value, np.float32).reshape(5, 2)
+def _face(index: Any, box: Any, score: Any, landmarks: object) -> Detection:
+    points = None if landmarks is None else np.asarray(landmarks, np.float32).reshape(5, 2)
+    return Detection(int(index), tuple(box), float(score), points)

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from mien.fileio import sync_folder, write_all
@@ -22,13 +23,8 @@ from mien.text import fold_name
 _BLOCK = 1 << 20
 _NAME_BYTES = 255
 _GONE = (FileNotFoundError, NotADirectoryError)  # the second: there is a file where a folder would have to be
-_NO_LINKS = frozenset(
-    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
-)  # the last on Windows
-
-
-class SourceChangedError(OSError):
-    """The file was written to while it was being copied."""
+# Errors of disks without hard links; the last is Windows's.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,11 @@ class Stamp:
     size: int
     mtime_ns: int
     sha256: str | None = None
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root, without `..`; links stay."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
 
 
 def stamp(path: Path, sha256: str | None = None) -> Stamp:
@@ -103,14 +104,13 @@ def copy(source: Path, target: Path, part: Path, before_placeholder: Callable[[]
 
     Raises:
         FileExistsError: the target is there.
-        SourceChangedError: the source was written to meanwhile.
-        OSError: anything else; nothing is left behind.
+        OSError: anything else, or the source was written to meanwhile; nothing is left behind.
     """
     before = stamp(source)
     try:
         sha256 = _write_part(source, part)
         if stamp(source) != before:
-            raise SourceChangedError(errno.EAGAIN, "it changed while it was being copied")
+            raise OSError(errno.EAGAIN, "it changed while it was being copied")
         _place(part, target, before_placeholder)
     except BaseException:
         with suppress(OSError):
@@ -124,8 +124,7 @@ def move(source: Path, target: Path, part: Path, before_placeholder: Callable[[]
 
     Raises:
         FileExistsError: the target is there.
-        SourceChangedError: the source was written to meanwhile.
-        OSError: anything else; the source stays where it is.
+        OSError: anything else, or the source was written to meanwhile; the source stays where it is.
     """
     try:
         target.hardlink_to(source)
@@ -154,7 +153,7 @@ def _move_across(source: Path, target: Path, part: Path, before_placeholder: Cal
             raise OSError(errno.EIO, "the copy differs from the original")
         sync_folder(target.parent)
         if stamp(source) != before:
-            raise SourceChangedError(errno.EAGAIN, "it changed while it was being moved")
+            raise OSError(errno.EAGAIN, "it changed while it was being moved")
         source.unlink()
     except FileNotFoundError:  # someone removed the source, and the copy is all there is
         return sha256
@@ -218,9 +217,7 @@ class FreeNames:
     def claim(self, wanted: Path) -> Path:
         """`wanted`, or the first such name with a suffix that is free."""
         key = fold_name(str(wanted))
-        number = self._last.get(key, -1)
-        while True:
-            number += 1
+        for number in count(self._last.get(key, -1) + 1):
             path = _numbered(wanted, number)
             if fold_name(str(path)) not in self._taken and not os.path.lexists(path):
                 break

@@ -133,43 +133,25 @@ def newest_first(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: (path.parent, _time(path)), reverse=True)
 
 
-def is_finished(path: Path) -> bool:
-    """Whether the run came to its end, or was recovered or undone; raises DataError where it is no journal."""
-    return read(path).ended
-
-
-def completed(path: Path) -> Iterator[tuple[Transfer, Stamp, Stamp]]:
-    """The transfers that were done and not undone, with the source's state before and the target's after.
-
-    Raises:
-        DataError: it is no journal.
-    """
-    for entry, after in read(path).standing():
-        yield entry.transfer, entry.before, after
-
-
 def filing_history(root: Path, verb: Verb) -> FilingHistory:
-    """What the journals of a verb in a folder say was filed there, and is still where it was put.
-
-    Raises:
-        DataError: a journal is damaged.
-    """
+    """What was filed in a folder by a verb and is still where it was put; raises DataError for a damaged journal."""
     sources: dict[Path, tuple[Stamp, Path]] = {}
     targets = set()
     for path in find_journals(root, verb):
-        for transfer, before, after in completed(path):
-            if _is_in_place(transfer, after):
-                sources[transfer.source] = before, transfer.target
-                targets.add(transfer.target)
+        for entry, after in read(path).standing():
+            source, target = entry.transfer.source, entry.transfer.target
+            if entry.transfer.action == "link":
+                in_place = is_same_file(target, source.resolve())
+            else:
+                in_place = is_unchanged(target, replace(after, sha256=None))
+            if in_place:
+                sources[source] = entry.before, target
+                targets.add(target)
     return FilingHistory(sources, frozenset(targets))
 
 
 def create(path: Path, root: Path) -> JsonLines:
-    """Begin a new journal.
-
-    Raises:
-        DataError: there is one, or it cannot be written.
-    """
+    """Begin a new journal; raises DataError where there is one, or it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log = JsonLines(path, os.O_CREAT | os.O_EXCL)
@@ -204,11 +186,10 @@ def reopen(path: Path) -> JsonLines:
         if not _may_be_journal(path.read_bytes()):
             raise _foreign(path)
         log.recover()
-    except OSError as error:
+    except (OSError, DataError) as error:
         log.close()
-        raise DataError(f"the journal {path} cannot be written: {error.strerror}") from error
-    except DataError:
-        log.close()
+        if isinstance(error, OSError):
+            raise DataError(f"the journal {path} cannot be written: {error.strerror}") from error
         raise
     return log
 
@@ -218,11 +199,7 @@ def _unwritable(path: Path, error: OSError) -> DataError:
 
 
 def read(path: Path) -> Journal:
-    """Read a journal.
-
-    Raises:
-        DataError: there is no such file, it is no journal, or a line before the last is damaged.
-    """
+    """Read a journal; raises DataError where there is none, or a line before the last is damaged."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -273,21 +250,14 @@ def undone_line(entry: Entry) -> Line:
     return {"kind": "undone", "n": entry.number}
 
 
-PLACEHOLDER_LINE: Line = {"kind": "reserve"}
-"""From here on there may be empty placeholder files: the file system has no hard links."""
-
-UNDO_LINE: Line = {"kind": "undo"}
-"""From here on transfers are undone."""
-
-END_LINE: Line = {"kind": "end"}
-"""The run, or the undoing, came to its end."""
+PLACEHOLDER_LINE: Line = {"kind": "reserve"}  # empty placeholder files may follow: the disk has no hard links
+UNDO_LINE: Line = {"kind": "undo"}  # from here on transfers are undone
+END_LINE: Line = {"kind": "end"}  # the run, or the undoing, came to its end
 
 
 def _header(root: Path) -> Line:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    token = secrets.token_hex(4)
-    kind = {"kind": "journal", "schema": SCHEMA, "mien": __version__}
-    return {**kind, "created": created, "token": token, "root": str(root)}
+    times = {"mien": __version__, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    return {"kind": "journal", "schema": SCHEMA, **times, "token": secrets.token_hex(4), "root": str(root)}
 
 
 def _apply(journal: Journal, line: Line) -> None:
@@ -338,9 +308,3 @@ def _damaged(path: Path, number: int) -> DataError:
 def _time(path: Path) -> tuple[str, int, str]:
     name = _NAME.fullmatch(path.name)
     return (name[1], int(name[2]), path.name) if name else (path.name, 0, path.name)
-
-
-def _is_in_place(transfer: Transfer, after: Stamp) -> bool:
-    if transfer.action == "link":
-        return is_same_file(transfer.target, transfer.source.resolve())
-    return is_unchanged(transfer.target, replace(after, sha256=None))

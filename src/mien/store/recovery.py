@@ -14,7 +14,6 @@ from pathlib import Path
 from mien.fileio import JsonLines, sync_folder
 from mien.store import journal as journals
 from mien.store.fileops import (
-    SourceChangedError,
     Stamp,
     has_copy,
     hash_file,
@@ -24,7 +23,7 @@ from mien.store.fileops import (
     move,
     stamp,
 )
-from mien.store.journal import Entry, Journal, Outcome, Transfer, find_journals, is_finished
+from mien.store.journal import Entry, Journal, Outcome, Transfer, find_journals
 
 
 class NotDone(Exception):
@@ -60,12 +59,8 @@ def resume(path: Path) -> Outcome:
 
 
 def resume_all(root: Path) -> list[tuple[Path, Outcome]]:
-    """Resume the journals of killed runs in a folder -> each of them with its outcome.
-
-    Raises:
-        DataError: a journal is damaged, or another run is filing into this folder.
-    """
-    return [(path, resume(path)) for path in find_journals(root) if not is_finished(path)]
+    """Resume the journals of killed runs in a folder -> each of them with its outcome; raises DataError as `resume`."""
+    return [(path, resume(path)) for path in find_journals(root) if not journals.read(path).ended]
 
 
 def undo(path: Path) -> Outcome:
@@ -111,10 +106,10 @@ def placeholder_note(log: JsonLines, journal: Journal) -> Callable[[], None]:
     return note
 
 
-def reason(error: OSError) -> str:
+def reason(error: OSError | NotDone) -> str:
     """Why a transfer failed, in words for the user."""
-    if isinstance(error, SourceChangedError):
-        return str(error.strerror)
+    if isinstance(error, NotDone):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "it is no longer there"
     where = error.filename2 or error.filename
@@ -130,9 +125,7 @@ def _undo(log: JsonLines, journal: Journal) -> Outcome:
             undone = _undo_transfer(journal, entry, after, placeholder_note(log, journal))
             _note(log, journals.undone_line(entry))
             (outcome.done if undone else outcome.skipped).append(entry.transfer)
-        except NotDone as error:
-            outcome.failed.append((entry.transfer, str(error)))
-        except OSError as error:
+        except (NotDone, OSError) as error:
             outcome.failed.append((entry.transfer, reason(error)))
     for folder in reversed(journal.folders):
         with suppress(OSError):  # not empty, or gone
@@ -148,40 +141,27 @@ def _note(log: JsonLines, line: journals.Line) -> None:
 
 
 def _finish_transfer(journal: Journal, entry: Entry) -> Stamp:
-    """Finish a transfer that was begun -> the state of its target; one that was not begun is not begun now.
-
-    Raises:
-        NotDone: it was not begun, or its file is no longer there; nothing of it remains.
-        OSError: the disk refuses.
-    """
+    """Finish a transfer that was begun -> the state of its target; NotDone: it was not begun, and nothing remains."""
     transfer, part = entry.transfer, journal.part(entry, entry.transfer.target.parent)
     source, target = transfer.source, transfer.target
-    if not os.path.lexists(target):
-        if not os.path.lexists(source):
-            raise NotDone("it is no longer there")
-        part.unlink(missing_ok=True)
-        raise NotDone("it was not begun")
-    if journal.has_placeholders and is_placeholder(target, source):
+    begun = os.path.lexists(target)
+    if not begun and not os.path.lexists(source):
+        raise NotDone("it is no longer there")
+    if begun and journal.has_placeholders and is_placeholder(target, source):
         target.unlink()
-        part.unlink(missing_ok=True)
-        raise NotDone("it was not begun")
-    ours = _IS_OURS[transfer.action](transfer, entry.before, part)
-    if ours and transfer.action == "move" and os.path.lexists(source):
+        begun = False
+    begun = begun and _is_ours(transfer, entry.before, part)
+    if begun and transfer.action == "move" and os.path.lexists(source):
         sync_folder(target.parent)
         source.unlink()
     part.unlink(missing_ok=True)
-    if not ours:
+    if not begun:
         raise NotDone("it was not begun")
     return stamp(target, hash_file(target) if transfer.action == "copy" else None)
 
 
 def _undo_transfer(journal: Journal, entry: Entry, after: Stamp, before_placeholder: Callable[[], None]) -> bool:
-    """Undo a transfer that was done -> whether there was anything to undo.
-
-    Raises:
-        NotDone: the file has changed since, or there is no other copy of it, or its old place is taken.
-        OSError: the disk refuses.
-    """
+    """Undo a transfer that was done -> whether there was anything to undo; NotDone: it has to stay as it is."""
     transfer = entry.transfer
     if transfer.action == "move":
         return _move_back(journal, entry, after, before_placeholder)
@@ -221,29 +201,13 @@ def _move_back(journal: Journal, entry: Entry, after: Stamp, before_placeholder:
     return True
 
 
-def _is_moved(transfer: Transfer, before: Stamp, _part: Path) -> bool:
-    if os.path.lexists(transfer.source):
-        return has_copy(transfer.source, transfer.target)
-    return stamp(transfer.target).size == before.size
-
-
-def _is_copied(transfer: Transfer, before: Stamp, part: Path) -> bool:
-    if os.path.lexists(part):
-        return is_same_file(part, transfer.target)
-    if os.path.lexists(transfer.source):
-        return has_copy(transfer.target, transfer.source)
-    return stamp(transfer.target).size == before.size
-
-
-def _is_linked(transfer: Transfer, before: Stamp, _part: Path) -> bool:
-    if os.path.lexists(transfer.source):
-        return is_same_file(transfer.target, transfer.source.resolve())
-    return is_unchanged(transfer.target, before)
-
-
-_IS_OURS: dict[str, Callable[[Transfer, Stamp, Path], bool]] = {
-    "move": _is_moved,
-    "copy": _is_copied,
-    "link": _is_linked,
-}
-"""Whether the file at the target is the work of this transfer, by its action."""
+def _is_ours(transfer: Transfer, before: Stamp, part: Path) -> bool:
+    """Whether the file at the target is the work of this transfer."""
+    source, target = transfer.source, transfer.target
+    if transfer.action == "copy" and os.path.lexists(part):
+        return is_same_file(part, target)
+    if not os.path.lexists(source):
+        return is_unchanged(target, before) if transfer.action == "link" else stamp(target).size == before.size
+    if transfer.action == "link":
+        return is_same_file(target, source.resolve())
+    return has_copy(source, target) if transfer.action == "move" else has_copy(target, source)

@@ -8,7 +8,6 @@ disk decides.
 from __future__ import annotations
 
 import errno
-import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from pathlib import Path
 from mien.errors import DataError
 from mien.fileio import JsonLines
 from mien.store import journal as journals
-from mien.store.fileops import FreeNames, Stamp, copy, is_same_file, move, stamp
+from mien.store.fileops import FreeNames, Stamp, absolute, copy, is_same_file, move, stamp
 from mien.store.journal import Entry, Journal, Outcome, Transfer
 from mien.store.recovery import NotDone, OutcomeBuilder, finish, placeholder_note, reason
 
@@ -47,9 +46,9 @@ def execute(
         DataError: a target is outside these folders, the journal cannot be written, the disk is full, or links would
             have to span two disks.
     """
-    root = _absolute(root)
-    roots = (root, *map(_absolute, beside))
-    transfers = [replace(t, source=_absolute(t.source), target=_checked(t.target, roots)) for t in transfers]
+    root = absolute(root)
+    roots = (root, *map(absolute, beside))
+    transfers = [replace(t, source=absolute(t.source), target=_checked(t.target, roots)) for t in transfers]
     if root.exists() and not root.is_dir():
         raise DataError(f"{root} is a file: choose a folder")
     with journals.create(path, root) as log:
@@ -109,7 +108,7 @@ class _Run:
         try:
             before = self._inspect(transfer)
         except (OSError, NotDone) as error:
-            self.outcome.failed.append((transfer, reason(error) if isinstance(error, OSError) else str(error)))
+            self.outcome.failed.append((transfer, reason(error)))
             return None
         if is_same_file(transfer.source, transfer.target):
             self.outcome.skipped.append(transfer)
@@ -140,11 +139,6 @@ class _Run:
             self.folders[folder] = obstacle
         return self.folders[folder]
 
-    def _unmet(self, transfer: Transfer) -> str:
-        """Why this transfer has to be left out, or an empty text."""
-        waits = transfer.after is not None and transfer.after not in self.filed
-        return "the step before it was not done" if waits else ""
-
     def _make_folder(self, folder: Path) -> None:
         try:
             folder.mkdir(exist_ok=True)
@@ -155,7 +149,10 @@ class _Run:
 
     def _perform(self, entry: Entry, copied: Future[str | None] | None = None) -> None:
         transfer = entry.transfer
-        if obstacle := self._obstacle(transfer.target.parent) or self._unmet(transfer):
+        obstacle = self._obstacle(transfer.target.parent)
+        if not obstacle and transfer.after is not None and transfer.after not in self.filed:
+            obstacle = "the step before it was not done"
+        if obstacle:
             self._fail(entry, obstacle)
             return
         try:
@@ -193,12 +190,8 @@ class _Run:
         return (copy if transfer.action == "copy" else move)(transfer.source, transfer.target, part, before_placeholder)
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
-
-
 def _checked(target: Path, roots: Sequence[Path]) -> Path:
-    path = _absolute(target)
+    path = absolute(target)
     below = path not in roots and any(path.is_relative_to(root) for root in roots)
     if ".." in target.parts or "\0" in str(target) or not below:
         raise DataError(f"{str(target)!r} is outside {roots[0]}: nothing was done")

@@ -1,9 +1,11 @@
-"""The plain runner: every stage in the calling thread, one batch after the other."""
+"""The runners: in the calling thread, one batch after the other, or on threads; results in order, few in flight."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, TypeAlias
@@ -56,3 +58,34 @@ class Local:
 
     def __call__(self, stages: Sequence[AnyStage], items: Iterable[Any], /) -> Iterator[Any | Rejected]:
         return run_stages(stages, items, self.keep_going, self.timing)
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Runs chunks of items on `workers` threads, which is enough: the libraries that do the work let go of the GIL.
+
+    A chunk is as large as the largest batch that a stage asks for, and each worker streams its chunk through all
+    stages, so that photos are decoded and let go a few at a time. One chunk a worker waits beside the one in work.
+    """
+
+    workers: int
+    keep_going: bool = False
+    timing: Timing = no_timing
+
+    def __call__(self, stages: Sequence[AnyStage], items: Iterable[Any], /) -> Iterator[Any | Rejected]:
+        size = max((stage.batch_size for stage in stages), default=1)
+        pending: deque[Future[list[Any]]] = deque()
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="mien") as pool:
+            try:
+                for chunk in batches(items, size):
+                    pending.append(pool.submit(self._work, stages, chunk))
+                    if len(pending) >= 2 * self.workers:
+                        yield from pending.popleft().result()
+                while pending:
+                    yield from pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _work(self, stages: Sequence[AnyStage], chunk: list[Any]) -> list[Any]:
+        return list(run_stages(stages, chunk, self.keep_going, self.timing))
