@@ -132,7 +132,7 @@ def test_a_name_that_there_is_not(tmp_path: Path) -> None:
 
 def test_without_the_extra_it_is_said_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [
-        name for name in sys.modules if name.startswith("mien.augment.") and name != "mien.augmentation.policy"
+        name for name in sys.modules if name.startswith("mien.augmentation.") and name != "mien.augmentation.policy"
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
