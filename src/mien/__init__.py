@@ -15,6 +15,7 @@ from mien.errors import MienWarning as MienWarning
 if TYPE_CHECKING:
     from mien.evaluation.pairs import PairsResult as PairsResult
     from mien.evaluation.report import Report as Report
+    from mien.evaluation.study import StudyResult as StudyResult
     from mien.flows.align import align as align
     from mien.flows.augment import augment as augment
     from mien.flows.benchmark import benchmark_pairs as benchmark_pairs
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from mien.flows.look import look as look
     from mien.flows.sort import sort as sort
     from mien.flows.sort import undo as undo
-    from mien.flows.study import StudyResult as StudyResult
     from mien.flows.study import study as study
     from mien.flows.train import train as train
     from mien.flows.verify import verify as verify
@@ -51,12 +51,12 @@ _HOMES = {
     "Face": "pipeline.annotate",
     "Gallery": "flows.gallery",
     "Identification": "pipeline.identify",
-    "PairsResult": "evaluate.pairs",
+    "PairsResult": "evaluation.pairs",
     "PhotoReport": "pipeline.annotate",
     "Prediction": "types",
     "Rejected": "types",
-    "Report": "evaluate.report",
-    "StudyResult": "flows.study",
+    "Report": "evaluation.report",
+    "StudyResult": "evaluation.study",
     "align": "flows.align",
     "augment": "flows.augment",
     "benchmark_pairs": "flows.benchmark",

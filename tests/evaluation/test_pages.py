@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from mien.evaluation import About, measure, render_card, render_report
-from mien.evaluation.pages import StudyPage, render_study
+from mien.evaluation.study import StudyResult
 from mien.evaluation.templating import markdown, printable
 from mien.types import Prediction, Rejected
 from tests.evaluation.factories import LABELS, crowd, pair, predicted, rejected, score
@@ -291,11 +292,17 @@ PAIRS = [
     pair("gentle", "extreme", 1.8, 0.2),
     pair("extreme", "none", 0.3, 1.0),
 ]
-PAGE = StudyPage("faces", "2025-06-01", "augment", THREE, PAIRS, 500, 3, ["a note"])
+MISSED = [rejected(f"{i}.jpg", "ann") for i in range(3)]
+STUDY = StudyResult("faces", "augment", THREE, PAIRS, 500, MISSED, 0, ["a note"], 9.0)
+
+
+def page_of(study: StudyResult) -> str:
+    with TemporaryDirectory() as folder:
+        return study.to_html(Path(folder) / "study.html").read_text("utf-8")
 
 
 def test_the_page_is_well_formed_and_fetches_nothing() -> None:
-    html = render_study(PAGE)
+    html = page_of(STUDY)
     tags = outlined(html).tags
     assert not {"script", "iframe", "object", "form", "base"} & {tag for tag, _ in tags}
     for _, attributes in tags:
@@ -305,14 +312,14 @@ def test_the_page_is_well_formed_and_fetches_nothing() -> None:
 
 
 def test_the_page_says_the_verdict_the_figures_and_the_notes() -> None:
-    html = render_study(PAGE).replace("\u00a0", " ")
+    html = page_of(STUDY).replace("\u00a0", " ")
     assert "gentle beats none by 2.1 points (p 0.01); extreme cannot be told apart from gentle and none" in html
     for text in ("82.1 %", "+16.9", "9.0 s", "Which variants of a photo help?", "a note", "3, for every variant"):
         assert text in html
 
 
 def test_one_variant_is_shown_without_comparisons() -> None:
-    html = render_study(replace(PAGE, scores=THREE[:1], comparisons=[], notes=[], rejected=0))
+    html = page_of(replace(STUDY, scores=THREE[:1], comparisons=[], notes=[], rejected=[]))
     assert "Which differences are real" not in html
     assert "worse than the best" not in html
     outlined(html)
@@ -321,14 +328,14 @@ def test_one_variant_is_shown_without_comparisons() -> None:
 def test_many_pairs_are_folded_up_and_none_is_lost() -> None:
     many = [score(str(size), 0.7) for size in range(32, 40)]
     pairs = [pair(a.variant, b.variant, 0.1, 1.0) for i, a in enumerate(many) for b in many[i + 1 :]]
-    html = render_study(replace(PAGE, over="size", scores=many, comparisons=pairs))
+    html = page_of(replace(STUDY, over="size", scores=many, comparisons=pairs))
     assert html.count("not shown</td>") == len(pairs)
     assert "13 more pairs" in html
     assert "39 px" in html
 
 
 def test_hostile_names_are_only_text() -> None:
-    html = render_study(replace(PAGE, data=EVIL, scores=[replace(THREE[0], variant=EVIL)], comparisons=[]))
+    html = page_of(replace(STUDY, data=EVIL, scores=[replace(THREE[0], variant=EVIL)], comparisons=[]))
     assert "<script" not in html
     outlined(html)
 

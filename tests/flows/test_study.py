@@ -14,12 +14,13 @@ import mien
 from mien.data import DataSet
 from mien.errors import DataError, MienWarning
 from mien.evaluation.comparison import Trial
+from mien.evaluation.study import StudyResult
 from mien.experiment.features import StudyData
 from mien.experiment.recipes import Recipe
 from mien.experiment.trial import run_trial
 from mien.experiment.variants import StudyOptions
 from mien.flows import study as studying
-from mien.flows.study import StudyResult, compare_variants
+from mien.flows.study import compare_variants
 from mien.models.head import unit
 from mien.pipeline.execute import RunOptions
 from mien.training import HeldOutPredictions

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import mien
 from tests.house.source import imports, room, trees
 
 HEAVY = {
@@ -125,3 +126,7 @@ def test_every_package_that_is_imported_is_in_the_table() -> None:
         if module.split(".")[0] not in known
     }
     assert foreign == {}
+
+
+def test_every_public_name_can_be_fetched() -> None:
+    assert [name for name in dir(mien) if not hasattr(mien, name)] == []

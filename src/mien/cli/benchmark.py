@@ -34,16 +34,7 @@ def pairs(
     import mien
 
     out = Output(json, quiet)
-    result = mien.benchmark_pairs(
-        csv,
-        images=images,
-        detector=detector,
-        embedder=embedder,
-        faces=faces,
-        workers=workers,
-        cache=not no_cache,
-        progress=out.progress,
-    )
+    result = out.call(mien.benchmark_pairs, locals())
     text = (
         f"accuracy {result.accuracy:.2%} (standard deviation {result.accuracy_std:.2%}) over {result.pairs} pairs in"
         f" {result.folds} folds, {result.rejected} pairs with a photo without a face"

@@ -36,20 +36,7 @@ def evaluate(
     import mien
 
     out = Output(json, quiet)
-    figures = mien.evaluate(
-        bundle,
-        data,
-        report=report,
-        labels=labels,
-        images=images,
-        target=target,
-        split=split,
-        faces=faces,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=out.progress,
-    )
+    figures = out.call(mien.evaluate, locals())
     out.rejections(figures.rejections)
     out.record(figures.as_json(), _text(figures) + (f"\nreport: {report}" if report else ""))
 

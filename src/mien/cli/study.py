@@ -11,7 +11,7 @@ from mien.cli import options
 from mien.cli.output import Output
 
 if TYPE_CHECKING:
-    from mien.flows.study import StudyResult
+    from mien.evaluation.study import StudyResult
 
 
 def study(
@@ -48,27 +48,8 @@ def study(
     import mien
 
     out = Output(json, quiet)
-    result = mien.study(
-        data,
-        over=over,
-        recipe=recipe,
-        variants=[name.strip() for name in (variants or "").split(",") if name.strip()],
-        hierarchy=hierarchy or (),
-        seeds=seeds,
-        folds=folds,
-        epochs=epochs,
-        report=report,
-        detector=detector,
-        faces=faces,
-        min_face=min_face,
-        labels=labels,
-        images=images,
-        target=target,
-        workers=workers,
-        keep_going=keep_going,
-        cache=not no_cache,
-        progress=out.progress,
-    )
+    names = [name.strip() for name in (variants or "").split(",") if name.strip()]
+    result = out.call(mien.study, {**locals(), "variants": names})
     out.rejections(result.rejected)
     for score in result.scores:
         out.record(score.as_json())

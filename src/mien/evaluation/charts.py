@@ -50,6 +50,10 @@ _STYLE = {
     "xtick.major.pad": 7,
     "ytick.major.pad": 7,
 }
+_DASHED: dict[str, Any] = {"color": _ORANGE, "linewidth": 1.8, "linestyle": (0, (5, 3))}
+_SOLID: dict[str, Any] = {"color": _BLUE, "linewidth": 2.2}
+_LEADER = {"arrowstyle": "-", "color": _SOFT, "linewidth": 0.75, "shrinkA": 0, "shrinkB": 5, "relpos": (0, 0.5)}
+
 _SQUARE = (46, 50, 260, 260)  # pixels: left, bottom, width and height of the axes
 _WIDE = (56, 48, 560, 300)
 _NAMES_WIDTH = 120  # right of a wide chart, for names of dots there
@@ -69,37 +73,29 @@ _TICKS_APART = 45.0  # pixels
 def reliability_chart(bins: Sequence[Bin]) -> Markup:
     """Bins -> their confidence against their share of hits, with intervals; calibrated ones lie on the diagonal."""
     most = max((b.hits.of for b in bins), default=1)
-    points = [(b.confidence, float(b.hits), *(b.hits.interval or (0.0, 1.0))) for b in bins]
     described = [f"stated {percent(b.confidence)}, right {percent(b.hits.value)} of {b.hits.of} photos" for b in bins]
+    summary = f"Stated probability against the share that was right; {'; '.join(described)}"
     with _axes(_SQUARE, "stated probability, %", "share that was right, %") as (figure, axes):
         axes.plot([0, 1], [0, 1], color=_SOFT, linewidth=1.2, linestyle=(0, (4, 4)))
-        for b, (x, y, low, high) in zip(bins, points, strict=True):
-            axes.plot(
-                [x, x], [low, high], gid="interval", color=_BLUE, linewidth=1.4, alpha=0.65, solid_capstyle="butt"
-            )
-            _dot(axes, x, y, radius=2 + 4 * (b.hits.of / most) ** 0.5)
+        for b in bins:
+            _interval(axes, b.confidence, b.hits.interval or (0.0, 1.0), _BLUE, linewidth=1.4, alpha=0.65)
+            _dot(axes, b.confidence, float(b.hits), radius=2 + 4 * (b.hits.of / most) ** 0.5)
         _ticks(axes.xaxis, 1.0, 100)
         _ticks(axes.yaxis, 1.0, 100)
-        return _svg(
-            figure, "reliability", f"Stated probability against the share that was right; {'; '.join(described)}"
-        )
+        return _svg(figure, "reliability", summary)
 
 
 def stranger_chart(unknown: OpenSet, reach: float) -> Markup:
     """Open-set figures that have a curve -> both its lines for false accept rates from 0 to `reach`."""
     far, named = unknown.false_accepts.value, unknown.known_named.value
     summary = f"Known photos named, against strangers accepted, up to {percent(reach)}"
-    styles: dict[str, dict[str, Any]] = {
-        "accepted": {"color": _ORANGE, "linewidth": 1.8, "linestyle": (0, (5, 3))},
-        "named": {"color": _BLUE, "linewidth": 2.2},
-    }
     with _axes(_SQUARE, "strangers accepted, %", "share of the known, %") as (figure, axes):
         within = [p for p in unknown.roc if p.far <= reach]
         fars = [0.0, *(p.far for p in within), reach]  # between two measured rates the lower one's share holds
-        for line, look in styles.items():
+        for line, style in (("accepted", _DASHED), ("named", _SOLID)):
             shares = [getattr(p, line) for p in within or unknown.roc[:1]]
             shares = [shares[0], *shares, shares[-1]] if within else shares * 2
-            axes.plot(fars, shares, drawstyle="steps-post", gid=line, **look)
+            axes.plot(fars, shares, drawstyle="steps-post", gid=line, **style)
         if far is not None and named is not None and far <= reach and isfinite(unknown.threshold):
             _dot(axes, far, named, radius=5)
             accepted = f"{percent(far)} of strangers accepted"
@@ -121,13 +117,9 @@ def training_chart(name: str, curves: Mapping[str, Sequence[float | None]]) -> M
     accuracy = name == "accuracy"
     reach = 1.0 if accuracy else max([*known, 0.1])
     with _axes(_SQUARE, "epoch", "accuracy, %" if accuracy else name) as (figure, axes):
-        styles: list[dict[str, Any]] = [
-            {"color": _ORANGE, "linewidth": 1.8, "linestyle": (0, (5, 3))},
-            {"color": _BLUE, "linewidth": 2.2},
-        ]
-        for (line, values), look in zip(lines.items(), styles, strict=True):
+        for (line, values), style in zip(lines.items(), (_DASHED, _SOLID), strict=True):
             shown = [float("nan") if value is None else min(reach, max(0.0, value)) for value in values]
-            axes.plot(range(1, len(values) + 1), shown, gid=line, **look)
+            axes.plot(range(1, len(values) + 1), shown, gid=line, **style)
         axes.set_xlim(1, max(2, epochs))
         axes.xaxis.get_major_locator().set_params(nbins=5, integer=True)  # type: ignore[call-arg]
         _ticks(axes.yaxis, reach, 100 if accuracy else 1)
@@ -155,36 +147,11 @@ def study_chart(scores: Sequence[VariantScore], best: Collection[str]) -> Markup
         heights = _spread(places, list(names.values()))
         for key, s, (x, y), height in zip(names, scores, places, heights, strict=True):
             color = _BLUE if s.variant in best else _ORANGE
-            axes.plot(
-                [_seconds(s)] * 2,
-                s.interval,
-                gid="interval",
-                color=color,
-                linewidth=1.6,
-                alpha=0.6,
-                solid_capstyle="butt",
-            )
+            _interval(axes, _seconds(s), s.interval, color, linewidth=1.6, alpha=0.6)
             _dot(axes, _seconds(s), s.accuracy_mean, radius=5.5, color=color)
-            off = abs(height - y) > _LINE_HEIGHT / 2
-            axes.annotate(
-                key,
-                (x, y),
-                (x + _NAME_OFFSET, height),
-                xycoords="figure pixels",
-                textcoords="figure pixels",
-                va="center",
-                gid="name",
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": _SOFT,
-                    "linewidth": 0.75,
-                    "shrinkA": 0,
-                    "shrinkB": 5,
-                    "relpos": (0, 0.5),
-                }
-                if off
-                else None,
-            )
+            leader = _LEADER if abs(height - y) > _LINE_HEIGHT / 2 else None
+            pixels: dict[str, Any] = dict.fromkeys(("xycoords", "textcoords"), "figure pixels")
+            axes.annotate(key, (x, y), (x + _NAME_OFFSET, height), va="center", gid="name", arrowprops=leader, **pixels)
         summary = "Accuracy against the time of one training; " + "; ".join(described)
         return _svg(figure, "study", summary, names)
 
@@ -221,8 +188,8 @@ def _ticks(axis: Any, reach: float, factor: float) -> None:
     axis.set_ticks([reach * i / 4 for i in range(5)], [f"{factor * reach * i / 4:.3g}" for i in range(5)])
 
 
-def _interval(axes: Axes, x: float, ends: Interval, color: str = _BLUE) -> None:
-    axes.plot([x, x], ends, gid="interval", color=color, linewidth=1.5, alpha=0.6, solid_capstyle="butt")
+def _interval(axes: Axes, x: float, ends: Interval, color: str, **line: Any) -> None:
+    axes.plot([x, x], ends, gid="interval", color=color, solid_capstyle="butt", **line)
 
 
 def _dot(axes: Axes, x: float, y: float, radius: float, color: str = _BLUE) -> None:

@@ -79,7 +79,7 @@ class VariantScore:
     gap: float
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as strict JSON."""
+        """Every field, as strict JSON."""
         return asdict(self)
 
 
@@ -190,11 +190,10 @@ def sign_flip(differences: Doubles) -> float:
 
 def holm(p: Sequence[float]) -> list[float]:
     """P values of a family of tests -> adjusted ones, by Holm's step-down procedure (Holm 1979)."""
-    adjusted, most = [0.0] * len(p), 0.0
-    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        most = max(most, min(1.0, (len(p) - rank) * p[i]))
-        adjusted[i] = most
-    return adjusted
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(len(p), 0, -1) * np.take(p, order)))
+    return adjusted.tolist()
 
 
 def luck_of_runs(differences: Doubles) -> float:
@@ -247,15 +246,15 @@ def resampled_interval(values: Doubles, weights: Doubles, units: Ints) -> Interv
 
 
 def verdict(scores: Sequence[VariantScore], comparisons: Sequence[Comparison]) -> str:
-    """Variants and their comparisons -> what beats what, what cannot be told apart, and which of these costs least."""
+    """What beats what, what cannot be told apart, and which of these costs least; "" without comparisons."""
     if not comparisons:
         return ""
     best = best_of(scores)
     pairs = [pair for pair in comparisons if len(scores) <= _ALL_PAIRS_UP_TO or best.variant in (pair.a, pair.b)]
     sentences = [*_beaten([pair for pair in pairs if pair.real]), *_alike([pair for pair in pairs if not pair.real])]
     equals = equals_of(best, comparisons)
-    cheapest = min((s for s in scores if s.variant in equals), key=lambda s: s.train_seconds)
     if len(equals) > 1:
+        cheapest = min((s for s in scores if s.variant in equals), key=lambda s: s.train_seconds)
         of_these = "of these, the" if len(scores) > len(equals) else "the"
         sentences.append(f"{of_these} quickest to train is {cheapest.variant}")
     return "; ".join(sentences)
@@ -322,11 +321,9 @@ def _macro_f1(trials: Sequence[Trial], y: Ints) -> float:
     """The mean over the classes tested of F1 = 2 tp / (photos of the class + answers of the class)."""
     truth = np.concatenate([y[trial.rows] for trial in trials])
     answers = np.concatenate([trial.answers for trial in trials])
-    scores = [
-        2 * ((truth == j) & (answers == j)).sum() / ((truth == j).sum() + (answers == j).sum())
-        for j in np.unique(truth)
-    ]
-    return float(np.mean(scores))
+    classes = np.unique(truth)[:, None]
+    true, answered = truth == classes, answers == classes
+    return float((2 * (true & answered).sum(axis=1) / (true.sum(axis=1) + answered.sum(axis=1))).mean())
 
 
 def _mean(values: Sequence[int | None]) -> float | None:
@@ -335,30 +332,22 @@ def _mean(values: Sequence[int | None]) -> float | None:
 
 
 def _beaten(pairs: Sequence[Comparison]) -> list[str]:
-    winners = dict.fromkeys(pair.a for pair in pairs)
-    return [f"{a} beats {_losers([pair for pair in pairs if pair.a == a])}" for a in winners]
-
-
-def _losers(pairs: Sequence[Comparison]) -> str:
-    least_first = sorted(pairs, key=lambda pair: pair.difference)
-    return _and([f"{pair.b} by {_points(pair.difference)} (p {format_p(pair.p)})" for pair in least_first])
+    losers: dict[str, list[str]] = {pair.a: [] for pair in pairs}
+    for pair in sorted(pairs, key=lambda pair: pair.difference):
+        points = f"{100 * pair.difference:.1f}"
+        unit = "point" if points == "1.0" else "points"
+        losers[pair.a].append(f"{pair.b} by {points} {unit} (p {format_p(pair.p)})")
+    return [f"{winner} beats {_and(names)}" for winner, names in losers.items()]
 
 
 def _alike(pairs: Sequence[Comparison]) -> list[str]:
     if len(pairs) <= 1:
         return [f"{pair.a} and {pair.b} cannot be told apart" for pair in pairs]
     names = list(dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b)))
-    shared = [name for name in names if all(name in (pair.a, pair.b) for pair in pairs)]
-    if shared:
-        others = [name for name in names if name != shared[0]]
-        return [f"{shared[0]} cannot be told apart from {_and(others)}"]
+    shared = next((name for name in names if all(name in (pair.a, pair.b) for pair in pairs)), None)
+    if shared is not None:
+        return [f"{shared} cannot be told apart from {_and([name for name in names if name != shared])}"]
     return [f"{_and(names)} cannot be told apart from each other"]
-
-
-def _points(share: float) -> str:
-    """A difference of shares -> "2.1 points"."""
-    text = f"{100 * share:.1f}"
-    return f"{text} point" if text == "1.0" else f"{text} points"
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The pages that a person reads: the report of an evaluation, the page of a study, the card of a bundle."""
+"""The pages that a person reads: the report of an evaluation, and the card of a bundle."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mien.evaluation.charts import duration, reliability_chart, stranger_chart, study_chart, training_chart
-from mien.evaluation.comparison import (
-    ALPHA,
-    Comparison,
-    VariantScore,
-    best_of,
-    equals_of,
-    format_p,
-    verdict,
-    with_units,
-)
+from mien.evaluation.charts import reliability_chart, stranger_chart, training_chart
 from mien.evaluation.report import Confusion, Mistake, Report
 from mien.evaluation.templating import environment, markdown, printable
 
@@ -33,15 +23,7 @@ _LABELS_NAMED = 60  # up to here a picture can carry its labels
 _LABELS_LISTED = 60  # on a card; beyond, their number and sizes say more than a list
 _CONFUSED_PAIRS = 15
 _OPEN_ROWS = 30
-_OPEN_PAIRS = 15
 _NAMED_REJECTIONS = 10
-_QUESTIONS = {
-    "augment": "Which variants of a photo help?",
-    "size": "How many pixels does a face need?",
-    "colour": "Grey or colour?",
-    "hierarchy": "Flat, or in two steps?",
-    "recipe": "Which recipe?",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +40,6 @@ class About:
     embedder: str
     note: str = ""
     curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class StudyPage:
-    """What a page is made of: the data's name, the day, what was varied, and the results."""
-
-    data: str
-    date: str
-    over: str
-    scores: Sequence[VariantScore]
-    comparisons: Sequence[Comparison]
-    photos: int
-    rejected: int
-    notes: Sequence[str]
 
 
 def render_report(report: Report, about: About, thumbnail: Thumbnail | None = None, *, most_mistakes: int = 60) -> str:
@@ -104,36 +72,6 @@ def render_report(report: Report, about: About, thumbnail: Thumbnail | None = No
         ],
     }
     return environment(printable).get_template("report.html").render(view)
-
-
-def render_study(page: StudyPage) -> str:
-    """A study -> a whole HTML page, with accuracy against training time drawn."""
-    return _render_study(page, "study.html")
-
-
-def render_study_summary(page: StudyPage) -> str:
-    """A study -> its verdict, table and chart, as HTML for a notebook."""
-    return _render_study(page, "study_summary.html")
-
-
-def _render_study(page: StudyPage, template: str) -> str:
-    scores, comparisons = with_units(page.over, page.scores, page.comparisons)
-    best = best_of(scores)
-    equals = equals_of(best, comparisons)
-    pairs = sorted(comparisons, key=lambda pair: (not pair.real, -pair.difference))
-    templates = environment(printable, duration=duration, points=_signed_points, format_p=format_p)
-    return templates.get_template(template).render(
-        page=page,
-        question=_QUESTIONS.get(page.over, page.over),
-        verdict=verdict(scores, comparisons),
-        scores=scores,
-        best=best,
-        equals=equals,
-        chart=study_chart(scores, equals),
-        pairs=pairs[:_OPEN_PAIRS],
-        others=pairs[_OPEN_PAIRS:],
-        alpha=ALPHA,
-    )
 
 
 def render_card(facts: Mapping[str, Any]) -> str:
@@ -198,8 +136,3 @@ def _with_picture(mistake: Mistake, thumbnail: Thumbnail | None) -> dict[str, An
     folder, _, name = mistake.uri.replace("\\", "/").rpartition("/")
     picture = f"data:image/jpeg;base64,{b64encode(jpeg).decode()}" if jpeg else None
     return {"mistake": mistake, "name": name, "folder": folder, "picture": picture}
-
-
-def _signed_points(share: float) -> str:
-    """A share -> points with their sign: "+2.1"."""
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")

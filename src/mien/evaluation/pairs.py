@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +62,11 @@ class PairsResult:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that `mien benchmark pairs --json` prints."""
-        return {
-            "pairs": self.pairs,
-            "folds": self.folds,
-            "accuracy": self.accuracy,
-            "accuracy_std": self.accuracy_std,
-            "auc": self.auc,
-            "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
-            "thresholds": list(self.thresholds),
-            "rejected": self.rejected,
-            "drawn": self.drawn,
-            **({} if self.detector is None else {"detector": self.detector, "embedder": self.embedder}),
-        }
+        rates = {f"{far:g}": tar for far, tar in self.tar_at_far.items()}
+        fields = asdict(self) | {"tar_at_far": rates, "thresholds": list(self.thresholds)}
+        if self.detector is None:
+            del fields["detector"], fields["embedder"]
+        return fields
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -231,17 +224,11 @@ def _lfw(path: Path, lines: Sequence[str]) -> list[Pair]:
 
 def _lfw_row(where: str, fold: int, row: Sequence[str]) -> Pair:
     parts = [part.strip() for part in row]
-    if len(parts) == 3:
-        first, second = (parts[0], parts[1]), (parts[0], parts[2])
-    elif len(parts) == 4:
-        first, second = (parts[0], parts[1]), (parts[2], parts[3])
-    else:
+    if len(parts) not in (3, 4):
         raise DataError(f"{where}: {len(parts)} values, where 'name n1 n2' or 'name1 n1 name2 n2' should stand")
-    a, b = (_lfw_photo(where, name, number) for name, number in (first, second))
-    return Pair(fold, a, b, len(parts) == 3)
-
-
-def _lfw_photo(where: str, name: str, number: str) -> str:
-    if not number.isdecimal():
-        raise DataError(f"{where}: {number!r} should be the number of a photo of {name}")
-    return f"{name}/{name}_{int(number):04d}.jpg"
+    photos = []
+    for name, number in (parts[:2], (parts[0 if len(parts) == 3 else 2], parts[-1])):
+        if not number.isdecimal():
+            raise DataError(f"{where}: {number!r} should be the number of a photo of {name}")
+        photos.append(f"{name}/{name}_{int(number):04d}.jpg")
+    return Pair(fold, photos[0], photos[1], len(parts) == 3)

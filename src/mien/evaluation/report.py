@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LABELS_IN_SUMMARY = 20
+_COUNTS = ("photos", "n", "strangers", "unlabelled", "rejected")
+_SHARES = ("accuracy", "accuracy_all", "macro_f1", "uncertain", "accuracy_certain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,30 +115,20 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that `mien evaluate --json` prints; plain values, None for what could not be measured."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
+        fields["reasons"] = {str(reason): count for reason, count in self.reasons.items()}
+        for name in _SHARES:
+            share: Share = getattr(self, name)
+            fields |= {name: share.value, f"{name}_interval": share.interval}
+        del fields["uncertain_interval"]
         confusion = self.confusion
-        run = {} if self.detector is None else {"detector": self.detector, "trained_on": self.trained_on}
-        return {
-            "photos": self.photos,
-            "n": self.n,
-            "strangers": self.strangers,
-            "unlabelled": self.unlabelled,
-            "rejected": self.rejected,
-            "reasons": {str(reason): count for reason, count in self.reasons.items()},
-            "accuracy": self.accuracy.value,
-            "accuracy_interval": self.accuracy.interval,
-            "accuracy_all": self.accuracy_all.value,
-            "accuracy_all_interval": self.accuracy_all.interval,
-            "macro_f1": self.macro_f1.value,
-            "macro_f1_interval": self.macro_f1.interval,
-            "uncertain": self.uncertain.value,
-            "accuracy_certain": self.accuracy_certain.value,
-            "accuracy_certain_interval": self.accuracy_certain.interval,
+        fields |= {
             "ece": self.ece,
             "per_class": {label: _class_json(score) for label, score in self.per_class.items()},
             "confusion": confusion and {"labels": list(confusion.labels), "matrix": confusion.matrix.tolist()},
             "unknown": self.unknown.as_json(),
-            **run,
         }
+        return fields if self.detector is None else {**fields, "detector": self.detector, "trained_on": self.trained_on}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
@@ -145,24 +137,14 @@ class Report:
         Raises:
             KeyError, TypeError, ValueError: the fields are not those of a report.
         """
-
-        def share(name: str) -> Share:
+        figures: dict[str, Any] = {name: fields[name] for name in _COUNTS}
+        for name in _SHARES:
             interval = fields.get(f"{name}_interval")
-            return Share(fields[name], None if interval is None else (interval[0], interval[1]))
-
+            figures[name] = Share(fields[name], None if interval is None else (interval[0], interval[1]))
         matrix = fields.get("confusion")
         return cls(
-            photos=fields["photos"],
-            n=fields["n"],
-            strangers=fields["strangers"],
-            unlabelled=fields["unlabelled"],
-            rejected=fields["rejected"],
+            **figures,
             reasons={Reason(reason): count for reason, count in fields["reasons"].items()},
-            accuracy=share("accuracy"),
-            accuracy_all=share("accuracy_all"),
-            macro_f1=share("macro_f1"),
-            uncertain=share("uncertain"),
-            accuracy_certain=share("accuracy_certain"),
             ece=fields["ece"],
             per_class={label: _class_from_json(score) for label, score in fields["per_class"].items()},
             unknown=OpenSet.from_json(fields["unknown"]),
@@ -218,6 +200,7 @@ def measure(
     units = _units([origin.group if grouped else None for origin in origins])
     faces, n = len(known), len(known) + len(missed)
     matrix = np.bincount(truth * len(names) + answers, minlength=len(names) ** 2).reshape(len(names), -1)
+    reasons = Counter(r.reason for r in photos.rejected)
     bins = reliability(np.array([a.probability for a in known], dtype=np.float64), right)
     return Report(
         photos=photos.count,
@@ -225,7 +208,7 @@ def measure(
         strangers=photos.count - n - photos.unlabelled,
         unlabelled=photos.unlabelled,
         rejected=len(photos.rejected),
-        reasons=_reasons(photos.rejected),
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         accuracy=_share(right, units[:faces]),
         accuracy_all=_share(np.append(right, np.zeros(len(missed), dtype=bool)), units),
         macro_f1=macro_f1(truth, answers, len(names), units[:faces]),
@@ -313,9 +296,9 @@ def _columns(known: Sequence[_Answer], index: Mapping[str, int]) -> tuple[list[i
 
 def _units(groups: Sequence[str | None]) -> Ints:
     """The group of each photo -> the number of its unit (n,): its group, or itself where it has none."""
-    number: dict[str | int, int] = {}
-    keys = [i if group is None else group for i, group in enumerate(groups)]
-    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
+    first: dict[str, int] = {}
+    numbers = [i if group is None else first.setdefault(group, i) for i, group in enumerate(groups)]
+    return np.unique(np.array(numbers, dtype=np.int64), return_inverse=True)[1]
 
 
 def _share(right: npt.NDArray[np.bool_], units: Ints) -> Share:
@@ -343,19 +326,9 @@ def _mistakes(known: Sequence[_Answer], strangers: Sequence[_Answer], threshold:
     return tuple(sorted(mistakes, key=lambda m: (-m.probability, m.uri)))
 
 
-def _reasons(rejected: Sequence[Rejected]) -> dict[Reason, int]:
-    counts = Counter(r.reason for r in rejected)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _class_json(score: ClassScore) -> dict[str, Any]:
-    return {
-        "n": score.n,
-        "rejected": score.rejected,
-        "precision": score.precision.value,
-        "recall": score.recall.value,
-        "f1": score.f1,
-    }
+    shares = {"precision": score.precision.value, "recall": score.recall.value}
+    return {"n": score.n, "rejected": score.rejected, **shares, "f1": score.f1}
 
 
 def _class_from_json(fields: Mapping[str, Any]) -> ClassScore:

@@ -23,7 +23,7 @@ LEARNT = (None, "train")
 """The splits of photos that are trained on."""
 
 FOLDS = 5
-"""Each seed of a study splits the photos into so many parts."""
+"""Into how many parts each seed of a study splits the photos."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,8 @@ class FeatureSet:
 class StudyData:
     """The photos of a study, row by row the same for every variant.
 
-    keys, groups, `y` (n,) numbers of `labels`, `units` (n,): photos that stay together. folds: for each seed the fold
-    of each photo (n,), or -1. inputs: (n, ...), for each spec.
+    y (n,): numbers of `labels`. units (n,): equal for photos that stay together. folds: for each seed the fold of each
+    photo (n,), or -1. inputs (n, ...): of each spec.
     """
 
     keys: Sequence[str]
@@ -70,9 +70,9 @@ class StudyData:
         return [self.labels[j] for j in self.y]
 
     def tests(self, folds: int) -> Iterator[tuple[int, int, Ints]]:
-        """Seed, fold, and the rows of the photos to test on, for so many folds of each seed.
+        """Seed, fold, and the rows of the photos to test on, for that many folds of each seed.
 
-        A class of which fewer than two photos would be left to train on is not tested in that fold.
+        A class with fewer than two photos left to train on is not tested in that fold.
         """
         for seed, fold in enumerate(self.folds):
             for number in np.unique(fold[fold >= 0])[:folds].tolist():
@@ -82,19 +82,15 @@ class StudyData:
                     yield seed, number, rows
 
 
-def gather_features(data: DataSet, spec: PipelineSpec, drive: RunOptions) -> FeatureSet:
+def gather_features(data: DataSet, spec: PipelineSpec, run: RunOptions) -> FeatureSet:
     """Labelled data -> its photos as the spec prepares them.
 
     Raises:
         DataError: none of the photos, or none of a class, can be used for training.
     """
-    items: list[Embedding | Crop] = []
-    rejected: list[Rejected] = []
-    for result in prepare_photos(spec, data.refs, drive):
-        if isinstance(result, Rejected):
-            rejected.append(result)
-        elif result.origin.label is not None:
-            items.append(result)
+    results = list(prepare_photos(spec, data.refs, run))
+    rejected = [result for result in results if isinstance(result, Rejected)]
+    items = [item for item in results if not isinstance(item, Rejected) and item.origin.label is not None]
     if not items:
         raise DataError(
             f"none of the {len(data.origins)} photos can be used for training: in {len(rejected)} no face was found or"
@@ -108,7 +104,7 @@ def gather_features(data: DataSet, spec: PipelineSpec, drive: RunOptions) -> Fea
     return FeatureSet(items, rejected)
 
 
-def prepare_study(data: DataSet, specs: Iterable[PipelineSpec], drive: RunOptions, seeds: int) -> StudyData:
+def prepare_study(data: DataSet, specs: Iterable[PipelineSpec], run: RunOptions, seeds: int) -> StudyData:
     """Labelled data -> its photos as each of these specs prepares them, in folds, once for each seed.
 
     A photo that one spec cannot prepare is left out for all. Official splits other than "train" are left alone, so
@@ -120,7 +116,7 @@ def prepare_study(data: DataSet, specs: Iterable[PipelineSpec], drive: RunOption
     prepared: dict[PipelineSpec, dict[str, Embedding | Crop]] = {}
     rejected: dict[str, Rejected] = {}
     for spec in dict.fromkeys(specs):
-        features = gather_features(data, spec, drive)
+        features = gather_features(data, spec, run)
         prepared[spec] = {item.key: item for item in features.items}
         rejected |= {item.key: item for item in features.rejected}
     keys = [
@@ -131,35 +127,28 @@ def prepare_study(data: DataSet, specs: Iterable[PipelineSpec], drive: RunOption
     if not keys:
         raise DataError("no labelled photo can be prepared for all variants: see which photos were rejected, and why")
     inputs = {spec: stack_inputs([items[key] for key in keys]) for spec, items in prepared.items()}
-    items = next(iter(prepared.values()))
-    return _in_folds([items[key].origin for key in keys], inputs, list(rejected.values()), seeds)
-
-
-def _in_folds(
-    origins: Sequence[Origin],
-    inputs: Mapping[PipelineSpec, npt.NDArray[Any]],
-    rejected: Sequence[Rejected],
-    seeds: int,
-) -> StudyData:
-    first = next(iter(inputs.values()))
+    first, items = next(iter(inputs.values())), next(iter(prepared.values()))
+    origins = [items[key].origin for key in keys]
     groups = [origin.group for origin in origins]
-    splits = [origin.split for origin in origins]
-    roles = assign_splits(first, [origin.label or "" for origin in origins], groups, splits)
+    roles = assign_splits(first, [o.label or "" for o in origins], groups, [o.split for o in origins])
     train_groups = [groups[i] for i in roles.train]
-    samples = Samples(likeness(first[roles.train]), roles.y, roles.labels, train_groups)
-    units = units_for_test(samples, FOLDS, range(seeds))
-    alone = len(origins) - len(roles.train)
-    note = f"{pluralize(alone, 'photo')} of other splits than train: not used, so that the best can be tested on them"
+    units = units_for_test(
+        Samples(likeness(first[roles.train]), roles.y, roles.labels, train_groups), FOLDS, range(seeds)
+    )
+    notes = [*units.notes]
+    if left_out := len(keys) - len(roles.train):
+        other = pluralize(left_out, "photo")
+        notes.insert(0, f"{other} of other splits than train: not used, so that the best can be tested on them")
     return StudyData(
-        keys=[origins[i].uri for i in roles.train],
+        keys=[keys[i] for i in roles.train],
         labels=roles.labels,
         y=roles.y,
         units=units.of,
         folds=[assign_folds(roles.y, units, FOLDS, seed) for seed in range(seeds)],
         groups=train_groups,
         inputs={spec: rows[roles.train] for spec, rows in inputs.items()},
-        rejected=rejected,
-        notes=[*([note] if alone else []), *units.notes],
+        rejected=list(rejected.values()),
+        notes=notes,
     )
 
 

@@ -123,7 +123,7 @@ class Recipe:
         return learn(inputs, labels, groups=groups, splits=splits, options=options)
 
 
-def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, name: str = "trial") -> Recipe:
+def build_recipe(options: TrainOptions, faces: FaceOptions, run: RunOptions, name: str = "trial") -> Recipe:
     """Options -> the recipe; checkpoints and curves go into a folder of that name.
 
     Raises:
@@ -134,7 +134,7 @@ def build_recipe(options: TrainOptions, faces: FaceOptions, drive: RunOptions, n
     fit = RECIPES.load(options.recipe)
     if options.recipe in NETWORK_RECIPES:
         chosen = _settings(options, faces)
-        network = _network(chosen, options, drive, name)
+        network = _network(chosen, options, run, name)
         recipe = Recipe(options.recipe, _spec(chosen, faces), fit, network, tree)
         return recipe if options.minutes is None else recipe.within(options.minutes)
     if given := options.network_options:
@@ -190,7 +190,7 @@ def _spec(chosen: TrainingSettings, faces: FaceOptions) -> PipelineSpec:
     )
 
 
-def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions, name: str) -> Any:
+def _network(chosen: TrainingSettings, options: TrainOptions, run: RunOptions, name: str) -> Any:
     from mien.training.checkpoint import sweep
     from mien.training.network_recipe import NetworkOptions
 
@@ -198,16 +198,16 @@ def _network(chosen: TrainingSettings, options: TrainOptions, drive: RunOptions,
     augment, calm = (None if policy is None else policy.apply for policy in policies)
     home = settings().home / "training"
     sweep(home)
-    run = TrainerOptions(
+    trainer = TrainerOptions(
         # A network of embeddings is so small that threads would spend their time waiting for each other.
-        threads=1 if chosen.inputs == "vectors" else drive.workers or cores(),
+        threads=1 if chosen.inputs == "vectors" else run.workers or cores(),
         folder=home / safe_name(name),
-        on_progress=drive.progress.training,
+        on_progress=run.progress.training,
         augment=augment,
         weak_augment=calm,
         augment_name=" then ".join(repr(policy) for policy in policies if policy is not None),
     )
-    return NetworkOptions(chosen, options.seed, options.false_accept_rate, run)
+    return NetworkOptions(chosen, options.seed, options.false_accept_rate, trainer)
 
 
 def _policy(name: str, chosen: TrainingSettings) -> Policy | None:

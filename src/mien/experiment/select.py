@@ -23,7 +23,7 @@ from mien.pipeline.execute import RunOptions
 from mien.pipeline.spec import PipelineSpec, build_spec
 from mien.text import join_names
 from mien.training.head import EMBEDDER_FOLDS, EMBEDDER_PHOTOS, EmbedderScore, best_embedder, score_embedders
-from mien.types import UNKNOWN, Crop, Embedding
+from mien.types import UNKNOWN, Embedding
 
 CHEAPEST_FIRST = ("head", "embedding-cnn", "finetune", "resnet-small", "fer-cnn")
 MINUTES = 30.0
@@ -39,7 +39,7 @@ _FEWEST_PHOTOS, _MOST_LABELS = 20, 30
 
 @dataclass(frozen=True, slots=True)
 class RecipeScore:
-    """How good a recipe was: means over the folds; None where it was not tried to the end, and `why` says why."""
+    """Means over the folds; None where the recipe was not tried to the end, and `why` says why."""
 
     recipe: str
     accuracy: float | None
@@ -82,7 +82,7 @@ class EmbedderChoice:
         return f"embedder {self.spec.embedder} was chosen; accuracy in {EMBEDDER_FOLDS} folds: {join_names(accuracies)}"
 
 
-def choose_recipe(data: DataSet, options: TrainOptions, faces: FaceOptions, drive: RunOptions) -> RecipeChoice:
+def choose_recipe(data: DataSet, options: TrainOptions, faces: FaceOptions, run: RunOptions) -> RecipeChoice:
     """Labelled data -> the recipe with the best macro-F1 in cross-validation, of those that fit in `options.minutes`.
 
     The cheapest is tried whatever it takes; a recipe that fails is not chosen. Of two within one photo of each other
@@ -101,8 +101,8 @@ def choose_recipe(data: DataSet, options: TrainOptions, faces: FaceOptions, driv
             scores.append(RecipeScore(name, None, None, 0.0, "no time was left"))
             continue
         try:
-            recipe = build_recipe(replace(options, recipe=name, minutes=None), faces_for(name, faces), drive)
-            photos = _prepare(photos, data, recipe.spec, drive)
+            recipe = build_recipe(replace(options, recipe=name, minutes=None), faces_for(name, faces), run)
+            photos = _prepare(photos, data, recipe.spec, run)
             scores.append(_cross_validate(recipe, photos, end if scores else None))
         except MienError as error:
             if not scores:
@@ -119,7 +119,7 @@ def faces_for(recipe: str, faces: FaceOptions) -> FaceOptions:
     return faces if recipe in ("head", "embedding-cnn") else replace(faces, embedder="auto")
 
 
-def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, drive: RunOptions) -> EmbedderChoice | None:
+def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, run: RunOptions) -> EmbedderChoice | None:
     """Labelled data -> the embedder that tells its labels apart best; None where the labels look like people's names.
 
     Detection, which takes most of the time, is done once for all.
@@ -131,13 +131,17 @@ def choose_embedder(data: DataSet, faces: FaceOptions, seed: int, drive: RunOpti
         return None
     joint = EMBEDDER_SEPARATOR.join((IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER))
     spec = build_spec(faces.detector, joint, faces.faces, min_face=faces.min_face)
-    features = gather_features(data, spec, drive)
+    features = gather_features(data, spec, run)
     vectors, dim = stack_inputs(features.items), models.get_card(IDENTITY_EMBEDDER).dim
     parts = {IDENTITY_EMBEDDER: slice(None, dim), APPEARANCE_EMBEDDER: slice(dim, None), joint: slice(None)}
     columns = {name: vectors[:, part] for name, part in parts.items()}
     scores = score_embedders(columns, features.labels, features.groups, features.splits, seed)
     chosen = best_embedder(scores, min(EMBEDDER_PHOTOS, len(vectors))).embedder
-    items = [_part(item, parts[chosen]) for item in features.items]
+    items = [
+        replace(item, vector=item.vector[parts[chosen]].copy())
+        for item in features.items
+        if isinstance(item, Embedding)
+    ]
     spec = build_spec(faces.detector, chosen, faces.faces, min_face=faces.min_face)
     return EmbedderChoice(scores, spec, replace(features, items=items))
 
@@ -149,16 +153,16 @@ def _check_options(options: TrainOptions, faces: FaceOptions) -> None:
         raise DataError(f"--{given[0]} applies to one recipe only: give --recipe NAME instead of auto")
 
 
-def _prepare(before: StudyData | None, data: DataSet, spec: PipelineSpec, drive: RunOptions) -> StudyData:
+def _prepare(before: StudyData | None, data: DataSet, spec: PipelineSpec, run: RunOptions) -> StudyData:
     """The photos as the spec prepares them, in the folds of `before`, whichever spec that was prepared by.
 
     A photo that this spec cannot prepare is left out from here on.
     """
     if before is None:
-        return prepare_study(data, [spec], drive, 1)
+        return prepare_study(data, [spec], run, 1)
     if spec in before.inputs:
         return before
-    items = {item.key: item for item in gather_features(data, spec, drive).items}
+    items = {item.key: item for item in gather_features(data, spec, run).items}
     rows = np.array([i for i, key in enumerate(before.keys) if key in items], dtype=np.int64)
     return replace(
         before,
@@ -200,7 +204,3 @@ def _may_be_appearance(data: DataSet) -> bool:
     if UNKNOWN in labels or not 2 <= len(labels) <= _MOST_LABELS or median(labels.values()) < _FEWEST_PHOTOS:
         return False
     return models.is_available(IDENTITY_EMBEDDER) and models.is_available(APPEARANCE_EMBEDDER)
-
-
-def _part(item: Embedding | Crop, columns: slice) -> Embedding | Crop:
-    return replace(item, vector=item.vector[columns].copy()) if isinstance(item, Embedding) else item

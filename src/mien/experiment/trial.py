@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -59,10 +61,9 @@ def run_trial(recipe: Recipe, photos: StudyData, rows: Ints, seed: int, fold: in
 
 
 class TrialStore:
-    """The finished trials on these photos, in `folder`, so that a study which was stopped can be resumed.
+    """The finished trials on these photos, in `folder`, so that a study that was stopped can be resumed.
 
-    `hits` counts those that were there already. Without a folder nothing is stored. Lines that cannot be read are
-    ignored.
+    hits: how many `get` has returned. Without a folder nothing is stored; lines that cannot be read are ignored.
     """
 
     def __init__(self, folder: Path | None, photos: StudyData) -> None:
@@ -75,7 +76,10 @@ class TrialStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lines = JsonLines(path, os.O_CREAT)
-            self._load(self._lines.recover())
+            for text in self._lines.recover().splitlines():
+                with suppress(ValueError, KeyError, TypeError):
+                    line = json.loads(text)
+                    self._known[str(line["name"])] = line
         except BlockingIOError as error:
             raise DataError("another study of these photos is running: wait until it is done") from error
         except OSError as error:
@@ -93,25 +97,11 @@ class TrialStore:
         return trial
 
     def put(self, variant: Variant, trial: Trial) -> None:
-        """Store a trial.
-
-        Raises:
-            DataError: it cannot be written.
-        """
+        """Store a trial; `DataError` where it cannot be written."""
         if self._lines is None:
             return
-        line = {
-            "name": _trial_digest(variant, trial.seed, trial.fold),
-            "variant": variant.name,
-            "seed": trial.seed,
-            "fold": trial.fold,
-            "rows": trial.rows.tolist(),
-            "answers": trial.answers.tolist(),
-            "learnt": trial.learnt,
-            "seconds": trial.seconds,
-            "epochs": trial.epochs,
-            "best_epoch": trial.best_epoch,
-        }
+        line = {"name": _trial_digest(variant, trial.seed, trial.fold), "variant": variant.name, **asdict(trial)}
+        line |= {"rows": trial.rows.tolist(), "answers": trial.answers.tolist()}
         try:
             self._lines.append([line], durable=True)
         except OSError as error:
@@ -123,14 +113,6 @@ class TrialStore:
     def __exit__(self, *_: object) -> None:
         if self._lines is not None:
             self._lines.close()
-
-    def _load(self, data: bytes) -> None:
-        for text in data.splitlines():
-            try:
-                line = json.loads(text)
-                self._known[str(line["name"])] = line
-            except (ValueError, KeyError, TypeError):
-                continue
 
 
 def _from_json(line: dict[str, Any]) -> Trial:

@@ -23,10 +23,9 @@ _MOST_FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class StudyOptions:
-    """What to compare.
+    """What to compare: the variants of `recipe` with these names, the usual ones where there are none.
 
-    over: what is varied. recipe: the recipe whose variants are compared. variants: their names, the usual ones where
-    empty. seeds: number of random splits; folds: how many fifths of each are tested. trees: files of hierarchies.
+    seeds: number of random splits. folds: how many fifths of each are tested. trees: files of hierarchies.
 
     Raises:
         DataError: a number is out of range. UnknownName: nothing of that name can be varied.
@@ -64,12 +63,12 @@ class Variant:
 
     def as_json(self) -> dict[str, Any]:
         """All that decides what is learnt from the same photos, its name aside."""
-        recipe = self.recipe
+        recipe, settings = self.recipe, self.recipe.settings
         return {
             "recipe": recipe.name,
-            "settings": None if recipe.settings is None else recipe.settings.to_json(),
-            "policy": "" if recipe.settings is None else recipe.options.run.augment_name,
-            "tree": None if recipe.tree is None else recipe.tree.as_json(),
+            "settings": settings and settings.to_json(),
+            "policy": recipe.options.run.augment_name if settings else "",
+            "tree": recipe.tree and recipe.tree.as_json(),
             "chain": recipe.spec.digest().hex(),
         }
 
@@ -80,7 +79,7 @@ class _Builder:
 
     options: StudyOptions
     faces: FaceOptions
-    drive: RunOptions
+    run: RunOptions
 
     def variant(self, name: str, recipe: str, **changes: Any) -> Variant:
         """A variant of a recipe; `changes` are options of faces (size, grey) or of training (policy, hierarchy)."""
@@ -88,7 +87,7 @@ class _Builder:
         train_changes = {key: value for key, value in changes.items() if key not in face_changes}
         epochs = self.options.epochs if recipe in NETWORK_RECIPES else None
         training = TrainOptions(recipe, epochs=epochs, **train_changes)
-        return Variant(name, build_recipe(training, replace(self.faces, **face_changes), self.drive))
+        return Variant(name, build_recipe(training, replace(self.faces, **face_changes), self.run))
 
     def crop_recipe(self) -> str:
         """The recipe that is varied, which has to be one that is trained on crops."""
@@ -102,14 +101,14 @@ class _Builder:
         return recipe
 
 
-def build_variants(options: StudyOptions, faces: FaceOptions, drive: RunOptions) -> list[Variant]:
+def build_variants(options: StudyOptions, faces: FaceOptions, run: RunOptions) -> list[Variant]:
     """What to compare -> the variants, in the order in which they are shown.
 
     Raises:
         DataError, UnknownName: no such variant or recipe, or the recipe has no such variants.
         MissingExtra: one needs a package that is not installed.
     """
-    return OVER[options.over](_Builder(options, faces, drive))
+    return OVER[options.over](_Builder(options, faces, run))
 
 
 def _recipes(builder: _Builder) -> list[Variant]:
@@ -124,16 +123,12 @@ def _augment(builder: _Builder) -> list[Variant]:
     variants = []
     for name in builder.options.variants or ("none", "gentle", "extreme", "1", "4", "16", "64"):
         variant = builder.variant(name, recipe, policy="gentle" if name.isdigit() else name)
-        variants.append(_fixed(variant, _number(name, "variants of a photo")) if name.isdigit() else variant)
+        if name.isdigit():  # that many variants of each photo, generated once, instead of new ones in every epoch
+            options = variant.recipe.options
+            settings = replace(options.settings, variants=_number(name, "variants of a photo"))
+            variant = replace(variant, recipe=replace(variant.recipe, options=replace(options, settings=settings)))
+        variants.append(variant)
     return variants
-
-
-def _fixed(variant: Variant, count: int) -> Variant:
-    """The same with so many variants of each photo, generated once, instead of new ones in every epoch."""
-    assert variant.recipe.settings is not None
-    settings = replace(variant.recipe.settings, variants=count)
-    options = replace(variant.recipe.options, settings=settings)
-    return replace(variant, recipe=replace(variant.recipe, options=options))
 
 
 def _sizes(builder: _Builder) -> list[Variant]:
@@ -156,12 +151,8 @@ def _hierarchies(builder: _Builder) -> list[Variant]:
     if len(files) < len(builder.options.trees):
         raise DataError("--hierarchy names two files of the same name: rename one, since variants are named after them")
     names = (*(builder.options.variants or ("flat", *(() if files else plans()))), *files)
-    return [
-        builder.variant(name, recipe)
-        if name == "flat"
-        else builder.variant(name, recipe, hierarchy=files.get(name, name))
-        for name in dict.fromkeys(names)
-    ]
+    trees = {name: None if name == "flat" else files.get(name, name) for name in names}
+    return [builder.variant(name, recipe, hierarchy=tree) for name, tree in trees.items()]
 
 
 def _number(name: str, what: str) -> int:

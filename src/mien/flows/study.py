@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from mien import fileio
 from mien.config import settings
 from mien.data import DataSet, DataSource, open_data
 from mien.errors import MienError
-from mien.evaluation.comparison import Comparison, Trial, VariantScore, compare, score_variant, verdict, with_units
-from mien.evaluation.pages import StudyPage, render_study, render_study_summary
+from mien.evaluation.comparison import Trial, compare, score_variant
+from mien.evaluation.study import StudyResult
 from mien.experiment.features import StudyData, prepare_study
 from mien.experiment.recipes import FaceOptions
 from mien.experiment.trial import TrialStore, run_trial
@@ -22,70 +21,7 @@ from mien.experiment.variants import StudyOptions, Variant, build_variants
 from mien.pipeline.evaluation import data_name
 from mien.pipeline.execute import RunOptions
 from mien.pipeline.progress import NoProgress, Progress
-from mien.text import join_names, pluralize, today
-from mien.types import Rejected
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, slots=True)
-class StudyResult:
-    """What a study found; iterate over `scores`, one for each variant.
-
-    comparisons: of every pair. photos: how many were used. remembered: trainings finished by an earlier run.
-    """
-
-    data: str
-    over: str
-    scores: Sequence[VariantScore]
-    comparisons: Sequence[Comparison]
-    photos: int
-    rejected: Sequence[Rejected]
-    remembered: int
-    notes: Sequence[str]
-    seconds: float
-
-    @property
-    def verdict(self) -> str:
-        """What the comparisons come to, in a sentence; "" where there are none."""
-        return verdict(*with_units(self.over, self.scores, self.comparisons))
-
-    def as_json(self) -> dict[str, Any]:
-        """The last line of `mien study --json`."""
-        return {
-            "over": self.over,
-            "comparisons": [pair.as_json() for pair in self.comparisons],
-            "verdict": self.verdict,
-            "photos": self.photos,
-            "rejected": len(self.rejected),
-            "remembered": self.remembered,
-            "seconds": round(self.seconds, 3),
-        }
-
-    def to_pandas(self) -> pd.DataFrame:
-        """A table with a row per variant."""
-        import pandas as pd
-
-        return pd.DataFrame([score.as_json() for score in self.scores]).set_index("variant")
-
-    def to_html(self, path: str | PathLike[str]) -> Path:
-        """Write a page with figures and a chart of accuracy against training time; gives back where.
-
-        Raises:
-            DataError: it cannot be written.
-        """
-        fileio.write(Path(path), render_study(self._page()).encode())
-        return Path(path)
-
-    def _repr_html_(self) -> str:
-        return render_study_summary(self._page())
-
-    def _page(self) -> StudyPage:
-        rejected = len(self.rejected)
-        return StudyPage(
-            self.data, today(), self.over, self.scores, self.comparisons, self.photos, rejected, self.notes
-        )
+from mien.text import join_names, pluralize
 
 
 def study(
@@ -93,8 +29,8 @@ def study(
     *,
     over: str,
     recipe: str | None = None,
-    variants: Sequence[str] = (),
-    hierarchy: Sequence[str | Path] = (),
+    variants: Sequence[str] | None = None,
+    hierarchy: Sequence[str | Path] | None = None,
     seeds: int = 3,
     folds: int = 1,
     epochs: int | None = None,
@@ -141,15 +77,15 @@ def study(
     """
     start = time.perf_counter()
     run = RunOptions.build(workers, keep_going, cache, progress)
-    trees = tuple(Path(tree) for tree in hierarchy)
-    options = StudyOptions(over, recipe, tuple(variants), seeds, folds, epochs, trees)
+    trees = tuple(Path(tree) for tree in hierarchy or ())
+    options = StudyOptions(over, recipe, tuple(variants or ()), seeds, folds, epochs, trees)
     photos = open_data(data, images=images, target=target, labels=labels)
     for note in photos.notes:
         run.note(note)
     if report is not None:
         fileio.check_writable(Path(report))
-    faces_options = FaceOptions(detector=detector, faces=faces, min_face=min_face)
-    result = compare_variants(photos, data_name(data), options, faces_options, run)
+    prepared = FaceOptions(detector=detector, faces=faces, min_face=min_face)
+    result = compare_variants(photos, data_name(data), options, prepared, run)
     result = replace(result, seconds=time.perf_counter() - start)
     for note in result.notes:
         run.note(note)

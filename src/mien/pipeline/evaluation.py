@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +62,7 @@ def evaluate_classifier(classifier: Measurable, data: DataSet, name: str, split:
         run.note("the bundle knows none of these labels, so every photo counts as a stranger's")
     if report.note:
         run.note(report.note)
-    note = f"{report.note}." if report.note else ""
+    note = report.note and f"{report.note}."
     page = partial(report_page, report, classifier.bundle.name, data, name, classifier.spec, note)
     return replace(report, page=page)
 
@@ -70,11 +70,11 @@ def evaluate_classifier(classifier: Measurable, data: DataSet, name: str, split:
 def _measure(classifier: Measurable, data: DataSet, run: RunOptions) -> Report:
     head, spec, bundle = classifier.head, classifier.spec, classifier.bundle
     refs = classifier.check_input(data.refs, run)
-    training = _TrainingPhotos(_training_fingerprints(bundle))
-    stage = Classify(head, classifier.abstention, list_all=True)
-    results = run_stages([stage], training.watch(prepare_photos(spec, refs, run)), run.keep_going)
+    training_photos: set[str] = set()
+    items = _note_training_photos(prepare_photos(spec, refs, run), _training_fingerprints(bundle), training_photos)
+    results = run_stages([Classify(head, classifier.abstention, list_all=True)], items, run.keep_going)
     figures = measure(results, head.labels, head.threshold, grouped=not grouped_by_label(data.origins))
-    trained_on = len(training.keys) if TRAINED_ON in bundle.arrays else None
+    trained_on = len(training_photos) if TRAINED_ON in bundle.arrays else None
     return replace(figures, detector=spec.detector, trained_on=trained_on)
 
 
@@ -107,18 +107,14 @@ def describe_embedder(spec: PipelineSpec) -> str:
     return "none: the network takes the face itself" if spec.embedder == PIXELS else spec.embedder
 
 
-@dataclass(frozen=True, slots=True)
-class _TrainingPhotos:
-    """Watches prepared photos pass, and collects the keys of those whose fingerprint is among `fingerprints`."""
-
-    fingerprints: frozenset[int]
-    keys: set[str] = field(default_factory=set)
-
-    def watch(self, items: Iterable[Embedding | Crop | Rejected]) -> Iterator[Embedding | Crop | Rejected]:
-        for item in items:
-            if not isinstance(item, Rejected) and int(fingerprints(stack_inputs([item]))[0]) in self.fingerprints:
-                self.keys.add(item.key)
-            yield item
+def _note_training_photos(
+    items: Iterable[Embedding | Crop | Rejected], trained_on: Container[int], keys: set[str]
+) -> Iterator[Embedding | Crop | Rejected]:
+    """The same items; the keys of those whose fingerprint is among `trained_on` are added to `keys`."""
+    for item in items:
+        if not isinstance(item, Rejected) and int(fingerprints(stack_inputs([item]))[0]) in trained_on:
+            keys.add(item.key)
+        yield item
 
 
 def _training_fingerprints(bundle: Bundle) -> frozenset[int]:
