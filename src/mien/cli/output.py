@@ -17,7 +17,6 @@ from mien.errors import MienWarning
 from mien.text import escape
 
 if TYPE_CHECKING:
-    from mien.pipeline.execute import RunOptions
     from mien.types import Rejected
 
 
@@ -71,12 +70,6 @@ class Output:
     def warn(self, text: str) -> None:
         """What went wrong with a part of the work, which is said even with --quiet."""
         typer.echo(_escape_lines(text), err=True)
-
-    def drive(self, workers: int | None = None, *, keep_going: bool = False, no_cache: bool = False) -> RunOptions:
-        """How a flow is run, for verbs that do not call a public function yet."""
-        from mien.pipeline.execute import RunOptions
-
-        return RunOptions.build(workers, keep_going, not no_cache, not self.quiet)
 
     def tell(self, text: str) -> None:
         """One note."""

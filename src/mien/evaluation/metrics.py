@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import fsum
 from typing import Any, Self
 
@@ -66,7 +66,7 @@ class OpenSet:
             "false_accepts": self.false_accepts.value,
             "false_accepts_interval": self.false_accepts.interval,
             "auc": self.auc,
-            "roc": [{"far": p.far, "accepted": p.accepted, "named": p.named} for p in self.roc],
+            "roc": [asdict(point) for point in self.roc],
         }
 
     @classmethod
@@ -156,9 +156,8 @@ def _roc(known: _Scores, right: _Flags, strangers: _Scores) -> tuple[RocPoint, .
     """The curve at the few highest scores of strangers, and evenly over the others."""
     if not len(known) or not len(strangers):
         return ()
-    falling = np.sort(strangers)[::-1]
-    few = np.arange(min(len(falling), _ROC_POINTS // 2))
-    ranks = np.unique([*few, *np.linspace(0, len(falling) - 1, _ROC_POINTS // 2).astype(int)])
+    falling, half = np.sort(strangers)[::-1], _ROC_POINTS // 2
+    ranks = np.unique([*range(min(len(falling), half)), *np.linspace(0, len(falling) - 1, half).astype(int)])
     points = {}
     for cut in falling[ranks]:
         far, accepted = float((strangers > cut).mean()), known > cut

@@ -45,8 +45,7 @@ class About:
 def render_report(report: Report, about: About, thumbnail: Thumbnail | None = None, *, most_mistakes: int = 60) -> str:
     """Report -> a whole HTML page; `thumbnail` is asked for the worst `most_mistakes` mistakes only."""
     unknown = report.unknown
-    confusion = Confusion((), np.zeros((0, 0), dtype=np.int64)) if report.confusion is None else report.confusion
-    confusion = confusion.occurring()
+    confusion = (report.confusion or Confusion((), np.zeros((0, 0), dtype=np.int64))).occurring()
     classes = sorted(
         ((label, score) for label, score in report.per_class.items() if score.n or score.precision.of),
         key=lambda item: (item[1].f1 is None, item[1].f1 or 0.0, item[0]),
@@ -88,9 +87,10 @@ def render_card(facts: Mapping[str, Any]) -> str:
         KeyError, jinja2.UndefinedError: a required fact is missing.
     """
     labels = dict(facts["labels"])
-    counts = sorted(labels.values())
-    weak = [(label, score) for label, score in facts["measured"]["per_class"].items() if (score["f1"] or 0) < 1]
-    weak = sorted((item for item in weak if item[1]["f1"] is not None), key=lambda item: (item[1]["f1"], item[0]))
+    counts = labels.values()
+    scores = facts["measured"]["per_class"].items()
+    imperfect = [item for item in scores if item[1]["f1"] is not None and item[1]["f1"] < 1]
+    imperfect.sort(key=lambda item: (item[1]["f1"], item[0]))
     view = {
         **dict.fromkeys(("purpose", "version", "seed", "head", "unknown")),
         "notes": (),
@@ -98,9 +98,9 @@ def render_card(facts: Mapping[str, Any]) -> str:
         "labels": labels if len(labels) <= _LABELS_LISTED else None,
         "label_count": len(labels),
         "photo_count": sum(counts),
-        "fewest": counts[0] if counts else 0,
-        "most": counts[-1] if counts else 0,
-        "weakest": weak[:5],
+        "fewest": min(counts, default=0),
+        "most": max(counts, default=0),
+        "weakest": imperfect[:5],
         "restricted": [w for w in facts["weights"] if w["commercial"] != "yes"],
     }
     return environment(markdown).get_template("card.md").render(view)

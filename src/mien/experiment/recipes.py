@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy.typing as npt
@@ -22,7 +21,6 @@ from mien.training.settings import SETTINGS, Balance, TrainerOptions, TrainingSe
 from mien.training.tree import Tree, open_tree
 
 if TYPE_CHECKING:
-    from mien.augmentation.policy import Policy
     from mien.training import Fit
 
 _BALANCES: tuple[str, ...] = get_args(Balance)
@@ -62,17 +60,16 @@ class TrainOptions:
     @property
     def network_options(self) -> list[str]:
         """The options given that only networks take."""
-        given: dict[str, Any] = {"epochs": self.epochs, "minutes": self.minutes, "learning-rate": self.learning_rate}
-        given |= {"augment": self.policy, "balance": self.balance}
-        return [name for name, value in given.items() if value is not None]
+        names = {"learning_rate": "learning-rate", "policy": "augment"}
+        fields = ("epochs", "minutes", "learning_rate", "policy", "balance")
+        return [names.get(field, field) for field in fields if getattr(self, field) is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A recipe with its options: how photos are prepared, and how it is trained.
+    """A recipe: how photos are prepared (`spec`), and how it is trained: by `fit`, which takes `options`.
 
-    fit, options: the function of the table of recipes, and what it takes. tree: over the labels, where they are
-    classified step by step.
+    tree: over the labels, where they are classified step by step.
     """
 
     name: str
@@ -94,13 +91,13 @@ class Recipe:
         return sum(_weights(self.settings, len(node.children)) for node in self.tree.nodes)
 
     def within(self, minutes: float) -> Recipe:
-        """The same, in as many epochs as fit in so many minutes; a head is not limited."""
+        """The same, in as many epochs as fit in that many minutes; a head is not limited."""
         if self.settings is None:
             return self
         return replace(self, options=replace(self.options, run=replace(self.options.run, minutes=self.share(minutes))))
 
     def share(self, minutes: float) -> float:
-        """The minutes of each training out of the total: the nodes of a tree share them evenly."""
+        """The minutes of each training: the nodes of a tree share the total evenly."""
         return minutes if self.tree is None else minutes / len(self.tree.nodes)
 
     def learn(
@@ -117,10 +114,10 @@ class Recipe:
             DataError: too few photos, labels that are not those of the tree, or training failed.
         """
         options = replace(self.options, seed=seed)
-        learn = self.fit
-        if self.tree is not None:
-            learn = partial(TREE_RECIPES.load("hierarchy"), tree=self.tree, fit=self.fit)
-        return learn(inputs, labels, groups=groups, splits=splits, options=options)
+        if self.tree is None:
+            return self.fit(inputs, labels, groups=groups, splits=splits, options=options)
+        learn: Callable[..., Fit] = TREE_RECIPES.load("hierarchy")
+        return learn(inputs, labels, groups=groups, splits=splits, options=options, tree=self.tree, fit=self.fit)
 
 
 def build_recipe(options: TrainOptions, faces: FaceOptions, run: RunOptions, name: str = "trial") -> Recipe:
@@ -191,10 +188,12 @@ def _spec(chosen: TrainingSettings, faces: FaceOptions) -> PipelineSpec:
 
 
 def _network(chosen: TrainingSettings, options: TrainOptions, run: RunOptions, name: str) -> Any:
+    from mien.augmentation.policy import load_policy
     from mien.training.checkpoint import sweep
     from mien.training.network_recipe import NetworkOptions
 
-    policies = [_policy(chosen.policy, chosen), _policy(chosen.calm_policy, chosen) if chosen.calm else None]
+    names = [chosen.policy, chosen.calm_policy if chosen.calm else "none"]
+    policies = [None if name == "none" or chosen.inputs != "crops" else load_policy(name) for name in names]
     augment, calm = (None if policy is None else policy.apply for policy in policies)
     home = settings().home / "training"
     sweep(home)
@@ -208,11 +207,3 @@ def _network(chosen: TrainingSettings, options: TrainOptions, run: RunOptions, n
         augment_name=" then ".join(repr(policy) for policy in policies if policy is not None),
     )
     return NetworkOptions(chosen, options.seed, options.false_accept_rate, trainer)
-
-
-def _policy(name: str, chosen: TrainingSettings) -> Policy | None:
-    if chosen.inputs != "crops" or name == "none":
-        return None
-    from mien.augmentation.policy import load_policy
-
-    return load_policy(name)
