@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli import options
-from mien.cli.output import Output, seconds
+from mien.cli.output import Output
 from mien.text import escape, pluralize
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def check(
         "verdicts": None if verdicts is None else str(verdicts),
         "moved": None if moved is None else sum(moved.counts.values()),
         "journal": None if moved is None or moved.journal is None else str(moved.journal),
-        "seconds": seconds(time.monotonic() - started),
+        "seconds": round(time.monotonic() - started, 3),
     }
     lines = [result.summary(), *_next_steps(result, data, report, verdicts)]
     if moved is not None:

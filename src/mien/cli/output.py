@@ -71,10 +71,6 @@ class Output:
         """What went wrong with a part of the work, which is said even with --quiet."""
         typer.echo(_escape_lines(text), err=True)
 
-    def tell(self, text: str) -> None:
-        """One note."""
-        self.notes([text])
-
     def notes(self, texts: Iterable[str]) -> None:
         """Several notes of one line each."""
         for text in texts:
@@ -121,8 +117,3 @@ def _strings(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _strings(inner)
-
-
-def seconds(value: float) -> float:
-    """Rounded for a record: milliseconds are enough."""
-    return round(value, 3)

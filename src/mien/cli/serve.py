@@ -72,7 +72,7 @@ def add(
     out = Output(json, quiet)
     key, text = store.add(Scope.parse(scope), note)
     out.record({**key.as_json(), "key": text}, text)
-    out.tell(f"Key {key.id} with scope {key.scope}. Save it now; it will not be shown again.")
+    out.notes([f"Key {key.id} with scope {key.scope}. Save it now; it will not be shown again."])
 
 
 @keys.command("list")
