@@ -14,7 +14,7 @@ class DataError(MienError):
 
 
 class UnknownName(MienError):
-    """A name that no table holds; the message lists those that there are."""
+    """An unknown name; the message lists the known ones."""
 
 
 class MissingExtra(MienError):

@@ -29,7 +29,7 @@ class Align:
 
     view: View
     name: str = "align"
-    batch_size: int = 1
+    batch_size: int = 8  # landmarks of several faces in a row stay in the processor's cache
     needs: Needs = field(default_factory=Needs)
 
     def __call__(self, batch: Sequence[Faces], /) -> Iterator[Crop | Rejected]:

@@ -43,8 +43,8 @@ def sort(
     if result.plan.elsewhere:
         moved = f"{pluralize(result.plan.elsewhere, 'photo')} filed before under another label than now"
         out.notes([f"{moved}: undo that run first to file them again"])
-    for act, reason in result.outcome.failed:
-        out.warn(f"left alone: {escape(str(act.source))}: {reason}")
+    for transfer, reason in result.outcome.failed:
+        out.warn(f"left alone: {escape(str(transfer.source))}: {reason}")
     out.record(result.as_json(), _text(result, dst, dry_run))
     if result.outcome.failed:
         raise typer.Exit(1)
@@ -76,8 +76,8 @@ def undo(
     out = Output(json, quiet)
     failed = 0
     for journal, outcome in mien.undo(*journals):
-        for act, reason in outcome.failed:
-            out.warn(f"left alone: {escape(str(act.target))}: {reason}")
+        for transfer, reason in outcome.failed:
+            out.warn(f"left alone: {escape(str(transfer.target))}: {reason}")
         fields = {"undone": len(outcome.done), "failed": len(outcome.failed), "journal": str(journal)}
         out.record(fields, f"{pluralize(len(outcome.done), 'file')} put back, {len(outcome.failed)} left alone")
         failed += len(outcome.failed)

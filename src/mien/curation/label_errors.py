@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn stands on it
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn depends on it
 
 from mien.curation.features import ImageFeatures
 from mien.curation.findings import KEEP, Finding, Kind

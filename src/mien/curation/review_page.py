@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn stands on it
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # scikit-learn depends on it
 
 from mien.curation.features import ImageFeatures
 from mien.curation.findings import MEANINGS, Finding, Kind

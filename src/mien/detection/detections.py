@@ -106,7 +106,8 @@ def nms(boxes: Floats, scores: Floats, threshold: float, measure: Measure = "uni
     best = order[:0]
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]
-        block = block[~(overlaps(boxes[block], boxes[best], measure) > threshold).any(axis=1)]
+        if len(best):  # only in the second block and after
+            block = block[~(overlaps(boxes[block], boxes[best], measure) > threshold).any(axis=1)]
         overlapping = np.packbits(overlaps(boxes[block], boxes[block], measure) > threshold, axis=1, bitorder="little")
         # Each row as one integer, one bit per box: five times as fast as small arrays.
         hidden, visible = 0, []

@@ -48,7 +48,7 @@ class Detect:
                 yield Rejected(photo.origin, self.name, Reason.NO_FACE, self._detail(detections.near_miss))
 
     def _detail(self, near_miss: float) -> str:
-        near = f"; the likeliest place scored {near_miss:.2f}, which is too little" if near_miss > 0 else ""
+        near = f"; the best candidate scored {near_miss:.2f}, below the threshold" if near_miss > 0 else ""
         return f"{self.detector} found none of {self.min_face} pixels or more{near}"
 
 

@@ -29,7 +29,7 @@ def classify(
     """Name every face: the best labels with their probabilities, or "unknown".
 
     Args:
-        bundle: What `train` left, the name of a built-in trait such as "mask", or what `load` opened.
+        bundle: A bundle written by `train`, the name of a built-in trait such as "mask", or what `load` opened.
         images: One picture (a path, bytes, an RGB array or a PIL image), a folder, or several of these.
         faces: "find" or "cut", to prepare faces otherwise than in training.
         workers: Threads, by default as many as there are cores.

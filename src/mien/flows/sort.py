@@ -1,4 +1,4 @@
-"""A messy folder in, photos filed by the bundle's answers out: plan first, journal before each act; and back again."""
+"""Sort photos into folders by predicted label, and undo it: plan first, journal before each transfer."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def sort(
     """File photos into `dst/LABEL`, `dst/unknown` and `dst/rejected`, by the main face of each.
 
     Args:
-        bundle: What `train` left, the name of a built-in trait, or what `load` opened.
+        bundle: A bundle written by `train`, the name of a built-in trait, or what `load` opened.
         src: Folder of the photos.
         dst: Folder in which the label folders are made.
         mode: "copy", "link" (hard links) or "move".

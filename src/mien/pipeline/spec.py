@@ -122,7 +122,7 @@ class PipelineSpec:
         )
 
     def weights(self) -> dict[str, str]:
-        """The weights that it stands on: name -> identity.
+        """The weights that it depends on: name -> identity.
 
         Raises:
             WeightsError: some are not on this machine.

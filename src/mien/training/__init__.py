@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.training.calibration import UnknownThreshold
 
 NETWORK_RECIPES = ("embedding-cnn", "finetune", "fer-cnn", "resnet-small", "alexnet")
-"""The recipes that train a network; `train.settings.SETTINGS` says how."""
+"""The recipes that train a network; `training.settings.SETTINGS` says how."""
 
 RECIPES: Registry[Callable[..., Any]] = Registry(
     "recipe",
