@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mien.images import decode, read_header
-from mien.images.orientation import orientation_in_exif
+from mien.images.formats import orientation_in_exif
 from tests.images.pictures import distance, encoded, opened
 
 ALL = range(1, 9)

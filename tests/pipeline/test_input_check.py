@@ -11,7 +11,7 @@ import pytest
 from mien import fileio, models
 from mien.data import photos
 from mien.images import encode
-from mien.pipeline.input_check import check_preprocessing
+from mien.pipeline.classifier import check_preprocessing
 from mien.pipeline.spec import PipelineSpec, build_crop_spec, build_spec
 from mien.run.runners import run_stages
 from mien.types import Crop, Origin, PhotoRef

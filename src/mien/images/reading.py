@@ -15,8 +15,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from mien.images import Decoded, Header, ImageError
 from mien.images.colour import flatten, pixels_of
-from mien.images.formats import ends_early, open_image, shrink_by
-from mien.images.orientation import UPRIGHT, read_orientation, swaps_sides, upright
+from mien.images.formats import UPRIGHT, ends_early, open_image, read_orientation, shrink_by, swaps_sides, upright
 from mien.types import Pixels, Reason
 
 _DIVISORS: Final = (8, 4, 2)
