@@ -23,8 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mien.data import photos
-from mien.gallery.ivf_index import IvfIndex
-from mien.gallery.search import ExactSearch, template, unit
+from mien.gallery.search import ExactSearch, IvfIndex, template, unit
 from mien.gallery.threshold import calibrate
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.identify import verification_threshold

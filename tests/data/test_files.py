@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mien.data.files import readable, require_folder, scan_folder
+from mien.data.folders import readable, require_folder, scan_folder
 from mien.errors import DataError
 
 Lay = Callable[..., Path]

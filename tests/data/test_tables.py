@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mien.data import DataOptions, DataSet, open_data
-from mien.data.tables import FILES, choose_columns, find_column, label_doubts, parse_split, rows
+from mien.data.dataset import parse_split
+from mien.data.tables import FILES, choose_columns, find_column, label_doubts, rows
 from mien.errors import DataError
 
 Lay = Callable[..., Path]

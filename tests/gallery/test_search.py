@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.gallery.ivf_index import IvfIndex
 from mien.gallery.search import (
     EXACT_UP_TO,
     NOBODY,
     ExactSearch,
+    IvfIndex,
     Search,
     concentration,
     is_suitable,

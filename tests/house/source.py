@@ -76,7 +76,7 @@ def _for_types(node: ast.AST) -> bool:
 
 
 def module_name(file: str) -> str:
-    """`data/walk.py` -> `mien.data.files`, `data/__init__.py` -> `mien.data`."""
+    """`data/folders.py` -> `mien.data.folders`, `data/__init__.py` -> `mien.data`."""
     return "mien." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 

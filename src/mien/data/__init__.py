@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from mien.data import fer2013, tables
 from mien.data.dataset import DataOptions, DataSet
-from mien.data.files import PICTURES, readable, scan_folder
+from mien.data.folders import PICTURES, readable, scan_folder
 from mien.errors import DataError
 from mien.registry import Registry
 from mien.types import Origin, PhotoRef

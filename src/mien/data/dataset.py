@@ -12,6 +12,19 @@ from mien.errors import DataError
 from mien.text import original_stem, parse_variant
 from mien.types import Origin, PhotoRef
 
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "publictest": "val",  # FER2013's two tests: the public one was there to choose by, the private one to be judged on
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
@@ -105,3 +118,8 @@ def group_variants(refs: Sequence[PhotoRef]) -> list[PhotoRef]:
 
 def _family(path: PurePosixPath) -> str:
     return str(path.with_name(original_stem(path.stem)))
+
+
+def parse_split(text: str) -> str | None:
+    """`Training`, `validation`, `PrivateTest` ... -> `train`, `val` or `test`; None for anything else."""
+    return _SPLIT_NAMES.get(text.strip().lower())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.dataset import DataOptions, DataSet
-from mien.data.tables import find_column, parse_split, rows
+from mien.data.dataset import DataOptions, DataSet, parse_split
+from mien.data.tables import find_column, rows
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef

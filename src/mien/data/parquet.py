@@ -18,9 +18,9 @@ from typing import Any, overload
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mien.data.dataset import DataOptions, DataSet
-from mien.data.files import require_folder, scan_folder
-from mien.data.tables import Columns, choose_columns, find_column, label_doubts, parse_split
+from mien.data.dataset import DataOptions, DataSet, parse_split
+from mien.data.folders import require_folder, scan_folder
+from mien.data.tables import Columns, choose_columns, find_column, label_doubts
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mien.data.dataset import DataOptions, DataSet, group_variants
-from mien.data.files import PICTURES, FileFinder, require_folder, scan_folder
+from mien.data.dataset import DataOptions, DataSet, group_variants, parse_split
+from mien.data.folders import PICTURES, FileFinder, require_folder, scan_folder
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import Origin, PhotoRef
@@ -20,19 +20,6 @@ LABELS = ("label", "labels", "class", "category", "emotion", "expression", "pers
 _GROUPS = ("group", "subject", "person", "identity")
 _SPLITS = ("split", "usage", "subset", "partition")
 _LICENCES = ("licence", "license")
-
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "publictest": "val",  # FER2013's two tests: the public one was there to choose by, the private one to be judged on
-    "test": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
 
 
 def read(data: Path, options: DataOptions) -> DataSet:
@@ -141,11 +128,6 @@ def find_column(columns: Sequence[str], names: Sequence[str]) -> str | None:
     """The column with the earliest of these names, in upper or lower case."""
     by_name = {column.strip().lower(): column for column in reversed(columns)}
     return next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
-
-
-def parse_split(text: str) -> str | None:
-    """`Training`, `validation`, `PrivateTest` ... -> `train`, `val` or `test`; None for anything else."""
-    return _SPLIT_NAMES.get(text.strip().lower())
 
 
 @dataclass(slots=True)

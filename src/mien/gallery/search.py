@@ -19,6 +19,8 @@ EXACT_UP_TO = 50_000
 NOBODY = -1
 """The id where there are fewer templates than asked for."""
 
+_TRAINING_POINTS = 40  # templates for each centre of an index
+_PROBES = 64
 _BATCH = 64  # faces compared at once, so that their similarities to a million templates fit the memory
 
 
@@ -56,7 +58,7 @@ class Search(Protocol):
 
 _SEARCHES: Registry[type[Search]] = Registry(
     "search",
-    {"exact": "mien.gallery.search:ExactSearch", "ivf": "mien.gallery.ivf_index:IvfIndex"},
+    {"exact": "mien.gallery.search:ExactSearch", "ivf": "mien.gallery.search:IvfIndex"},
     {"ivf": "serve"},
 )
 
@@ -98,3 +100,40 @@ class ExactSearch:
         kept = self._templates[stay] if len(self) else templates[:0]
         self._ids = np.concatenate([self._ids[stay], ids])
         self._templates = np.concatenate([kept, templates.reshape(len(ids), -1) if len(ids) else kept[:0]])
+
+
+class IvfIndex:
+    """Compares a face with the templates of the clusters that are nearest to it, by faiss.
+
+    Inverted file index (Jegou, Douze & Schmid 2011, "Product quantization for nearest neighbor search"),
+    not compressed. Measured with a million templates of 128 values: docs/decisions/012.
+    """
+
+    def __init__(self, ids: Ints, templates: Floats) -> None:
+        import faiss  # only here: few galleries are that large
+
+        self._faiss = faiss
+        dim = templates.shape[1]
+        centres = max(1, round(len(ids) ** 0.5))
+        self._quantiser = faiss.IndexFlatIP(dim)
+        self._index = faiss.IndexIVFFlat(self._quantiser, dim, centres, faiss.METRIC_INNER_PRODUCT)
+        self._index.cp.max_points_per_centroid = _TRAINING_POINTS
+        self._index.nprobe = _PROBES
+        templates = np.ascontiguousarray(templates, np.float32)
+        # A sample, always the same: faiss would copy all templates before it takes one.
+        sample = np.random.default_rng(0).choice(len(ids), min(len(ids), _TRAINING_POINTS * centres), replace=False)
+        self._index.train(templates[np.sort(sample)])
+        self._index.add_with_ids(templates, ids)
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def nearest(self, faces: Floats, most: int) -> tuple[Floats, Ints]:
+        cosines, ids = self._index.search(np.ascontiguousarray(faces, np.float32), most)
+        return np.maximum(cosines, -1), ids
+
+    def update(self, gone: Ints, ids: Ints, templates: Floats) -> None:
+        if len(gone):
+            self._index.remove_ids(self._faiss.IDSelectorBatch(gone))
+        if len(ids):
+            self._index.add_with_ids(np.ascontiguousarray(templates, np.float32), ids)

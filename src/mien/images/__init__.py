@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 from mien.types import Pixels, Reason
 
 if TYPE_CHECKING:
-    from mien.images.drawing import captioned_sheet, contact_sheet, draw
     from mien.images.reading import decode, read_header
     from mien.images.stage import Decode, pixels_at_scale, read
-    from mien.images.writing import degrade, encode, thumbnail
+    from mien.images.writing import captioned_sheet, contact_sheet, degrade, draw, encode, thumbnail
 else:
     _MODULES = {
-        "drawing": ("captioned_sheet", "contact_sheet", "draw"),
         "reading": ("decode", "read_header"),
         "stage": ("Decode", "pixels_at_scale", "read"),
-        "writing": ("degrade", "encode", "thumbnail"),
+        "writing": ("captioned_sheet", "contact_sheet", "degrade", "draw", "encode", "thumbnail"),
     }
 
     def __getattr__(name: str) -> object:
