@@ -22,6 +22,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 def test_a_program_gets_a_line_a_variant_and_the_comparisons_last(mien: Mien, album: Path) -> None:
     words = ["--over", "size", "--variants", "20,24", "--recipe", "fer-cnn", "--epochs", 1, "--json"]
     ran = mien("study", album / "photos", *words)

@@ -144,6 +144,7 @@ def test_auto_keeps_the_best_that_fits_in_the_time(mien: Mien, album: Path, tmp_
     assert "head was chosen" in ran.err
 
 
+@pytest.mark.slow
 def test_broken_pixels_cost_only_their_row(mien: Mien, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = [f'{i % 2},"{" ".join(map(str, rng.integers(0, 256, 2304)))}",Training' for i in range(24)]

@@ -42,6 +42,7 @@ def test_vectors_get_torchs_logits() -> None:
     assert difference(network, export(network), vectors) < MAX_DIFFERENCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "channels", "side"),
     [("fer-cnn", 1, 48), ("fer-cnn", 3, 40), ("resnet-small", 1, 48), ("resnet-small", 3, 97), ("alexnet", 3, 67)],
