@@ -7,18 +7,15 @@ import re
 from collections.abc import Mapping
 from statistics import median, quantiles
 
-import pytest
-
 from tests.house.source import ROOT, functions, imports, module_name, public_functions, room, sources, trees
 
 MODULE_MEDIAN, MODULE_MAX = (110, 160), 400
 FRAGMENT_LINES = 40
 FUNCTION_P90, FUNCTION_MAX = 30, 80
 PARAMETERS_P90, PARAMETERS_MAX = 4, 8
-FILES_MAX, LINES_MAX = 190, 25_000
+FILES_MAX = 190
+LINES_MAX = 29_500  # the goal is 25,000: lower it with every change that makes room, and never raise it
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-
-not_yet = pytest.mark.xfail(strict=False, reason="the package is larger than that still")
 
 
 def p90(values: list[int]) -> float:
@@ -80,7 +77,6 @@ def _beside(folder: str) -> list[str]:
     return [file for file in sources() if file.rpartition("/")[0] == folder]
 
 
-@not_yet
 def test_the_package_stays_small() -> None:
     assert len(sources()) <= FILES_MAX
     assert sum(lines().values()) <= LINES_MAX
