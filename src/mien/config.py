@@ -13,7 +13,7 @@ from mien.errors import DataError
 class Settings:
     """What environment variables set.
 
-    home: folder of the cache (`MIEN_HOME`, else the platform's cache folder).
+    home: the cache folder (`MIEN_HOME`, or the platform's cache folder if unset).
     commercial: refuse weights without a commercial licence (`MIEN_LICENCE=commercial`).
     max_megapixels: larger photos are rejected before decoding (`MIEN_MAX_MEGAPIXELS`).
     traits: the built-in traits that may be used: "all", "none", or a comma-separated list (`MIEN_TRAITS`).
@@ -26,7 +26,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Read the environment, at each call anew; raises DataError where a variable has an invalid value."""
+    """Read the environment on every call; raises DataError if a variable has an invalid value."""
     licence = os.environ.get("MIEN_LICENCE", "any").strip().lower()
     if licence not in ("any", "commercial"):
         raise DataError(f"MIEN_LICENCE is {licence!r}: use 'commercial' or 'any'")
@@ -35,20 +35,20 @@ def settings() -> Settings:
 
 
 def gallery() -> str:
-    """The path or database URL of the gallery: `MIEN_GALLERY`, else in `MIEN_HOME`, else in the user's data folder.
+    """The path or database URL of the gallery: `MIEN_GALLERY`, or a file in `MIEN_HOME` or the user's data folder.
 
-    By default it is not in the cache folder, since enrolled people cannot be computed again.
+    It is not in the cache folder by default, because enrolled people cannot be recomputed.
     """
     return os.environ.get("MIEN_GALLERY") or str(_home() / "gallery.sqlite")
 
 
 def service() -> Path:
-    """The folder of the service's keys, audit log and corrections: `MIEN_SERVICE`, else beside the default gallery."""
+    """The folder of the service's keys, audit log and corrections: `MIEN_SERVICE`, or next to the default gallery."""
     return _folder("MIEN_SERVICE") or _home() / "service"
 
 
 def _home(*, cache: bool = False) -> Path:
-    """`MIEN_HOME`, else the platform's folder for data or for caches."""
+    """`MIEN_HOME`, or the platform's data or cache folder if it is unset."""
     if home := _folder("MIEN_HOME"):
         return home
     from platformdirs import user_cache_path, user_data_path  # only here, and not at every start

@@ -190,7 +190,7 @@ def _groups(parquet: pq.ParquetFile, lowest: int, highest: int) -> tuple[list[in
 
 
 def _ref(row: _Row, cell: dict[str, Any] | bytes | None) -> PhotoRef:
-    """A cell -> a photo: its bytes, else the file below the images' folder that it names, else no bytes at all.
+    """A cell -> a photo: its bytes, or the file that it names in the images folder, or empty bytes if it has neither.
 
     A table from elsewhere must not reach other files of this machine.
     """

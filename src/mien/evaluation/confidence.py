@@ -85,7 +85,7 @@ def design_effect(right: npt.NDArray[np.bool_], units: Ints) -> float:
 def bootstrap(kinds: Ints, units: Ints, score: Callable[[Ints], float | None], seed: int) -> Interval | None:
     """Kind of outcome (n,) and unit (n,) of each photo -> percentile interval of `score` at 95 %.
 
-    `score` takes how often each kind occurs. Drawing units anew with replacement is drawing how often each is taken
+    `score` takes how often each kind occurs. Resampling units with replacement is drawing how often each is taken
     from a multinomial (Efron & Tibshirani 1993, chapter 13). None where there is but one unit.
     """
     rng, most = np.random.default_rng(seed), int(kinds.max()) + 1

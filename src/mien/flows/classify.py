@@ -31,7 +31,7 @@ def classify(
     Args:
         bundle: A bundle written by `train`, the name of a built-in trait such as "mask", or what `load` opened.
         images: One picture (a path, bytes, an RGB array or a PIL image), a folder, or several of these.
-        faces: "find" or "cut", to prepare faces otherwise than in training.
+        faces: "find" or "cut", to override how the bundle prepares faces.
         workers: Threads, by default as many as there are cores.
         keep_going: An unexpected failure costs only its photo.
         cache: Whether embeddings are looked up and stored.

@@ -71,7 +71,7 @@ def sort(
         dst: Folder in which the label folders are made.
         mode: "copy", "link" (hard links) or "move".
         dry_run: Only plan, and touch nothing.
-        faces: "find" or "cut", to prepare faces otherwise than in training.
+        faces: "find" or "cut", to override how the bundle prepares faces.
         workers: Threads, by default as many as there are cores.
         keep_going: An unexpected failure costs only its photo.
         cache: Whether embeddings are looked up and stored.

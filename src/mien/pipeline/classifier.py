@@ -155,7 +155,7 @@ class Classifier:
     ) -> Iterator[Prediction | Rejected]:
         """PhotoRef -> Prediction: of the main face of each photo, or of every face.
 
-        check: whether the user is warned where photos seem to be prepared otherwise than in training.
+        check: whether to warn the user if photos do not look like those that the bundle was trained on.
         """
         spec = self.spec.all_faces() if every_face else self.spec
         refs = self.check_input(refs, run) if check else refs
@@ -189,7 +189,7 @@ class Classifier:
             return None
 
     def check_input(self, refs: Sequence[PhotoRef], run: RunOptions) -> Sequence[PhotoRef]:
-        """The photos, and a note to the user where they are, or seem to be, prepared otherwise than in training."""
+        """The photos; tells the user if they do not match, or do not look like, what the bundle was trained on."""
         if self.trained_on != self.spec.faces:
             run.note(
                 f"the bundle was trained with --faces {self.trained_on}: its answers may be wrong for other pictures"
@@ -227,7 +227,7 @@ def load(bundle: str | Path, *, faces: str | None = None) -> Classifier:
     """Open a bundle, and make sure that this machine prepares faces as the one did that trained it.
 
     The name of a built-in trait stands for its bundle, where no file or folder of that name exists. faces: "find" or
-    "cut", to prepare faces otherwise than in training.
+    "cut", to override how the bundle prepares faces.
 
     Raises:
         BundleError: it is damaged, or was trained with other weights than are here. WeightsError: some are missing, or

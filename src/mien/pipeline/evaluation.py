@@ -120,7 +120,7 @@ def _note_training_photos(
 def _training_fingerprints(bundle: Bundle) -> frozenset[int]:
     known = bundle.arrays.get(TRAINED_ON, np.empty(0, dtype=np.uint64))
     if known.ndim != 1 or known.dtype != np.uint64:
-        raise BundleError(f"{bundle.path} is damaged (its {TRAINED_ON!r} are no digests): restore it or train it anew")
+        raise BundleError(f"{bundle.path} is damaged (its {TRAINED_ON!r} are no digests): restore it or train it again")
     return frozenset(known.tolist())
 
 

@@ -260,7 +260,7 @@ def namer_for_look(detector: str) -> Iterator[tuple[FaceNamer | None, str | None
 
 
 def open_gallery(address: str | None = None, *, make: bool = False) -> GalleryDatabase:
-    """The gallery at an address, else the one that the environment names, or the user's own.
+    """The gallery at an address; by default the one that the environment names, or the user's own.
 
     Raises:
         MissingExtra: the packages for it are not installed. DataError: it cannot be opened, or there is none and `make`

@@ -86,7 +86,7 @@ def open_traits(wanted: str | None = None) -> OpenedTraits:
 def available_traits(names: Sequence[str], faces: str | None = None) -> OpenedTraits:
     """Those of these traits that are here and may be used, and a sentence about each of the others.
 
-    faces: "find" or "cut", to prepare faces otherwise than in training.
+    faces: "find" or "cut", to override how the traits prepare faces.
     """
     classifiers: dict[str, Classifier] = {}
     notes = []

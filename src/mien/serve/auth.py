@@ -198,7 +198,7 @@ class RateLimiter:
         self._windows = FixedWindowRateLimiter(self.storage)
 
     def acquire(self, name: str) -> int:
-        """Count a request: 0 if it is allowed, else the seconds until the next one will be."""
+        """Count a request: 0 if it is allowed, otherwise the seconds until the next one is."""
         if self._windows.hit(self._limit, name):
             return 0
         reset = self._windows.get_window_stats(self._limit, name).reset_time

@@ -1,6 +1,6 @@
 """Corrected labels, stored with the face so that a classifier can be trained on them.
 
-Only the face is stored, with the margin that a detector needs to find it again, encoded anew so that no metadata of
+Only the face is stored, with the margin that a detector needs to find it again, re-encoded so that no metadata of
 the photo remains; and a note on how the person agreed.
 """
 

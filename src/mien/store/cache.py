@@ -38,7 +38,7 @@ class Cache:
     """Values by (pipeline, photo): the digest of what computed them, and SHA-256 of the photo's bytes.
 
     A cache that cannot be opened or written acts as an empty one: the work is done again, and nothing fails. A damaged
-    one is removed and begun anew.
+    one is removed and started again.
     """
 
     path: Path

@@ -57,7 +57,7 @@ class TrainingRows:
 class Sampling:
     """How an epoch chooses its rows: at most `most` of them.
 
-    `balanced` draws each class equally often: rows of rare ones come several times, each time augmented anew, and of
+    `balanced` draws each class equally often: rows of rare ones come several times, augmented afresh each time, and of
     common ones a part is left out until another epoch. With `variants` a row is only ever seen in that many variants,
     which take turns.
     """
