@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -15,9 +15,8 @@ from mien.errors import DataError
 from mien.gallery import open_gallery as open_database
 from mien.gallery.records import ErasureReceipt, FaceSample, NothingToEnroll, PersonRecord, normalize_name
 from mien.gallery.threshold import RATE, Threshold
-from mien.images import ImageError, read
 from mien.pipeline.classifier import one_picture
-from mien.pipeline.execute import RunOptions, embed_photos
+from mien.pipeline.execute import RunOptions, embed_photos, load_bytes
 from mien.pipeline.identify import (
     FaceNamer,
     Identification,
@@ -30,7 +29,7 @@ from mien.pipeline.identify import (
 )
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PipelineSpec
-from mien.store.cache import Cache, digest
+from mien.store.cache import Cache
 from mien.types import Embedding, PhotoRef, Reason, Rejected
 
 if TYPE_CHECKING:
@@ -355,32 +354,25 @@ def _faces(
 ) -> Iterator[tuple[PhotoRef, FaceSample | Rejected]]:
     """Each photo with the face that is meant in it, or why there is none."""
     for start in range(0, len(refs), _AT_ONCE):
-        batch = [_with_bytes(ref) for ref in refs[start : start + _AT_ONCE]]
-        results: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref in batch}
-        for result in embed_photos(spec, batch, run):
+        batch = [load_bytes(ref, settings().max_megapixels) for ref in refs[start : start + _AT_ONCE]]
+        results: dict[str, list[Embedding | Rejected]] = {ref.key: [] for ref, _ in batch}
+        for result in embed_photos(spec, [ref for ref, _ in batch], run):
             results[result.key].append(result)
-        for ref in batch:
-            yield ref, _meant_face(ref, results[ref.key], largest=largest)
+        for ref, photo in batch:
+            yield ref, _meant_face(ref, photo, results[ref.key], largest=largest)
 
 
-def _with_bytes(ref: PhotoRef) -> PhotoRef:
-    if ref.pixels is not None:
-        return ref
-    try:
-        return replace(ref, data=read(ref, settings().max_megapixels))
-    except ImageError:
-        return ref  # the decoder will say why
-
-
-def _meant_face(ref: PhotoRef, results: Sequence[Embedding | Rejected], *, largest: bool) -> FaceSample | Rejected:
+def _meant_face(
+    ref: PhotoRef, photo: bytes, results: Sequence[Embedding | Rejected], *, largest: bool
+) -> FaceSample | Rejected:
+    """The face that is enrolled of a photo with this digest, or why there is none."""
     main = results[0]  # the main face comes first
     if isinstance(main, Rejected):
         return main
     if len(results) > 1 and not largest:
         return Rejected(ref.origin, _STAGE, Reason.SEVERAL_FACES, f"{len(results)} faces")
     x1, y1, x2, y2 = main.face.box
-    content = ref.data if ref.pixels is None else ref.pixels.tobytes()
-    return FaceSample(digest(content or b"").hex(), main.vector, min(x2 - x1, y2 - y1), main.face.score)
+    return FaceSample(photo.hex(), main.vector, min(x2 - x1, y2 - y1), main.face.score)
 
 
 def _is_enrolled(database: GalleryDatabase, name: str) -> bool:

@@ -16,13 +16,13 @@ from mien.detection import resolve
 from mien.detection.stage import Detect
 from mien.errors import BundleError, DataError, WeightsError
 from mien.evaluation import Report
-from mien.images import Decode, ImageError, read, read_header
+from mien.images import Decode, ImageError, read_header
 from mien.models import builtin_traits
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
 from mien.pipeline.classify import Abstention, Classify
 from mien.pipeline.evaluation import data_name, evaluate_classifier
-from mien.pipeline.execute import RunOptions, prepare_photos
+from mien.pipeline.execute import RunOptions, load_bytes, prepare_photos
 from mien.pipeline.progress import Progress
 from mien.pipeline.spec import PIXELS, PipelineSpec
 from mien.run.runners import run_stages
@@ -41,7 +41,7 @@ def check_preprocessing(spec: PipelineSpec, refs: Sequence[PhotoRef]) -> tuple[S
 
     The first few come back with their bytes, so that no file is read twice.
     """
-    sample = [_with_bytes(ref) for ref in islice(refs, _SAMPLE)]
+    sample = [load_bytes(ref, settings().max_megapixels)[0] for ref in islice(refs, _SAMPLE)]
     if isinstance(refs, list):
         refs = [*sample, *refs[_SAMPLE:]]
     sized = [(ref, side) for ref in sample if (side := _longer_side(ref)) is not None]
@@ -60,15 +60,6 @@ def check_preprocessing(spec: PipelineSpec, refs: Sequence[PhotoRef]) -> tuple[S
             " wrong; give --faces cut to take the pictures as they are"
         )
     return refs, None
-
-
-def _with_bytes(ref: PhotoRef) -> PhotoRef:
-    if ref.pixels is not None or ref.data is not None:
-        return ref
-    try:
-        return replace(ref, data=read(ref, settings().max_megapixels))
-    except ImageError:
-        return ref
 
 
 def _longer_side(ref: PhotoRef) -> int | None:
