@@ -77,7 +77,7 @@ def check(
     run = RunOptions.build(workers, keep_going, cache, progress)
     options = DataOptions(_path(images), target, _path(labels), loose=True)
     path = None if isinstance(data, DataSet) else Path(data)
-    dataset = data if isinstance(data, DataSet) else open_data(Path(data), options)
+    dataset = open_data(data, options)
     for note in dataset.notes:
         run.note(note)
     return _check(CheckedData(dataset, path, options, spec, run), expect)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import __version__, models
-from mien.data import DataOptions, DataSet, open_data
+from mien.data import DataSet, open_data
 from mien.errors import DataError
 from mien.evaluation import Report, grouped_by_label, measure, render_card
 from mien.experiment.features import LEARNT, FeatureSet, gather_features
@@ -154,7 +154,8 @@ def train(
     """
     run = RunOptions.build(workers, keep_going, cache, progress)
     name = "data" if isinstance(data, DataSet) else Path(data).resolve().name
-    given, applied = _labelled(data, verdicts, DataOptions(_path(images), target, _path(labels)))
+    given = open_data(data, labels=labels, images=images, target=target)
+    given, applied = _reviewed(given, data, verdicts)
     for note in given.notes:
         run.note(note)
     options = TrainOptions(
@@ -224,19 +225,14 @@ def train_bundle(
     return replace(result, seconds=time.perf_counter() - start)
 
 
-def _labelled(
-    data: str | Path | DataSet, verdicts: str | Path | None, options: DataOptions
+def _reviewed(
+    given: DataSet, data: str | Path | DataSet, verdicts: str | Path | None
 ) -> tuple[DataSet, AppliedVerdicts | None]:
-    """Labelled data in any form, as a person's verdicts would have it."""
-    given = data if isinstance(data, DataSet) else open_data(Path(data), options)
+    """What was read from `data`, as a person's verdicts would have it."""
     if verdicts is None:
         return given, None
     root = Path() if isinstance(data, DataSet) else Path(data)
     return apply_verdicts(given, Path(verdicts), root if root.is_dir() else root.parent)
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
 
 
 def _is_grey(colour: str | None) -> bool | None:
