@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mien.evaluation.study import StudyResult as StudyResult
     from mien.flows.align import align as align
     from mien.flows.augment import augment as augment
-    from mien.flows.benchmark import benchmark_pairs as benchmark_pairs
     from mien.flows.check import check as check
     from mien.flows.classify import classify as classify
     from mien.flows.clean import clean as clean
     from mien.flows.embed import embed as embed
+    from mien.flows.evaluate import benchmark_pairs as benchmark_pairs
     from mien.flows.evaluate import evaluate as evaluate
     from mien.flows.gallery import Gallery as Gallery
     from mien.flows.gallery import enroll as enroll
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mien.flows.gallery import people as people
     from mien.flows.group import group as group
     from mien.flows.look import look as look
+    from mien.flows.models import add_model as add_model
     from mien.flows.sort import sort as sort
     from mien.flows.sort import undo as undo
     from mien.flows.study import study as study
@@ -57,9 +58,10 @@ _HOMES = {
     "Rejected": "types",
     "Report": "evaluation.report",
     "StudyResult": "evaluation.study",
+    "add_model": "flows.models",
     "align": "flows.align",
     "augment": "flows.augment",
-    "benchmark_pairs": "flows.benchmark",
+    "benchmark_pairs": "flows.evaluate",
     "check": "flows.check",
     "classify": "flows.classify",
     "clean": "flows.clean",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
@@ -18,11 +18,20 @@ class Registry(Generic[T]):
     """Names of one kind, each loaded on first use: `{"mtcnn": "mien.detection.mtcnn:MTCNN"}`.
 
     Other packages add names by entry points of the group `mien.KIND`. `extras` says which optional extra a name
-    belongs to, so that a missing import can be answered with what to type.
+    belongs to, so that a missing import can be answered with what to type. `own` gives what a name stands for that the
+    user added, and `own_names` all of those.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, str], extras: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        entries: Mapping[str, str],
+        extras: Mapping[str, str] | None = None,
+        own: Callable[[str], T | None] = lambda _: None,
+        own_names: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self.kind = kind
+        self._own, self._own_names = own, own_names
         self._entries = dict(entries)
         self._extras = dict(extras or {})
 
@@ -32,10 +41,10 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, the built-in ones first."""
-        return [*self._entries, *(name for name in self._plugins if name not in self._entries)]
+        return [*self._entries, *(name for name in self._plugins if name not in self._entries), *self._own_names()]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._entries or name in self._plugins
+        return name in self._entries or name in self._plugins or self._own(name) is not None
 
     def load(self, name: str) -> T:
         """The object registered under a name.
@@ -52,7 +61,7 @@ class Registry(Generic[T]):
             if name in self._entries:
                 module, _, attribute = self._entries[name].partition(":")
                 return cast(T, getattr(import_module(module), attribute))
-            return cast(T, self._plugins[name].load())
+            return cast(T, self._plugins[name].load() if name in self._plugins else self._own(name))
         except ModuleNotFoundError as error:
             extra = self._extras.get(name)
             package = f"'mien[{extra}]'" if extra else error.name

@@ -9,8 +9,7 @@ import pytest
 
 from mien.data import DataOptions, open_data
 from mien.evaluation import PairsResult
-from mien.flows.benchmark import benchmark_pairs
-from mien.flows.evaluate import evaluate
+from mien.flows.evaluate import benchmark_pairs, evaluate
 from mien.flows.train import train
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.spec import build_spec

@@ -322,7 +322,7 @@ def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch: 
 
 def test_a_cached_file_carries_its_checksum(home: Path) -> None:
     path = weights.add_to_cache("net", "key", b"weights")
-    assert path.parent == weights.cache_folder() == home / "models"
+    assert path.parent == cards.cache_folder() == home / "models"
     assert path.read_bytes() == b"weights"
     assert hashlib.sha256(b"weights").hexdigest().startswith(weights.digest_in_name(path))
     assert weights.is_intact(path, weights.digest_in_name(path))

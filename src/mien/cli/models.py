@@ -1,4 +1,4 @@
-"""`mien models`: what weights there are, getting them, and checking them."""
+"""`mien models`: what weights there are, getting them, adding and removing them, and checking them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.models import LicenceTerms
     from mien.models.download import Progress
 
-app = typer.Typer(help="Weights: list them, download them, add files, check them.", no_args_is_help=True)
+app = typer.Typer(help="Weights: list them, download them, add files, remove them, check them.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -60,18 +60,61 @@ def pull(
 def add(
     file: Annotated[Path, typer.Argument(help="A file of weights.")],
     name: Annotated[
-        str | None, typer.Option("--as", help="Name of these weights, if mien does not recognise the file.")
+        str | None,
+        typer.Option("--as", help="Name of these weights, if mien does not recognise the file, or a new one."),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="embedder or detector; by default what its outputs look like.")
+    ] = None,
+    view: Annotated[str | None, typer.Option(help="How faces are cut for an embedder; by default arcface.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the crops in pixels; by default what the file says, else the view's.")
+    ] = None,
+    mean: Annotated[
+        float | None,
+        typer.Option(help="Pixels enter as (value - mean) / scale; by default 127.5, 0 if the network subtracts."),
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="The divisor of the same; by default 127.5, 1 if the network multiplies.")
+    ] = None,
+    colour: Annotated[str | None, typer.Option(help="Order of the channels: rgb or bgr; by default rgb.")] = None,
+    licence: Annotated[str | None, typer.Option(help="The licence of the network.")] = None,
+    commercial: Annotated[str | None, typer.Option(help="Is commercial use allowed: yes, no or unknown.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Distance below which two faces are one person, for verify and the gallery.")
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Add a file of weights from your disk."""
-    from mien.models.inventory import add as add_file
+    """Add a file of weights from your disk: one that mien knows, or under a new name a network of your own."""
+    from mien import add_model
+    from mien.models import get_card
 
-    added = add_file(file, name)
+    out = Output(json, quiet)
+    added = out.call(add_model, locals())
     how = "known by its checksum" if added.known else "not known by its checksum, but of the right shape"
     fields = {"name": added.name, "path": str(added.path), "known": added.known} | _terms(added.terms)
-    Output(json, quiet).record(fields, f"{added.name}: {how} ({_words(added.terms)})")
+    if added.trial:
+        card, how = get_card(added.name), added.trial
+        fields |= {"kind": card.kind, "dim": card.dim, "threshold": card.threshold, "input": None}
+        if spec := card.input:
+            how += f" ({spec.view}, {spec.colour}, mean {spec.mean:g}, scale {1 / spec.scale:g})"
+            fields["input"] = {"view": spec.view, "size": spec.size, "colour": spec.colour, "mean": spec.mean}
+            fields["input"] |= {"scale": float(f"{1 / spec.scale:.12g}")}
+    out.record(fields, f"{added.name}: {how} ({_words(added.terms)})")
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="A name from 'mien models list'.")],
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Remove weights that you have added or downloaded."""
+    from mien.models.inventory import remove as remove_files
+
+    files = [str(path) for path in remove_files(name)]
+    Output(json, quiet).record({"name": name, "files": files}, f"{name}: removed {', '.join(files)}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 from mien import models
@@ -27,6 +28,19 @@ class DetectorType(Protocol):
     def __call__(self, *, min_face: int = 20) -> Detector: ...
 
 
+SCRFD_OUTPUTS, YUNET_OUTPUTS = 9, 12
+"""The numbers of outputs by which a network that the user added is known."""
+
+
+def _own(name: str) -> DetectorType | None:
+    card = models.own_card(name, "detector")
+    if card is None:
+        return None
+    from mien.detection.single_shot import SCRFD, YuNet
+
+    return partial(SCRFD, weights=name) if card.outputs == SCRFD_OUTPUTS else partial(YuNet, weights=name)
+
+
 DETECTORS: Registry[DetectorType] = Registry(
     "detector",
     {
@@ -36,6 +50,8 @@ DETECTORS: Registry[DetectorType] = Registry(
         "yunet": "mien.detection.single_shot:YuNet",
         "scrfd": "mien.detection.single_shot:SCRFD",
     },
+    own=_own,
+    own_names=partial(models.own_names, "detector"),
 )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -61,11 +62,12 @@ class YuNet:
     """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1. Raises WeightsError."""
 
     min_face: int = 20
+    weights: str | Path = "yunet"
 
     def __call__(self, pixels: Pixels, *, largest: bool = False) -> Detections:
         if not pixels.size:
             return no_faces(landmarks=True)
-        session = models.session("yunet")
+        session = models.session(self.weights)
         entry = session.get_inputs()[0]
         image = fit(pixels, entry.shape, min(1.0, _SMALLEST / self.min_face))
         bgr = image.pixels[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32, order="C")
@@ -80,11 +82,12 @@ class SCRFD:
     """Pixels (h, w, 3) RGB -> faces with landmarks; scores are between 0 and 1. Raises WeightsError."""
 
     min_face: int = 20
+    weights: str | Path = "scrfd"
 
     def __call__(self, pixels: Pixels, *, largest: bool = False) -> Detections:
         if not pixels.size:
             return no_faces(landmarks=True)
-        session = models.session("scrfd")
+        session = models.session(self.weights)
         entry = session.get_inputs()[0]
         image = fit(pixels, entry.shape, min(1.0, _SMALLEST / self.min_face))
         outputs = session.run(None, {entry.name: to_planes(image.pixels, 127.5, 1 / 128)[None]})

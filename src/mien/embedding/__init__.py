@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
+from mien import models
 from mien.registry import Registry
 from mien.types import Floats, Pixels
 
@@ -33,4 +35,16 @@ _ONNX = (
     *("dlib-resnet", "dlib-resnet-int8", "dlib-resnet-block", "traits", "expression-features"),
     *("sface", "arcface", "mobilefacenet"),
 )
-EMBEDDERS: Registry[EmbedderFactory] = Registry("embedder", dict.fromkeys(_ONNX, "mien.embedding.stage:OnnxEmbedder"))
+
+
+def _own(name: str) -> EmbedderFactory | None:
+    """A network that the user added runs as the built-in ones do."""
+    return EMBEDDERS.load(_ONNX[0]) if models.own_card(name, "embedder") else None
+
+
+EMBEDDERS: Registry[EmbedderFactory] = Registry(
+    "embedder",
+    dict.fromkeys(_ONNX, "mien.embedding.stage:OnnxEmbedder"),
+    own=_own,
+    own_names=partial(models.own_names, "embedder"),
+)

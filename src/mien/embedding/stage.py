@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from mien.errors import WeightsError
 from mien.models import IDENTITY_EMBEDDER
 from mien.stage import Needs
 from mien.types import Crop, Embedding, Floats, Pixels
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,18 @@ class OnnxEmbedder:
             return np.empty((0, self.dim), np.float32)
         if crops.shape[1:] != (spec.size, spec.size, 3):
             raise ValueError(f"{self.name} takes crops of {spec.size} x {spec.size} x 3, not {crops.shape[1:]}")
-        ordered = crops if spec.colour == "rgb" else crops[..., ::-1]
-        planes = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), np.float32)
-        if (spec.mean, spec.scale) != (0.0, 1.0):
-            planes = (planes - np.float32(spec.mean)) * np.float32(spec.scale)
-        session = models.session(self.name)
-        entry = session.get_inputs()[0]
-        # Some networks were exported for one picture at a time.
-        batches = [planes[i : i + 1] for i in range(len(planes))] if entry.shape[0] == 1 else [planes]
-        vectors = [session.run(None, {entry.name: batch})[0] for batch in batches]
-        return np.concatenate(vectors).astype(np.float32, copy=False).reshape(len(crops), -1)
+        return run_network(models.session(self.name), spec, crops)
+
+
+def run_network(session: InferenceSession, spec: models.InputSpec, crops: Pixels) -> Floats:
+    """Crops (n, size, size, 3) uint8 RGB, one at least -> a network's first output (n, dim) float32."""
+    ordered = crops if spec.colour == "rgb" else crops[..., ::-1]
+    planes = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), np.float32)
+    if (spec.mean, spec.scale) != (0.0, 1.0):
+        planes = (planes - np.float32(spec.mean)) * np.float32(spec.scale)
+    entry = session.get_inputs()[0]
+    # Some networks were exported for one picture at a time.
+    single = spec.one_by_one or entry.shape[0] == 1
+    batches = [planes[i : i + 1] for i in range(len(planes))] if single else [planes]
+    vectors = [session.run(None, {entry.name: batch})[0] for batch in batches]
+    return np.concatenate(vectors).astype(np.float32, copy=False).reshape(len(crops), -1)

@@ -18,6 +18,7 @@ from mien.experiment.features import LEARNT, FeatureSet, gather_features
 from mien.experiment.recipes import FaceOptions, Recipe, TrainOptions, build_recipe
 from mien.experiment.select import EmbedderChoice, RecipeScore, choose_embedder, choose_recipe, faces_for
 from mien.flows.clean import AppliedVerdicts, apply_verdicts
+from mien.models.cards import OwnFile, own_card_as_json
 from mien.pipeline.classifier import Classifier, load
 from mien.pipeline.classify import make_prediction, stack_inputs
 from mien.pipeline.evaluation import describe_embedder, report_page
@@ -316,6 +317,7 @@ def _manifest(name: str, options: TrainOptions, result: TrainResult) -> dict[str
         "counts": dict(fit.counts),
         "chain": spec.as_json(),
         "weights": spec.weights(),
+        "networks": {card.name: own_card_as_json(card) for card in _cards(spec) if isinstance(card.source, OwnFile)},
         "head": fit.head.to_json(),
         "training": {
             "data": name,
@@ -362,5 +364,8 @@ def _facts(out: Path, spec: PipelineSpec, options: TrainOptions, fit: Fit, evalu
 
 def _licences(spec: PipelineSpec) -> list[Mapping[str, Any]]:
     """What a card says about the weights that a spec uses."""
-    cards = [models.get_card(name) for name in spec.weights()]
-    return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in cards]
+    return [{"name": card.name, "licence": card.licence, "commercial": card.commercial} for card in _cards(spec)]
+
+
+def _cards(spec: PipelineSpec) -> list[models.Card]:
+    return [models.get_card(name) for name in spec.weights()]

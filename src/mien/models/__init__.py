@@ -12,6 +12,8 @@ from mien.models.cards import (
     Card,
     InputSpec,
     get_card,
+    own_card,
+    own_names,
 )
 from mien.models.sessions import session
 from mien.models.weights import LicenceTerms, ensure, identity, is_available, licence_terms
@@ -29,5 +31,7 @@ __all__ = [
     "identity",
     "is_available",
     "licence_terms",
+    "own_card",
+    "own_names",
     "session",
 ]

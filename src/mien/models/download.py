@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mien.errors import WeightsError
-from mien.models.cards import Download, KnownFile, ManualFile, get_card
+from mien.models.cards import Download, KnownFile, ManualFile, OwnFile, get_card
 from mien.models.weights import EXTERNAL_KEY, LicenceTerms, add_to_cache, check_licence, how_to_get
 
 TIMEOUT_SECONDS = 30.0
@@ -32,7 +32,7 @@ def pull(name: str, progress: Progress | None = None) -> Path:
         WeightsError: they are not offered for download or refused, or the download failed; nothing is kept then.
     """
     card = get_card(name)
-    if isinstance(card.source, ManualFile):
+    if isinstance(card.source, ManualFile | OwnFile):
         raise WeightsError(f"{name!r} cannot be downloaded as one file with a checksum: {how_to_get(card)}")
     if not isinstance(card.source, Download):
         raise WeightsError(f"there is nothing to pull for {name!r}: its weights come with an installed package")

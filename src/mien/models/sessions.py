@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from mien.config import Settings, settings
 from mien.errors import WeightsError
+from mien.models.cards import OwnFile, get_card
 from mien.models.weights import ensure
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _by_path: dict[str, InferenceSession] = {}
-_by_name: dict[tuple[str, Settings], InferenceSession] = {}
+_by_name: dict[tuple[str, str, Settings], InferenceSession] = {}
 _opening = threading.Lock()
 
 
@@ -30,7 +31,8 @@ def session(weights: str | Path) -> InferenceSession:
     if isinstance(weights, Path):
         return _session_of_file(str(weights))
     # By name and settings, because finding and checking the file again would cost more than running a small network.
-    key = weights, settings()
+    source = get_card(weights).source
+    key = weights, source.sha256 if isinstance(source, OwnFile) else "", settings()
     if key not in _by_name:
         _by_name[key] = _session_of_file(str(ensure(weights)))
     return _by_name[key]

@@ -28,9 +28,12 @@ from mien.models.cards import (
     Conversion,
     Graft,
     ManualFile,
+    OwnFile,
     PackageFile,
     Quantisation,
     Truncation,
+    add_command,
+    cache_folder,
     get_card,
 )
 
@@ -119,7 +122,7 @@ def has_source(card: Card) -> bool:
             return has_source(get_card(other))
         case Graft(other, _, file):
             return has_source(get_card(other)) and is_installed(file)
-    return bool(cached_files(card.name, EXTERNAL_KEY))
+    return bool(external_files(card))
 
 
 def identity(name: str) -> str:
@@ -144,6 +147,10 @@ def card_identity(card: Card) -> str:
             return _digest(identity(other), layer, _CONVERSION)
         case Graft(other, layer, file):
             return _digest(identity(other), layer, file.sha256, _CONVERSION)
+        case OwnFile(sha256):
+            spec = card.input
+            prepared = f"{spec.view} {spec.size} {spec.colour} {spec.mean!r} {spec.scale!r}" if spec else ""
+            return _digest(sha256, prepared)
     return _digest(digest_in_name(_external_file(card)))
 
 
@@ -155,8 +162,8 @@ def cache_key(card: Card) -> str:
 
 def licence_terms(card: Card) -> LicenceTerms:
     """The licence of a card's weights: that of the very file, where one was downloaded or added."""
-    stored = cached_files(card.name, EXTERNAL_KEY) if card.is_external else []
-    if not stored:
+    stored = external_files(card) if card.is_external else []
+    if not stored or isinstance(card.source, OwnFile):
         return LicenceTerms(card.licence, card.commercial)
     for known in card.known:
         if known.sha256.startswith(digest_in_name(stored[0])):
@@ -166,6 +173,8 @@ def licence_terms(card: Card) -> LicenceTerms:
 
 def how_to_get(card: Card) -> str:
     """What to type to get a card's file."""
+    if isinstance(card.source, OwnFile):
+        return f"type '{add_command(card)}'"
     if isinstance(card.source, ManualFile):
         return f"{card.source.hint}, and type 'mien models add FILE --as {card.name}'"
     return f"type 'mien models pull {card.name}', or without a network 'mien models add FILE'"
@@ -241,7 +250,7 @@ def _convert(card: Card) -> bytes:
 
 
 def _external_file(card: Card) -> Path:
-    stored = cached_files(card.name, EXTERNAL_KEY)
+    stored = external_files(card)
     if not stored:
         raise WeightsError(f"weights {card.name!r} are not on this machine: {how_to_get(card)}")
     return stored[0]
@@ -262,9 +271,12 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """The folder of converted, downloaded and added weights; it may not exist yet."""
-    return settings().home / "models"
+def external_files(card: Card) -> list[Path]:
+    """The cache's files of a card whose weights come from outside; of a network of the user's own its very file."""
+    stored = cached_files(card.name, EXTERNAL_KEY)
+    if isinstance(card.source, OwnFile):
+        return [path for path in stored if card.source.sha256.startswith(digest_in_name(path))]
+    return stored
 
 
 def cached_files(name: str, key: str) -> list[Path]:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mien import models
 from mien.config import settings
 from mien.data import DataSource, open_data
 from mien.data.sources import ImageSource, ImageSources, photo_refs
@@ -18,8 +19,10 @@ from mien.errors import BundleError, DataError, WeightsError
 from mien.evaluation import Report
 from mien.images import Decode, ImageError, read_header
 from mien.models import builtin_traits
+from mien.models.cards import add_command, own_card_from_json
 from mien.models.head import Head
 from mien.models.network import KIND, NetworkHead
+from mien.models.weights import card_identity
 from mien.pipeline.classify import Abstention, Classify
 from mien.pipeline.evaluation import data_name, evaluate_classifier
 from mien.pipeline.execute import RunOptions, load_bytes, prepare_photos
@@ -237,6 +240,7 @@ def load(bundle: str | Path, *, faces: str | None = None) -> Classifier:
         )
     else:
         classifier = _open(path)
+        _require_networks(classifier)
         if changed := _changed_weights(classifier):
             raise BundleError(
                 f"{path} was trained with other weights of {', '.join(changed)} than this machine has: train it again"
@@ -278,6 +282,28 @@ def _open(path: Path) -> Classifier:
         return Classifier(bundle, spec, _head(bundle, spec), spec.faces)
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}): restore it or train it again") from error
+
+
+def _require_networks(classifier: Classifier) -> None:
+    """Refuse a bundle whose user's own networks are not here as they were when it was trained, and say what to type."""
+    path, networks = classifier.bundle.path, classifier.bundle.manifest.get("networks", {})
+    try:
+        pinned = [own_card_from_json(name, fields) for name, fields in networks.items()]
+    except (AttributeError, ValueError) as error:
+        raise BundleError(f"{path} is damaged ({error}): restore it or train it again") from error
+    for card in pinned:
+        here, command = models.CARDS.get(card.name), add_command(card)
+        if here is None:
+            raise BundleError(
+                f"{path} needs the network {card.name!r}, which is not on this machine: get the file {card.title}"
+                f" whose SHA-256 begins with {networks[card.name]['sha256'][:16]}, and type '{command}'"
+            )
+        if card_identity(here) != card_identity(card):
+            first = "" if here.source == card.source else f"'mien models remove {card.name}' and "
+            raise BundleError(
+                f"{path} was trained with another network {card.name!r}, or prepared faces otherwise for it, than this"
+                f" machine: train it again, or type {first}'{command}'"
+            )
 
 
 def _changed_weights(classifier: Classifier) -> list[str]:

@@ -330,7 +330,8 @@ def verification_threshold(spec: PipelineSpec) -> float:
     card = models.get_card(spec.embedder) if spec.embedder in models.CARDS else None
     if card is None or card.threshold is None:
         raise DataError(
-            f"the embedder {spec.embedder!r} states no threshold: enroll with dlib-resnet, or another that does"
+            f"the embedder {spec.embedder!r} states no threshold: enroll with dlib-resnet, or another that does, or add"
+            " a network of your own again with --threshold"
         )
     return card.threshold
 

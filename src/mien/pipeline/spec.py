@@ -12,11 +12,11 @@ from mien import models
 from mien.alignment.stage import Align
 from mien.alignment.views import View, view
 from mien.config import settings
-from mien.detection import resolve
+from mien.detection import DETECTORS, resolve
 from mien.detection.stage import Detect, WholeImage
 from mien.embedding import EMBEDDERS
 from mien.embedding.stage import Embed
-from mien.errors import BundleError, DataError
+from mien.errors import BundleError, DataError, WeightsError
 from mien.images.stage import Decode
 from mien.pipeline.embed_faces import ConcatEmbedder, FaceEmbedder
 from mien.stage import AnyStage, Needs
@@ -127,9 +127,14 @@ class PipelineSpec:
         Raises:
             WeightsError: some are not on this machine.
         """
-        found = [self.detector] if self.faces == "find" else []
-        names = [*self.embedders, *found, *self.view.weights]
-        return {name: models.identity(name) for name in names if name in models.CARDS}
+        networks = [*self.embedders, *([self.detector] if self.faces == "find" else [])]
+        for name in networks:
+            if name not in EMBEDDERS and name not in DETECTORS:
+                raise WeightsError(
+                    f"there is no network called {name!r} on this machine: if it is one of your own, type 'mien models"
+                    f" add FILE --as {name}' with the options that it was added with elsewhere"
+                )
+        return {name: models.identity(name) for name in (*networks, *self.view.weights) if name in models.CARDS}
 
     def ready(self) -> None:
         """Have all weights at hand before the work begins, so that what is missing is said once and early.
