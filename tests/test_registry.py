@@ -81,3 +81,15 @@ def test_a_mistake_in_the_table_is_not_hidden(plugins: list[EntryPoint]) -> None
 
 def test_real_entry_points_are_asked() -> None:
     assert Registry("no_such_kind", {"join": "posixpath:join"}).names() == ["join"]
+
+
+def test_names_that_users_add_come_last(plugins: list[EntryPoint]) -> None:
+    plugins.append(EntryPoint("split", "posixpath:split", "mien.path_tool"))
+    own = {"mine": len, "split": min}
+    found: Registry[Any] = Registry("path_tool", {"join": "posixpath:join"}, own=own.get, own_names=lambda: ["mine"])
+    assert found.names() == ["join", "split", "mine"]
+    assert "mine" in found
+    assert found.load("mine")([1, 2]) == 2
+    assert found.load("split")("a/b") == ("a", "b")
+    with pytest.raises(UnknownName, match=r"did you mean mine\? \(there are: join, split, mine\)"):
+        found.load("mien")

@@ -12,6 +12,7 @@ from mien.errors import MienError, WeightsError
 from mien.models import CARDS, download, ensure, weights
 from mien.models.builtin_traits import TRAITS
 from mien.models.cards import Download
+from tests.flows.test_models import network
 
 
 def run(*words: str) -> str:
@@ -59,6 +60,25 @@ def test_a_real_file_can_be_added_and_listed(home: Path, test_models: Path) -> N
     assert (row["name"], row["known"], row["commercial"]) == ("mobilefacenet", True, "unknown")
 
 
+def test_a_network_of_ones_own_can_be_added_and_removed(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(network())
+    words = ("add", str(path), "--as", "mine", "--scale", "128", "--licence", "MIT", "--commercial", "yes")
+    (row,) = lines(*words)
+    assert row["input"] == {"view": "arcface", "size": 112, "colour": "rgb", "mean": 127.5, "scale": 128}
+    assert (row["kind"], row["dim"], row["threshold"], row["commercial"]) == ("embedder", 147, None, "yes")
+    said = run(*words)
+    assert said.startswith("mine: 147 values from 112 x 112 pixels; in a photo the mirror image of a face was 0.")
+    assert "(arcface, rgb, mean 127.5, scale 128) (licence: MIT; commercial use: yes)" in said
+    (row,) = (row for row in lines("list") if row["name"] == "mine")
+    assert (row["kind"], row["where"], row["licence"], row["title"]) == ("embedder", "cache", "MIT", "own.onnx")
+    with pytest.raises(WeightsError, match=r"'mine' cannot be downloaded .* type 'mien models add FILE --as mine"):
+        run("pull", "mine")
+    (row,) = lines("remove", "mine")
+    assert [Path(file).suffix for file in row["files"]] == [".json", ".onnx"]
+    assert "mine" not in {row["name"] for row in lines("list")}
+
+
 def test_a_file_that_does_not_fit_is_an_error(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("no network")
@@ -98,7 +118,7 @@ def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for words in ([], ["list"], ["pull"], ["add"], ["verify"]):
+    for words in ([], ["list"], ["pull"], ["add"], ["remove"], ["verify"]):
         done = CliRunner().invoke(app, [*words, "--help"])
         assert done.exit_code == 0
         assert "Usage" in done.stdout

@@ -8,7 +8,22 @@ from typing import Any
 import pytest
 
 import mien
-from mien.cli import align, augment, check, classify, clean, embed, evaluate, gallery, look, sort, study, train, verify
+from mien.cli import (
+    align,
+    augment,
+    check,
+    classify,
+    clean,
+    embed,
+    evaluate,
+    gallery,
+    look,
+    models,
+    sort,
+    study,
+    train,
+    verify,
+)
 
 VERBS: list[tuple[Any, Any]] = [
     (align.align, mien.align),
@@ -21,6 +36,7 @@ VERBS: list[tuple[Any, Any]] = [
     (gallery.enroll, mien.Gallery.enroll),
     (gallery.identify, mien.Gallery.identify),
     (look.look, mien.look),
+    (models.add, mien.add_model),
     (sort.sort, mien.sort),
     (study.study, mien.study),
     (train.train, mien.train),

@@ -11,6 +11,7 @@ from mien.alignment.views import VIEWS
 from mien.errors import UnknownName
 from mien.models import CARDS, get_card
 from mien.models.cards import (
+    BUILT_IN,
     Card,
     CardGroup,
     Conversion,
@@ -49,10 +50,10 @@ def is_sha256(text: str) -> bool:
 
 
 def test_the_names_that_other_rooms_use_are_there() -> None:
-    assert set(CARDS) == NAMES
+    assert set(BUILT_IN) == NAMES
 
 
-@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+@pytest.mark.parametrize("found", BUILT_IN.values(), ids=BUILT_IN)
 def test_a_card_says_what_a_user_must_know(found: Card) -> None:
     assert found.kind in ("detector", "embedder", "landmarks")
     assert found.commercial in ("yes", "no", "unknown")
@@ -61,7 +62,7 @@ def test_a_card_says_what_a_user_must_know(found: Card) -> None:
     assert found.data
 
 
-@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+@pytest.mark.parametrize("found", BUILT_IN.values(), ids=BUILT_IN)
 def test_every_file_has_a_checksum(found: Card) -> None:
     match found.source:
         case (
@@ -76,19 +77,19 @@ def test_every_file_has_a_checksum(found: Card) -> None:
     assert all(is_sha256(known.sha256) for known in found.known)
 
 
-@pytest.mark.parametrize("found", CARDS.values(), ids=CARDS)
+@pytest.mark.parametrize("found", BUILT_IN.values(), ids=BUILT_IN)
 def test_a_card_that_refers_to_others_refers_to_cards(found: Card) -> None:
     match found.source:
         case CardGroup(cards):
-            assert set(cards) <= set(CARDS)
+            assert set(cards) <= set(BUILT_IN)
         case Truncation(other) | Graft(other):
-            assert other in CARDS
+            assert other in BUILT_IN
         case Quantisation(other, ranges):
-            assert other in CARDS
+            assert other in BUILT_IN
             assert json.loads(files("mien.models").joinpath(ranges).read_text())["ranges"]
 
 
-@pytest.mark.parametrize("found", [c for c in CARDS.values() if c.kind == "embedder"], ids=lambda c: c.name)
+@pytest.mark.parametrize("found", [c for c in BUILT_IN.values() if c.kind == "embedder"], ids=lambda c: c.name)
 def test_an_embedder_says_what_it_takes_and_gives(found: Card) -> None:
     assert found.dim == math.prod(found.layout) if found.layout else found.dim in (128, 256, 512)
     assert found.input is not None
@@ -98,19 +99,19 @@ def test_an_embedder_says_what_it_takes_and_gives(found: Card) -> None:
 
 
 def test_no_checksum_belongs_to_two_cards() -> None:
-    digests = [known.sha256 for found in CARDS.values() for known in found.known]
+    digests = [known.sha256 for found in BUILT_IN.values() for known in found.known]
     assert len(digests) == len(set(digests))
 
 
 def test_downloads_come_from_their_owners_over_https() -> None:
     owners = ("https://github.com/ShiqiYu/", "https://github.com/opencv/", "https://github.com/deepinsight/")
-    downloads = [found.source for found in CARDS.values() if isinstance(found.source, Download)]
+    downloads = [found.source for found in BUILT_IN.values() if isinstance(found.source, Download)]
     assert downloads
     assert all(source.url.startswith(owners) and source.bytes > 0 for source in downloads)
 
 
 def test_licences_that_exclude_commercial_use_are_marked() -> None:
-    assert {name for name, found in CARDS.items() if found.commercial == "no"} == {
+    assert {name for name, found in BUILT_IN.items() if found.commercial == "no"} == {
         "dlib-landmarks-68",
         "scrfd",
         "arcface",

@@ -33,12 +33,11 @@ SCRFD_OUTPUTS, YUNET_OUTPUTS = 9, 12
 
 
 def _own(name: str) -> DetectorType | None:
-    card = models.own_card(name, "detector")
-    if card is None:
+    if models.own_card(name, "detector") is None:
         return None
-    from mien.detection.single_shot import SCRFD, YuNet
+    from mien.detection.single_shot import OwnDetector
 
-    return partial(SCRFD, weights=name) if card.outputs == SCRFD_OUTPUTS else partial(YuNet, weights=name)
+    return partial(OwnDetector, name)
 
 
 DETECTORS: Registry[DetectorType] = Registry(

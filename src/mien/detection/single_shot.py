@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from mien import models
+from mien.detection import SCRFD_OUTPUTS
 from mien.detection.detections import Detections, clip_and_rank, nms, no_faces
 from mien.detection.pyramid import to_planes
 from mien.errors import WeightsError
@@ -93,6 +94,18 @@ class SCRFD:
         outputs = session.run(None, {entry.name: to_planes(image.pixels, 127.5, 1 / 128)[None]})
         thresholds = Thresholds(0.5, self.min_face, 0.4)
         return select_faces(_scrfd_windows(outputs, image), image, pixels.shape, thresholds, largest=largest)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDetector:
+    """A network that the user added, which runs as the one whose number of outputs it has. Raises WeightsError."""
+
+    weights: str
+    min_face: int = 20
+
+    def __call__(self, pixels: Pixels, *, largest: bool = False) -> Detections:
+        kind = SCRFD if models.get_card(self.weights).outputs == SCRFD_OUTPUTS else YuNet
+        return kind(self.min_face, self.weights)(pixels, largest=largest)
 
 
 def fit(pixels: Pixels, shape: Sequence[int | str | None], scale: float) -> NetworkInput:

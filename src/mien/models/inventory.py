@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ class NetworkFile:
     """An ONNX file with one input (n, 3, height, width) of float32, as its header describes it.
 
     sides: height and width of the pictures that it takes, 0 where one is free. outputs: the sides of each, likewise.
-    scales: whether the network begins with a subtraction and a multiplication, and so wants pixels as they are.
+    scales: whether the network begins with a subtraction and a multiplication or division, and so wants pixels as
+    they are.
     """
 
     data: bytes
@@ -215,10 +217,10 @@ def inspect(file: Path) -> NetworkFile:
         raise WeightsError(
             f"{file} cannot be used: it should take one input (n, 3, height, width) of float32, but takes {takes}"
         )
-    # As InsightFace tells the two kinds of its networks apart.
-    first = {node.op_type for node in graph.node[:8]}
+    # Much as InsightFace tells the two kinds of its networks apart.
+    first = {node.op_type for node in takewhile(lambda node: node.op_type != "Conv", graph.node[:8])}
     outputs = tuple(tuple(_shape(each)) for each in graph.output)
-    sides, scales = (shapes[0][2], shapes[0][3]), first >= {"Sub", "Mul"}
+    sides, scales = (shapes[0][2], shapes[0][3]), "Sub" in first and bool(first & {"Mul", "Div"})
     return NetworkFile(data, hashlib.sha256(data).hexdigest(), sides, outputs, scales)
 
 

@@ -127,14 +127,9 @@ class PipelineSpec:
         Raises:
             WeightsError: some are not on this machine.
         """
-        networks = [*self.embedders, *([self.detector] if self.faces == "find" else [])]
-        for name in networks:
-            if name not in EMBEDDERS and name not in DETECTORS:
-                raise WeightsError(
-                    f"there is no network called {name!r} on this machine: if it is one of your own, type 'mien models"
-                    f" add FILE --as {name}' with the options that it was added with elsewhere"
-                )
-        return {name: models.identity(name) for name in (*networks, *self.view.weights) if name in models.CARDS}
+        found = [self.detector] if self.faces == "find" else []
+        names = [*self.embedders, *found, *self.view.weights]
+        return {name: models.identity(name) for name in names if name in models.CARDS}
 
     def ready(self) -> None:
         """Have all weights at hand before the work begins, so that what is missing is said once and early.
@@ -174,7 +169,17 @@ class PipelineSpec:
             raise BundleError(f"the bundle does not say how faces are prepared ({error}): train it again") from error
 
     def digest(self) -> bytes:
-        """The address of its results: settings, weights and version."""
+        """The address of its results: settings, weights and version.
+
+        Raises:
+            WeightsError: a network is not on this machine.
+        """
+        for name in (*self.embedders, *([self.detector] if self.faces == "find" else [])):
+            if name != "auto" and name not in EMBEDDERS and name not in DETECTORS:
+                raise WeightsError(
+                    f"there is no network called {name!r} on this machine: if it is one of your own, type 'mien models"
+                    f" add FILE --as {name}' with the options that it was added with elsewhere"
+                )
         whole = {**self.as_json(), "weights": self.weights(), "version": _VERSION, "side": _DETECTION_SIDE}
         return sha256(json.dumps(whole, sort_keys=True).encode()).digest()
 
