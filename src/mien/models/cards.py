@@ -245,12 +245,14 @@ class _OwnFields:
     threshold: float | None
 
 
+_SAME_FIELDS = tuple(name for name in _OwnFields.__slots__ if name != "sha256")  # as in a card
+
+
 def own_card_as_json(card: Card) -> dict[str, Any]:
     """What `own_card_from_json` makes the card from."""
+    fields = {name: getattr(card, name) for name in _SAME_FIELDS}
     sha256 = card.source.sha256 if isinstance(card.source, OwnFile) else ""
-    names = (field for field in _OwnFields.__slots__ if field not in ("sha256", "input"))
-    spec = asdict(card.input) if card.input else None
-    return {"sha256": sha256, "input": spec} | {name: getattr(card, name) for name in names}
+    return fields | {"sha256": sha256, "input": card.input and asdict(card.input)}
 
 
 def own_card_from_json(name: str, fields: object) -> Card:
@@ -265,19 +267,7 @@ def own_card_from_json(name: str, fields: object) -> Card:
     spec = own.input or InputSpec(112, "arcface")
     if not 8 <= spec.size <= 2048 or spec.scale == 0 or not 0 < (own.threshold or 1) < math.inf:
         raise ValueError("'size', 'scale' or 'threshold' is out of range")
-    return Card(
-        name,
-        own.kind,
-        own.title,
-        own.licence,
-        own.commercial,
-        own.data,
-        OwnFile(own.sha256),
-        input=own.input,
-        dim=own.dim,
-        threshold=own.threshold,
-        outputs=own.outputs,
-    )
+    return Card(name, source=OwnFile(own.sha256), **{field: getattr(own, field) for field in _SAME_FIELDS})
 
 
 def add_command(card: Card) -> str:
@@ -286,7 +276,7 @@ def add_command(card: Card) -> str:
     if spec := card.input:
         words += ["--view", spec.view, "--size", f"{spec.size}", "--mean", f"{spec.mean:.12g}"]
         words += ["--scale", f"{1 / spec.scale:.12g}", "--colour", spec.colour]
-    words += ["--threshold", f"{card.threshold:g}"] if card.threshold else []
+    words += ["--threshold", f"{card.threshold:.12g}"] if card.threshold else []
     return shlex.join([*words, "--licence", card.licence, "--commercial", card.commercial])
 
 

@@ -247,12 +247,12 @@ def remove(name: str) -> list[Path]:
     files += weights.cached_files(name, weights.EXTERNAL_KEY)
     if not files:
         raise WeightsError(f"weights {name!r} are not on this machine: there is nothing to remove")
+    cards.CARDS.forget(name)
     for path in files:
         try:
             path.unlink()
         except OSError as error:
             raise WeightsError(f"{path} could not be removed ({error.strerror})") from error
-    cards.CARDS.forget(name)
     return files
 
 
