@@ -106,13 +106,14 @@ class Detection:
     """One face of a photo: box and landmarks in pixels of the full-size photo.
 
     `landmarks` is (5, 2): right eye, left eye, nose, right and left corner of the mouth, as the person would say them,
-    so that the first eye is the one on the left of the picture.
+    so that the first eye is the one on the left of the picture. `turned` is that of the photo, see `Faces`.
     """
 
     index: int
     box: Box
     score: float
     landmarks: Floats | None = None
+    turned: int = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at ({', '.join(f'{value:.0f}' for value in self.box)}), score {self.score:.2f}>"
@@ -124,12 +125,17 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The faces of one photo in columns: `boxes` (n, 4), `scores` (n,), `landmarks` (n, 5, 2) or None, float32."""
+    """The faces of one photo in columns: `boxes` (n, 4), `scores` (n,), `landmarks` (n, 5, 2) or None, float32.
+
+    turned: degrees clockwise, 0, 90, 180 or 270, by which the photo lies on its side: turned back by them, its faces
+    are upright. Boxes and landmarks are in the photo as it is.
+    """
 
     photo: Photo
     boxes: Floats
     scores: Floats
     landmarks: Floats | None = None
+    turned: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -152,9 +158,8 @@ class Faces:
     def face(self, i: int) -> Detection:
         """The i-th face by itself."""
         x1, y1, x2, y2 = (float(v) for v in self.boxes[i])
-        return Detection(
-            i, (x1, y1, x2, y2), float(self.scores[i]), None if self.landmarks is None else self.landmarks[i]
-        )
+        landmarks = None if self.landmarks is None else self.landmarks[i]
+        return Detection(i, (x1, y1, x2, y2), float(self.scores[i]), landmarks, self.turned)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
