@@ -33,7 +33,7 @@ def mien(*arguments: object) -> dict[str, Any]:
 def pairs(data: Path) -> Iterator[tuple[str, str]]:
     for embedder in ("dlib-resnet", "dlib-resnet-int8"):
         lfw = data / "identity"
-        options = ("--detector", "mtcnn", "--embedder", embedder)
+        options = ("--embedder", embedder)
         found = mien("benchmark", "pairs", lfw / "lfw_pairs.csv", "--images", lfw / "lfw", *options)
         shown = (
             f"{found['accuracy']:.2%} over {found['pairs']} pairs, AUC {found['auc']:.5f}, {found['rejected']} rejected"
@@ -44,7 +44,7 @@ def pairs(data: Path) -> Iterator[tuple[str, str]]:
 def closed_set(data: Path, folder: Path) -> Iterator[tuple[str, str]]:
     lfw, bundle = data / "identity", folder / "people.mien"
     table = (lfw / "lfw_closed_set.csv", "--images", lfw / "lfw", "--target", "person")
-    trained = mien("train", *table, "--out", bundle, "--detector", "mtcnn")
+    trained = mien("train", *table, "--out", bundle)
     tested = mien("evaluate", bundle, *table, "--split", "test")
     unknown = mien("evaluate", bundle, lfw / "lfw")["unknown"]
     yield "closed set of 20 people: accuracy_all", f"{tested['accuracy_all']:.2%} of {tested['n']} ({trained['head']})"
@@ -61,7 +61,7 @@ def orl(data: Path, folder: Path) -> Iterator[tuple[str, str]]:
             target = folder / ("train" if i < 5 else "test") / person.name
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(photo, target)
-    trained = mien("train", folder / "train", "--out", folder / "orl.mien", "--detector", "mtcnn")
+    trained = mien("train", folder / "train", "--out", folder / "orl.mien")
     tested = mien("evaluate", folder / "orl.mien", folder / "test")
     missed = trained["rejected"] + tested["rejected"]
     yield (

@@ -89,7 +89,7 @@ def _points(pixels: Pixels, scale: float, box: Box, model: str) -> Floats:
 def _matrix(view: View, scale: float, face: Detection, points: Callable[[str], Floats]) -> Floats:
     if view.fit == "box":
         x1, y1, x2, y2 = (value * scale for value in face.box)
-        return warp.square_around((x1, y1, x2, y2), view.size, view.margin)
+        return warp.square_around((x1, y1, x2, y2), view.size, view.margin, face.turned // 90)
     target = np.array(view.template, np.float32) * view.size
     if view.points != "detector":
         source = points(view.points)[list(view.indices)]

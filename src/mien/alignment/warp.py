@@ -40,18 +40,20 @@ def affine(source: Floats, target: Floats) -> Floats:
     return np.asarray(matrix, np.float32)
 
 
-def square_around(box: Box, size: int, margin: float) -> Floats:
-    """A box -> the (2, 3) matrix that maps the square around it (its longer side plus margins) onto the crop."""
+def square_around(box: Box, size: int, margin: float, quarters: int = 0) -> Floats:
+    """A box -> the (2, 3) matrix that maps the square around it (its longer side plus margins) onto the crop.
+
+    quarters: by how many the photo lies on its side, clockwise; the crop is turned back.
+    """
     x1, y1, x2, y2 = box
     side = max(x2 - x1, y2 - y1) * (1 + 2 * margin)
     if not side > 0:
         raise DegenerateError("the box is empty")
-    scale = size / side
-    # Pixel centres: the left edge of the square is at -0.5 in the crop's coordinates.
-    left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
-    return np.array(
-        [[scale, 0, -scale * left + (scale - 1) / 2], [0, scale, -scale * top + (scale - 1) / 2]], np.float32
-    )
+    # From the middle of the box to the middle of the crop; coordinates are those of pixels' middles.
+    cosine, sine = ((1, 0), (0, -1), (-1, 0), (0, 1))[quarters]
+    linear = np.array([[cosine, -sine], [sine, cosine]]) * (size / side)
+    middle = np.array([(x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2])
+    return np.column_stack([linear, (size - 1) / 2 - linear @ middle]).astype(np.float32)
 
 
 def scale_of(matrix: Floats) -> float:

@@ -24,7 +24,7 @@ def align(
     format: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",
     all_faces: options.AllFaces = False,
     detector: options.Detector = "auto",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     json: options.Json = False,

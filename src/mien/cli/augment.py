@@ -37,7 +37,7 @@ def augment(
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything that is random.")] = 0,
     all_faces: options.AllFaces = False,
     detector: options.Detector = "auto",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     json: options.Json = False,

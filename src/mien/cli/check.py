@@ -33,7 +33,7 @@ def check(
     ] = False,
     faces: options.Faces = "find",
     detector: options.Detector = "auto",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,

@@ -27,7 +27,7 @@ def embed(
     detector: options.Detector = "auto",
     embedder: options.Embedder = "auto",
     faces: options.Faces = "find",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="The network's own output: no mirrored mean, length not set to 1.")
     ] = False,

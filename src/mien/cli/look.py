@@ -22,7 +22,7 @@ def look(
     ] = None,
     traits: options.Traits = None,
     detector: options.Detector = "auto",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     workers: options.Workers = None,
     keep_going: options.KeepGoing = False,
     json: options.Json = False,

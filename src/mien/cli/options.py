@@ -27,7 +27,12 @@ BundleFaces: TypeAlias = Annotated[
 ]
 AllFaces: TypeAlias = Annotated[bool, typer.Option("--all-faces", help="Every face of a photo, not only the main one.")]
 MinFace: TypeAlias = Annotated[
-    int, typer.Option("--min-face", min=12, help="Side of the smallest face, in pixels of the photo.")
+    int | None,
+    typer.Option(
+        "--min-face",
+        min=12,
+        help="Side of the smallest face, in pixels of the photo; by default 20, or 2 % of a large photo's longer side.",
+    ),
 ]
 Images: TypeAlias = Annotated[
     Path | None, typer.Option("--images", help="Folder that the file names in a table are relative to.")

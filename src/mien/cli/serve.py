@@ -30,7 +30,7 @@ def serve(
         Path | None, typer.Option("--bundles", metavar="DIR", help="Folder of bundles, watched for changes.")
     ] = None,
     detector: options.Detector = "auto",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     traits: options.Traits = None,
     workers: options.Workers = None,
     processes: Annotated[int, typer.Option("--processes", min=1, max=64, help="Number of processes.")] = 1,

@@ -34,7 +34,7 @@ def study(
     report: Annotated[Path | None, typer.Option("--report", help="Write a page with figures and a chart.")] = None,
     detector: options.Detector = "auto",
     faces: options.Faces = "find",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,

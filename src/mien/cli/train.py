@@ -27,7 +27,7 @@ def train(
     detector: options.Detector = "auto",
     embedder: options.Embedder = "auto",
     faces: options.Faces = "find",
-    min_face: options.MinFace = 20,
+    min_face: options.MinFace = None,
     labels: options.Labels = None,
     images: options.Images = None,
     target: options.Target = None,

@@ -10,14 +10,25 @@ from typing import ClassVar, Literal
 import cv2
 import numpy as np
 
-from mien.detection import DETECTORS, Detections, Detector
+from mien.detection import DETECTORS, Detections, Detector, second_look
+from mien.detection.detections import clip_and_rank, nms, rank_faces, sides
+from mien.detection.single_shot import FACE_SCORE, YuNet
+from mien.images import ImageError, pixels_at_scale
 from mien.stage import Needs
-from mien.types import Faces, Photo, Pixels, Reason, Rejected
+from mien.types import Faces, Floats, Photo, Pixels, Reason, Rejected
 
 _RELIABLE_SIDE = 20
-"""Side in pixels from which on every detector is reliable; in a reduced photo none looks for smaller faces."""
-_MAX_SIDE = 2000
-"""Longer sides are halved until they are shorter; JPEGs are decoded so, other formats at full size."""
+"""Side in pixels from which on every detector is reliable: photos are looked at so large that the smallest face has it,
+and by default the smallest face is this one or, in large photos, a fiftieth of the longer side."""
+_FRACTION = 50
+_LONGEST, _TILE, _STEP = 1600, 1024, 4
+"""Pictures with a longer side than that are searched in tiles, and so are all levels, each a quarter of the one before,
+but the last: faces too large for the tiles' overlap are found on the next level."""
+_OVERLAP, _EDGE = 256, 2
+_SAME_FACE = 0.3
+_ENOUGH = 2
+"""The main face is found when it is so many times as large as the smallest face of a level: what a finer level could
+add is less than half as large (`detections.rank_faces`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +36,111 @@ class Detect:
     """Photo -> Faces, the main one first; a photo without a face is rejected.
 
     faces: the main face alone, which is faster, or all of them.
-    min_face: side of the smallest face, in pixels of the photo at full size. A large photo is reduced first, unless it
-    was decoded smaller; the smallest face then has at least 20 of its pixels.
+    min_face: side of the smallest face, in pixels of the photo at full size; None: 20, or in photos whose longer side
+    has more than 1000 pixels 2 % of that.
+    second_look: whether landmarks are found again in a picture of each face, and whether a photo without a face is
+    looked at again with a border and turned (`mien.detection.second_look`).
     """
 
-    detector: str = "mtcnn"
+    detector: str = "yunet"
     faces: Literal["largest", "all"] = "largest"
-    min_face: int = 20
+    min_face: int | None = None
+    second_look: bool = True
     name: ClassVar[str] = "detect"
     batch_size: ClassVar[int] = 1
     needs: ClassVar[Needs] = Needs()
 
     def __call__(self, batch: Sequence[Photo], /) -> Iterator[Faces | Rejected]:
         for photo in batch:
-            pixels = _reduced(photo.pixels)
-            scale = pixels.shape[1] / max(photo.width, 1)
-            least = max(round(self.min_face * scale), min(self.min_face, _RELIABLE_SIDE))
-            detections = _detector(self.detector, least)(pixels, largest=self.faces == "largest")
-            if len(detections):
-                yield _at_full_size(photo, detections, pixels.shape)
-            else:
-                yield Rejected(photo.origin, self.name, Reason.NO_FACE, self._detail(detections.near_miss))
+            try:
+                yield self._detect(photo)
+            except ImageError as error:
+                yield Rejected(photo.origin, self.name, error.reason, error.detail)
 
-    def _detail(self, near_miss: float) -> str:
+    def _detect(self, photo: Photo) -> Faces | Rejected:
+        least = self.min_face or max(_RELIABLE_SIDE, round(max(photo.width, photo.height) / _FRACTION))
+        pixels = _pixels(photo, min(1.0, _RELIABLE_SIDE / least))
+        # Both sides by themselves: rounding must not move a box over the edge.
+        steps = np.array([photo.width / pixels.shape[1], photo.height / pixels.shape[0]], np.float32)
+        found, quarters = self._search(pixels, least / float(steps.mean()))
+        boxes = np.minimum(found.boxes * np.tile(steps, 2), np.array([photo.width, photo.height] * 2, np.float32))
+        marks = None if found.landmarks is None else found.landmarks * steps
+        faces = Detections(boxes, found.scores, marks, found.near_miss).take(np.flatnonzero(sides(boxes) >= least))
+        if not len(faces):
+            return Rejected(photo.origin, self.name, Reason.NO_FACE, self._detail(least, faces.near_miss))
+        return Faces(photo, faces.boxes, faces.scores, faces.landmarks, turned=90 * quarters)
+
+    def _search(self, pixels: Pixels, least: float) -> tuple[Detections, int]:
+        """A picture -> its faces, and by how many quarters, clockwise, it lies on its side."""
+        if not self.second_look:
+            return self._find(pixels, least), 0
+        faces, scores = self._confirmed(pixels, least)
+        quarters = second_look.quarter_turns(pixels, faces.boxes, scores)
+        if quarters is None:
+            return self._main(faces), 0
+        turned = np.ascontiguousarray(np.rot90(pixels, quarters))
+        bordered, border = second_look.add_border(turned)
+        again = _moved(self._confirmed(bordered, least)[0], 1.0, np.full(2, -border, np.float32))
+        again = self._main(clip_and_rank(again, turned.shape[1], turned.shape[0], min_face=least, largest=False))
+        return (_turned_back(again, quarters, pixels.shape), quarters) if len(again) else (self._main(faces), 0)
+
+    def _main(self, faces: Detections) -> Detections:
+        return faces.take(slice(1)) if self.faces == "largest" else faces
+
+    def _confirmed(self, pixels: Pixels, least: float) -> tuple[Detections, Floats]:
+        """A picture -> the faces that are left after a second look at each, and their scores (n,) in that."""
+        found = self._find(pixels, least)
+        if self.faces == "largest":
+            found = found.take(slice(second_look.MOST))
+        if not len(found):
+            return found, found.scores
+        faces, scores = second_look.refine(pixels, found)
+        if self.detector != second_look.WEIGHTS:
+            return faces, scores
+        best = np.maximum(faces.scores, scores)
+        kept = np.flatnonzero(best >= FACE_SCORE)
+        kept = kept[rank_faces(faces.boxes[kept], pixels.shape[1], pixels.shape[0])]
+        near_miss = max(faces.near_miss, float(best[best < FACE_SCORE].max(initial=0)))
+        return Detections(faces.boxes, best, faces.landmarks, near_miss).take(kept), scores[kept]
+
+    def _find(self, pixels: Pixels, least: float) -> Detections:
+        """A picture of any size, and the smallest face in its pixels -> the faces."""
+        scale, largest = min(1.0, _RELIABLE_SIDE / least), self.faces == "largest"
+        if max(pixels.shape[:2]) * scale <= _LONGEST:
+            return self._detector(least)(pixels, largest=largest)
+        levels = [1]
+        while max(pixels.shape[:2]) * scale / levels[-1] > _LONGEST:
+            levels.append(levels[-1] * _STEP)
+        found: list[Detections] = []
+        for level in reversed(levels):
+            parts = self._in_tiles(_resize(pixels, scale / level), least * scale)
+            found += [_moved(part, level / scale, np.zeros(2, np.float32)) for part in parts]
+            faces = _united(found, pixels.shape, largest=largest)
+            if largest and len(faces) and sides(faces.boxes)[0] >= _ENOUGH * least * level:
+                break
+        return faces
+
+    def _in_tiles(self, pixels: Pixels, least: float) -> Iterator[Detections]:
+        """A picture -> for each of its tiles the faces that lie within it; a small picture is one tile."""
+        height, width = pixels.shape[:2]
+        tile = _LONGEST if max(height, width) <= _LONGEST else _TILE
+        detector, size = self._detector(least), np.array([width, height])
+        for top in range(0, max(1, height - _OVERLAP), tile - _OVERLAP):
+            for left in range(0, max(1, width - _OVERLAP), tile - _OVERLAP):
+                corner, end = np.array([left, top]), np.minimum([left + tile, top + tile], size)
+                faces = detector(np.ascontiguousarray(pixels[top : end[1], left : end[0]]))
+                faces = _moved(faces, 1.0, corner.astype(np.float32))
+                # What an inner edge cuts off lies whole in the next tile.
+                whole = (faces.boxes[:, :2] >= corner + _EDGE * (corner > 0)).all(axis=1)
+                whole &= (faces.boxes[:, 2:] <= end - _EDGE * (end < size)).all(axis=1)
+                yield faces.take(np.flatnonzero(whole))
+
+    def _detector(self, least: float) -> Detector:
+        return _detector(self.detector, max(1, round(least)), self.second_look)
+
+    def _detail(self, least: int, near_miss: float) -> str:
         near = f"; the best candidate scored {near_miss:.2f}, below the threshold" if near_miss > 0 else ""
-        return f"{self.detector} found none of {self.min_face} pixels or more{near}"
+        return f"{self.detector} found none of {least} pixels or more{near}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +157,56 @@ class WholeImage:
             yield Faces(photo, box, np.ones(1, np.float32))
 
 
-@lru_cache(maxsize=16)
-def _detector(name: str, min_face: int) -> Detector:
+@lru_cache(maxsize=64)
+def _detector(name: str, min_face: int, candidates: bool) -> Detector:
+    if name == second_look.WEIGHTS:
+        return YuNet(min_face, candidates=candidates)
     return DETECTORS.load(name)(min_face=min_face)
 
 
-def _reduced(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    step = 1 << (max(height, width) // _MAX_SIDE).bit_length()
-    if step == 1:
+def _pixels(photo: Photo, scale: float) -> Pixels:
+    """The photo's pixels at that scale or somewhat finer; ImageError where more are wanted and cannot be had."""
+    pixels, have = pixels_at_scale(photo, scale)
+    step = int(have / scale)
+    return pixels if step < 2 else _resize(pixels, 1 / step)
+
+
+def _resize(pixels: Pixels, scale: float) -> Pixels:
+    if scale == 1:
         return pixels
-    size = (max(width // step, 1), max(height // step, 1))
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _at_full_size(photo: Photo, detections: Detections, shape: tuple[int, ...]) -> Faces:
-    full = np.array([photo.width, photo.height], np.float32)
-    factors = np.asarray(full / np.array([shape[1], shape[0]]), dtype=np.float32)
-    # Rounding must not move a box over the edge.
-    boxes = np.minimum(detections.boxes * np.tile(factors, 2), np.tile(full, 2))
-    landmarks = None if detections.landmarks is None else detections.landmarks * factors
-    return Faces(photo, boxes, detections.scores, landmarks)
+def _moved(faces: Detections, scale: float, shift: Floats) -> Detections:
+    """Faces in a picture that is larger by `scale`, and then moved by `shift` (x, y)."""
+    factor = np.float32(scale)
+    marks = None if faces.landmarks is None else faces.landmarks * factor + shift
+    return Detections(faces.boxes * factor + np.tile(shift, 2), faces.scores, marks, faces.near_miss)
+
+
+def _united(parts: Sequence[Detections], shape: Sequence[int], *, largest: bool) -> Detections:
+    """Faces found in parts of a picture of that shape -> each once, the main one first."""
+    marks = [part.landmarks for part in parts if part.landmarks is not None]
+    faces = Detections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate(marks) if len(marks) == len(parts) else None,
+        max(part.near_miss for part in parts),
+    )
+    faces = faces.take(nms(faces.boxes, faces.scores, _SAME_FACE))
+    return faces.take(rank_faces(faces.boxes, shape[1], shape[0])[: 1 if largest else None])
+
+
+def _turned_back(faces: Detections, quarters: int, shape: Sequence[int]) -> Detections:
+    """Faces in a picture turned counter-clockwise by that many quarters -> where they are in the picture of `shape`."""
+    height, width = shape[:2]
+    corners, marks = faces.boxes.reshape(-1, 2, 2), faces.landmarks
+    for _ in range(quarters):
+        height, width = width, height
+    for _ in range(quarters):
+        height, width = width, height
+        corners = np.stack([width - corners[..., 1], corners[..., 0]], axis=-1)
+        marks = None if marks is None else np.stack([width - marks[..., 1], marks[..., 0]], axis=-1)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    return Detections(boxes, faces.scores, marks, faces.near_miss)

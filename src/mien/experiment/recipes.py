@@ -34,7 +34,7 @@ class FaceOptions:
     detector: str = "auto"
     embedder: str = "auto"
     faces: str = "find"
-    min_face: int = 20
+    min_face: int | None = None
     size: int | None = None
     grey: bool | None = None
 

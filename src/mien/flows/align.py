@@ -66,7 +66,7 @@ def align(
     format: str = "jpeg",
     all_faces: bool = False,
     detector: str = "auto",
-    min_face: int = 20,
+    min_face: int | None = None,
     workers: int | None = None,
     keep_going: bool = False,
     progress: bool | Progress = False,

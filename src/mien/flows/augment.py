@@ -37,7 +37,7 @@ def augment(
     seed: int = 0,
     all_faces: bool = False,
     detector: str = "auto",
-    min_face: int = 20,
+    min_face: int | None = None,
     workers: int | None = None,
     keep_going: bool = False,
     progress: bool | Progress = False,

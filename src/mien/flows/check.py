@@ -44,7 +44,7 @@ def check(
     target: str | None = None,
     faces: str = "find",
     detector: str = "auto",
-    min_face: int = 20,
+    min_face: int | None = None,
     workers: int | None = None,
     keep_going: bool = False,
     cache: bool = True,

@@ -80,7 +80,7 @@ def embed(
     detector: str = "auto",
     embedder: str = "auto",
     faces: str = "find",
-    min_face: int = 20,
+    min_face: int | None = None,
     plain: bool = False,
     images: str | Path | None = None,
     workers: int | None = None,

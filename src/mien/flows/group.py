@@ -61,7 +61,7 @@ def group(
     photos: ImageSources,
     *,
     detector: str = "auto",
-    min_face: int = 20,
+    min_face: int | None = None,
     workers: int | None = None,
     keep_going: bool = False,
     cache: bool = True,

@@ -29,16 +29,16 @@ class FaceList(list[Face]):
 
 
 @overload
-def look(images: ImageSource, *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> FaceList: ...  # type: ignore[overload-overlap]  # fmt: skip  # noqa: E501
+def look(images: ImageSource, *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int | None = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> FaceList: ...  # type: ignore[overload-overlap]  # fmt: skip  # noqa: E501
 @overload
-def look(images: Iterable[ImageSource], *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> Iterator[PhotoReport | Rejected]: ...  # fmt: skip  # noqa: E501
+def look(images: Iterable[ImageSource], *, draw: str | Path | None = ..., traits: str | None = ..., detector: str = ..., min_face: int | None = ..., workers: int | None = ..., keep_going: bool = ..., progress: bool | Progress = ...) -> Iterator[PhotoReport | Rejected]: ...  # fmt: skip  # noqa: E501
 def look(
     images: ImageSources,
     *,
     draw: str | Path | None = None,
     traits: str | None = None,
     detector: str = "auto",
-    min_face: int = 20,
+    min_face: int | None = None,
     workers: int | None = None,
     keep_going: bool = False,
     progress: bool | Progress = False,
@@ -79,7 +79,7 @@ def _reports(
     draw: Path | None,
     traits: str | None,
     detector: str,
-    min_face: int,
+    min_face: int | None,
     *,
     pictures: bool,
 ) -> Iterator[PhotoReport | Rejected]:

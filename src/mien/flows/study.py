@@ -37,7 +37,7 @@ def study(
     report: str | PathLike[str] | None = None,
     detector: str = "auto",
     faces: str = "find",
-    min_face: int = 20,
+    min_face: int | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
     target: str | None = None,

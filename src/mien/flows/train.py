@@ -98,7 +98,7 @@ def train(
     detector: str = "auto",
     embedder: str = "auto",
     faces: str = "find",
-    min_face: int = 20,
+    min_face: int | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
     target: str | None = None,

@@ -55,7 +55,7 @@ class CompiledPackage:
 class Conversion:
     """An ONNX model made from a package's file."""
 
-    converter: Literal["dlib", "mtcnn"]
+    converter: Literal["dlib", "mtcnn", "yunet"]
     file: PackageFile
 
 

@@ -233,13 +233,15 @@ def _converted_file(card: Card) -> Path:
 
 def _convert(card: Card) -> bytes:
     """The bytes of a card's ONNX file; the converters import onnx, which is wanted here only."""
-    from mien.models import convert_dlib, convert_mtcnn, onnx_edit
+    from mien.models import convert_dlib, convert_mtcnn, convert_yunet, onnx_edit
 
     match card.source:
         case Conversion("dlib", file):
             return convert_dlib.convert(_checked_bytes(file))
         case Conversion("mtcnn", file):
             return convert_mtcnn.convert(_checked_bytes(file), Path(file.path).stem)
+        case Conversion("yunet", file):
+            return convert_yunet.convert(_checked_bytes(file))
         case Quantisation(other, ranges):
             return onnx_edit.quantise(ensure(other).read_bytes(), onnx_edit.read_ranges(_ranges(ranges)))
         case Truncation(other, layer):

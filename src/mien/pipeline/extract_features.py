@@ -30,7 +30,7 @@ _VERSION = 2
 _BATCH = 32  # photos are looked up together: to open the cache takes as long as to read this many from it
 
 
-def check_spec(detector: str = "auto", faces: str = "find", min_face: int = 20) -> PipelineSpec:
+def check_spec(detector: str = "auto", faces: str = "find", min_face: int | None = None) -> PipelineSpec:
     """The pipeline for a check: every face of a photo, in the order of `mien look`."""
     return build_spec(detector, IDENTITY_EMBEDDER, faces, "all", min_face)
 

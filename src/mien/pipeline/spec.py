@@ -12,7 +12,7 @@ from mien import models
 from mien.alignment.stage import Align
 from mien.alignment.views import View, view
 from mien.config import settings
-from mien.detection import DETECTORS, resolve
+from mien.detection import DETECTORS, resolve, second_look
 from mien.detection.stage import Detect, WholeImage
 from mien.embedding import EMBEDDERS
 from mien.embedding.stage import Embed
@@ -24,7 +24,7 @@ from mien.types import Faces, Reason, Rejected
 from mien.validate import from_dict
 
 # Raised whenever the same settings would give other vectors, so that no cache answers for an older mien.
-_VERSION = 1
+_VERSION = 2
 
 # Detection needs no more pixels than this on the longer side; crops are cut from as many as they can use.
 _DETECTION_SIDE = 1000
@@ -61,15 +61,17 @@ class PipelineSpec:
     embedder: its name, or `PIXELS` where a network looks at the crop itself; of several, whose vectors stand one after
     the other, the names with `+` between: they see the same view, the first at its size and each other at its own.
     faces: "find" looks for faces, "cut" takes each picture as a face already cut. which: the main face of a photo, or
-    all of them. min_face: side of the smallest face in pixels of the photo.
+    all of them. min_face: side of the smallest face in pixels of the photo; None: as small as a quick search finds.
+    second_look: whether faces get finer landmarks, and photos without a face another try (`mien.detection.stage`).
     """
 
     view: View
-    detector: str = "mtcnn"
+    detector: str = "yunet"
     embedder: str = models.IDENTITY_EMBEDDER
     faces: Literal["find", "cut"] = "find"
     which: Literal["largest", "all"] = "largest"
-    min_face: int = 20
+    min_face: int | None = None
+    second_look: bool = True
     mirror: bool = True
     normalise: bool = True
 
@@ -99,7 +101,8 @@ class PipelineSpec:
         if self.faces == "cut":
             return [Decode(None, megapixels), WholeImage()]
         limit: list[AnyStage] = [] if max_faces is None else [LimitFaces(max_faces)]
-        return [Decode(_DETECTION_SIDE, megapixels), Detect(self.detector, self.which, self.min_face), *limit]
+        detect = Detect(self.detector, self.which, self.min_face, self.second_look)
+        return [Decode(_DETECTION_SIDE, megapixels), detect, *limit]
 
     def crop_stages(self, max_faces: int | None = None) -> list[AnyStage]:
         """The stages PhotoRef -> Crop."""
@@ -127,8 +130,12 @@ class PipelineSpec:
         Raises:
             WeightsError: some are not on this machine.
         """
-        found = [self.detector] if self.faces == "find" else []
-        names = [*self.embedders, *found, *self.view.weights]
+        found = []
+        if self.faces == "find":
+            found = [self.detector, *([second_look.WEIGHTS] if self.second_look else [])]
+        # A second look gives landmarks to every face.
+        points = [] if self.view.points == "detector" and self.second_look else self.view.weights
+        names = [*self.embedders, *found, *points]
         return {name: models.identity(name) for name in names if name in models.CARDS}
 
     def ready(self) -> None:
@@ -148,6 +155,7 @@ class PipelineSpec:
             "faces": self.faces,
             "which": self.which,
             "min_face": self.min_face,
+            "second_look": self.second_look,
             "mirror": self.mirror,
             "normalise": self.normalise,
             "view": self.view.as_json(),
@@ -161,8 +169,11 @@ class PipelineSpec:
             BundleError: the fields are not a pipeline's.
         """
         try:
+            if "second_look" not in fields:  # from before there was one; the smallest face was 20 where nobody chose
+                quick = {"min_face": None} if fields.get("min_face") == 20 else {}
+                fields = {**fields, "second_look": False, **quick}
             spec = replace(from_dict(PipelineSpec, fields), view=View.from_json(fields["view"]))
-            if not _SMALLEST_FACE <= spec.min_face <= _LARGEST_FACE:
+            if spec.min_face is not None and not _SMALLEST_FACE <= spec.min_face <= _LARGEST_FACE:
                 raise ValueError("'min_face' is out of range")
             return spec
         except ValueError as error:
@@ -189,7 +200,7 @@ def build_spec(
     embedder: str = "auto",
     faces: str = "find",
     which: str = "largest",
-    min_face: int = 20,
+    min_face: int | None = None,
 ) -> PipelineSpec:
     """The pipeline for what a user asked for; "auto" is chosen here, and pinned from here on.
 
@@ -206,6 +217,7 @@ def build_spec(
         faces="cut" if faces == "cut" else "find",
         which="all" if which == "all" else "largest",
         min_face=min_face,
+        second_look=models.is_available(second_look.WEIGHTS),
         mirror=not inner,
         normalise=not inner,
     )
@@ -227,7 +239,7 @@ def _inner(embedder: str) -> bool:
 
 
 def build_crop_spec(
-    size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int = 20
+    size: int, *, grey: bool, detector: str = "auto", faces: str = "find", min_face: int | None = None
 ) -> PipelineSpec:
     """The pipeline for a network that looks at crops of `size` pixels.
 
@@ -242,6 +254,7 @@ def build_crop_spec(
         embedder=PIXELS,
         faces="cut" if faces == "cut" else "find",
         min_face=min_face,
+        second_look=models.is_available(second_look.WEIGHTS),
     )
 
 

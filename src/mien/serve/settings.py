@@ -47,7 +47,7 @@ class ServiceConfig:
     host: str = "127.0.0.1"
     port: int = 8000
     detector: str = "auto"
-    min_face: int = 20
+    min_face: int | None = None
     traits: str | None = None
     workers: int | None = None
     keyed: bool = False
