@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mien.images import decode, read_header
-from mien.images.formats import orientation_in_exif
+from mien.images.formats import orientation_in_exif, state_orientation, turned_by
+from mien.types import Pixels
 from tests.images.pictures import distance, encoded, opened
 
 ALL = range(1, 9)
@@ -115,3 +117,104 @@ def test_no_exif_block_crashes_the_reader() -> None:
         for _ in range(numbers.randint(1, 6)):
             mutated[numbers.randrange(len(mutated))] = numbers.randrange(256)
         assert orientation_in_exif(bytes(mutated[: numbers.randint(0, len(mutated))])) in ALL
+
+
+# Stating an orientation: in any JPEG or TIFF, and nothing else in it is touched.
+
+DATE, TAKEN, NORTH = 0x0132, 0x9003, 1
+WHEN = "2020:01:02 03:04:05"
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))
+
+
+def camera_tags(orientation: int | None) -> Image.Exif:
+    tags = Image.Exif()
+    tags[DATE] = WHEN
+    tags.get_ifd(ExifTags.IFD.Exif)[TAKEN] = WHEN
+    tags.get_ifd(ExifTags.IFD.GPSInfo)[NORTH] = "N"
+    if orientation:
+        tags[0x0112] = orientation
+    return tags
+
+
+def pixels(data: bytes) -> Pixels:
+    return decode(data, max_megapixels=1).pixels
+
+
+def with_segment(content: bytes) -> bytes:
+    """A JPEG that begins with this application segment."""
+    data = encoded(picture(), "JPEG")
+    return data[:2] + struct.pack(">BBH", 0xFF, 0xE1, len(content) + 2) + content + data[2:]
+
+
+@pytest.mark.parametrize("stated", [None, *ALL])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_a_picture_is_turned_by_what_it_states(format: str, degrees: int, stated: int | None) -> None:
+    data = encoded(picture(), format, exif=camera_tags(stated))
+    made = state_orientation(data, turned_by(stated or 1, degrees))
+    assert np.array_equal(pixels(made), np.rot90(pixels(data), -degrees // 90))
+    tags = opened(made).getexif()
+    assert tags[DATE] == WHEN
+    if format == "JPEG":
+        assert tags.get_ifd(ExifTags.IFD.Exif)[TAKEN] == WHEN
+        assert tags.get_ifd(ExifTags.IFD.GPSInfo)[NORTH] == "N"
+        assert len(made) - len(data) < 80 if stated is None else len(made) == len(data)
+        assert sum(a != b for a, b in zip(made, data, strict=False)) <= 1 or stated is None
+
+
+def test_a_jpeg_without_tags_gets_them_behind_its_first_segment() -> None:
+    data = encoded(picture(), "JPEG")
+    made = state_orientation(data, 6)
+    assert made[2:4] == data[2:4] == b"\xff\xe0"
+    assert made.endswith(data[20:])
+    assert len(made) - len(data) == 38
+    assert read_header(made).orientation == 6
+    assert read_header(state_orientation(data[:2] + b"\xff" + data[20:], 8)).orientation == 8  # no JFIF, a filler
+
+
+def test_the_tags_of_the_thumbnail_stay_reachable() -> None:
+    first = struct.pack(">HHHI4s", 1, DATE, 2, 4, b"now\0")
+    thumbnail = struct.pack(">HHHIHHI", 1, 0x0103, 3, 1, 6, 0, 0)
+    tags = struct.pack(">4sI", b"MM\0*", 8) + first + struct.pack(">I", 8 + len(first) + 4) + thumbnail
+    made = opened(state_orientation(with_segment(b"Exif\0\0" + tags), 3)).getexif()
+    assert dict(made) == {DATE: "now", 0x0112: 3}
+    assert made.get_ifd(ExifTags.IFD.IFD1) == {0x0103: 6}
+
+
+def test_xmp_says_the_same() -> None:
+    packet = b'http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="1" tiff:Make="X"/>'
+    assert b'tiff:Orientation="6" tiff:Make="X"' in state_orientation(with_segment(packet), 6)
+
+
+@pytest.mark.parametrize("broken", [b"Exif\0\0", b"Exif\0\0XX\0*", b"Exif\0\0MM\0*\0\0\xff\xff", block(6)[:-9]])
+def test_tags_that_nobody_can_read_are_replaced(broken: bytes) -> None:
+    made = state_orientation(with_segment(broken), 6)
+    assert read_header(made).orientation == 6
+    assert pixels(made).shape == (60, 40, 3)
+
+
+FULL = struct.pack(">6s4sIHI", b"Exif\0\0", b"MM\0*", 8, 0, 0).ljust(65_533, b"\0")
+
+
+def test_tags_in_several_pieces_or_without_room_are_refused() -> None:
+    data = with_segment(block(1))
+    with pytest.raises(ValueError, match="several segments"):
+        state_orientation(data[:2] + data[2 : 6 + len(block(1))] + data[2:], 6)
+    with pytest.raises(ValueError, match="no room"):
+        state_orientation(with_segment(FULL), 6)
+    with pytest.raises(ValueError, match="no tags"):
+        state_orientation(b"II+\0" + bytes(40), 6)
+
+
+def test_any_bytes_are_turned_or_refused() -> None:
+    draw = random.Random(0)
+    good = encoded(picture(), "JPEG", exif=camera_tags(None))
+    for _ in range(500):
+        data = bytearray(good)
+        for _ in range(draw.randrange(1, 6)):
+            data[draw.randrange(2, 300)] = draw.randrange(256)
+        with suppress(ValueError):
+            assert state_orientation(bytes(data), 6).startswith(b"\xff\xd8")

@@ -1,4 +1,4 @@
-"""Recognises formats by their first bytes, opens pictures without decoding them, and reads their orientation.
+"""Recognises formats by their first bytes, opens pictures without decoding them, reads and states their orientation.
 
 Pillow's plugins are called directly and not through `Image.open`, so that no bytes can start any other plugin (the one
 for EPS runs ghostscript), and Pillow's own global limit on pixels does not apply.
@@ -157,6 +157,17 @@ def read_orientation(image: ImageFile.ImageFile, data: bytes) -> int:
     return orientation_in_exif(block) if isinstance(block, bytes) else UPRIGHT
 
 
+_CLOCKWISE: Final = {1: 6, 6: 3, 3: 8, 8: 1, 2: 7, 7: 4, 4: 5, 5: 2}
+"""Each orientation -> that of the same picture after another 90 degrees clockwise."""
+
+
+def turned_by(orientation: int, degrees: int) -> int:
+    """The orientation that turns the upright picture by a multiple of 90 degrees clockwise as well."""
+    for _ in range(degrees // 90 % 4):
+        orientation = _CLOCKWISE[orientation]
+    return orientation
+
+
 def swaps_sides(orientation: int) -> bool:
     """Whether turning upright swaps width and height."""
     return orientation > 4
@@ -193,3 +204,87 @@ def _trailing_exif(data: bytes) -> bytes | None:
     end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
     intact = zlib.crc32(data[start:end]).to_bytes(4, "big") == data[end : end + 4]
     return data[start + 4 : end] if intact else None
+
+
+# Stating an orientation in a JPEG or a TIFF.
+
+_EXIF: Final = b"Exif\0\0"
+_JFIF: Final = 0xE0
+_APP1: Final = 0xE1
+_SCAN: Final = 0xDA
+_MAX_SEGMENT: Final = 0xFFFF - 2
+_NO_TAGS: Final = b"MM\0*\0\0\0\x08\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_ORIENTATION: Final = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)[1-8]""")
+
+
+def state_orientation(data: bytes, orientation: int) -> bytes:
+    """A JPEG or TIFF -> the same file with that orientation among its tags; all else stays as it is.
+
+    XMP follows where it states one. Raises ValueError where the tags are not in one piece, have no room, or, in a TIFF,
+    are of another version.
+    """
+    if not data.startswith(b"\xff\xd8"):
+        return _with_orientation(data, orientation)
+    segments, end = _header_segments(data)
+    blocks = [i for i, (marker, content) in enumerate(segments) if marker == _APP1 and content.startswith(_EXIF)]
+    if len(blocks) > 1:
+        raise ValueError("the EXIF block is spread over several segments")
+    for i, (marker, content) in enumerate(segments):
+        if marker == _APP1 and content.startswith(_XMP):
+            segments[i] = (marker, _XMP_ORIENTATION.sub(rb"\g<1>%d" % orientation, content))
+    if blocks:
+        try:
+            tags = _with_orientation(segments[blocks[0]][1].removeprefix(_EXIF), orientation)
+        except ValueError:  # nobody can read them
+            tags = _with_orientation(_NO_TAGS, orientation)
+        segments[blocks[0]] = (_APP1, _EXIF + tags)
+    else:
+        first = int(bool(segments) and segments[0][0] == _JFIF)  # JFIF wants to be first
+        segments.insert(first, (_APP1, _EXIF + _with_orientation(_NO_TAGS, orientation)))
+    if any(len(content) > _MAX_SEGMENT for _, content in segments):
+        raise ValueError("the EXIF block has no room for an orientation")
+    head = (struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content for marker, content in segments)
+    return data[:2] + b"".join(head) + data[end:]
+
+
+def _header_segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The segments of a JPEG before its tables and pixels, as marker and content, and where the rest begins.
+
+    Only application data and comments are taken apart, so that the rest is copied as it is.
+    """
+    segments, at = [], 2
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+        if data[at + 1] == 0xFF:  # a filler
+            at += 1
+            continue
+        marker, length = struct.unpack_from(">BH", data, at + 1)
+        if not (_JFIF <= marker <= 0xEF or marker == 0xFE) or length < 2 or at + 2 + length > len(data):
+            break
+        segments.append((marker, data[at + 4 : at + 2 + length]))
+        at += 2 + length
+    return segments, at
+
+
+def _with_orientation(tiff: bytes, orientation: int) -> bytes:
+    """A TIFF, or what is in an EXIF block -> the same with that orientation; raises ValueError for what is neither.
+
+    A directory without one is written again at the end, so that whatever is addressed by its place stays there.
+    """
+    try:
+        order = {b"II*\0": "<", b"MM\0*": ">"}[tiff[:4]]
+        (start,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, start)
+        places = [start + 2 + 12 * i for i in range(count)]
+        tags = [struct.unpack_from(order + "H10x", tiff, place)[0] for place in places]
+    except (KeyError, struct.error) as error:
+        raise ValueError("these are no tags") from error
+    entry = struct.pack(order + "HHIHH", _TAG, _SHORT, 1, orientation, 0)
+    if _TAG in tags:
+        place = places[tags.index(_TAG)]
+        return tiff[:place] + entry + tiff[place + 12 :]
+    entries = sorted([*zip(tags, (tiff[place : place + 12] for place in places), strict=True), (_TAG, entry)])
+    following = tiff[start + 2 + 12 * count :][:4].ljust(4, b"\0")  # where the directory of the thumbnail is
+    tiff += bytes(len(tiff) % 2)
+    directory = struct.pack(order + "H", count + 1) + b"".join(content for _, content in entries) + following
+    return tiff[:4] + struct.pack(order + "I", len(tiff)) + tiff[8:] + directory

@@ -27,7 +27,7 @@ _MAX_DETAIL: Final = 120
 
 def read_header(data: bytes) -> Header:
     """Bytes -> upright size, format and orientation, without decoding; raises ImageError."""
-    with _image_errors():
+    with image_errors():
         return _header(open_image(data), data)
 
 
@@ -41,13 +41,8 @@ def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) ->
     Raises:
         ImageError: empty, unreadable (truncated too) or too large.
     """
-    with _image_errors():
-        image = open_image(data)
-        header = _header(image, data)
-        megapixels = header.width * header.height / 1e6
-        if megapixels > max_megapixels:
-            size = f"{header.width} x {header.height} is {megapixels:.4g} megapixels"
-            raise ImageError(Reason.TOO_LARGE, f"{size}, over the limit of {max_megapixels:g}")
+    with image_errors():
+        image, header = open_within(data, max_megapixels)
         divisor = 1
         if longest is not None:
             divisor = next((d for d in _DIVISORS if -(-max(image.size) // d) >= longest), 1)
@@ -56,26 +51,37 @@ def decode(data: bytes, *, longest: int | None = None, max_megapixels: float) ->
 
 def decode_at(data: bytes, scale: float) -> Decoded:
     """Bytes that were decoded before -> pixels of at least that scale, no larger than needed; raises ImageError."""
-    with _image_errors():
+    with image_errors():
         image = open_image(data)
         return _load(data, image, _header(image, data), next((d for d in _DIVISORS if 1 / d >= scale), 1))
 
 
 def from_pil(image: Image.Image) -> Pixels:
     """A PIL image, opened or made in memory -> upright RGB pixels (h, w, 3); raises ImageError."""
-    with _image_errors():
+    with image_errors():
         return pixels_of(flatten(ImageOps.exif_transpose(image)))
+
+
+def open_within(data: bytes, max_megapixels: float) -> tuple[ImageFile.ImageFile, Header]:
+    """Bytes -> the picture, not decoded yet, and its header; raises ImageError where it is larger than that."""
+    image = open_image(data)
+    header = _header(image, data)
+    megapixels = header.width * header.height / 1e6
+    if megapixels > max_megapixels:
+        size = f"{header.width} x {header.height} is {megapixels:.4g} megapixels"
+        raise ImageError(Reason.TOO_LARGE, f"{size}, over the limit of {max_megapixels:g}")
+    return image, header
 
 
 def _header(image: ImageFile.ImageFile, data: bytes) -> Header:
     orientation = read_orientation(image, data)
     width, height = image.size
-    if swaps_sides(_remaining_orientation(image, orientation)):
+    if swaps_sides(remaining_orientation(image, orientation)):
         width, height = height, width
     return Header(width, height, image.format or "", orientation)
 
 
-def _remaining_orientation(image: ImageFile.ImageFile, orientation: int) -> int:
+def remaining_orientation(image: ImageFile.ImageFile, orientation: int) -> int:
     """What remains to be turned: Pillow gives the size of a TIFF upright, and turns its pixels itself."""
     return UPRIGHT if image.format == "TIFF" else orientation
 
@@ -89,12 +95,12 @@ def _load(data: bytes, image: ImageFile.ImageFile, header: Header, divisor: int)
         width = rgb.width
         rgb = rgb.reduce(divisor)
         scale = rgb.width / width
-    rgb = upright(rgb, _remaining_orientation(image, header.orientation))
+    rgb = upright(rgb, remaining_orientation(image, header.orientation))
     return Decoded(pixels_of(rgb), header.width, header.height, scale)
 
 
 @contextmanager
-def _image_errors() -> Iterator[None]:
+def image_errors() -> Iterator[None]:
     """Turn whatever Pillow raises into `ImageError`."""
     try:
         yield

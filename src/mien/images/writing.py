@@ -1,17 +1,20 @@
-"""Pictures that are written: encoded files, small and degraded copies, drawings of what was found, contact sheets."""
+"""Pictures that are written: encoded and turned files, small and degraded copies, drawings, contact sheets."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
 from math import ceil
-from typing import Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFile, ImageFont
 
-from mien.types import Floats, Pixels
+from mien.images import ImageError
+from mien.images.formats import state_orientation, turned_by, upright
+from mien.images.reading import image_errors, open_within, remaining_orientation
+from mien.types import Floats, Pixels, Reason
 
 _THUMBNAIL_QUALITY = 85
 
@@ -51,6 +54,56 @@ def _save(picture: Image.Image, format: Literal["jpeg", "png"], quality: int) ->
     buffer = io.BytesIO()
     picture.save(buffer, format, **({"quality": quality} if format == "jpeg" else {}))
     return buffer.getvalue()
+
+
+# Turning a file. What Pillow is told of each format, so that as little as possible is lost.
+
+_SAVED_AS: Final[dict[str, dict[str, Any]]] = {
+    "PNG": {},
+    "BMP": {},
+    "GIF": {},
+    "PPM": {},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "WEBP": {"lossless": True, "exact": True},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+_ICON: Final = b"\0\0\1\0"
+
+
+def turn(data: bytes, degrees: int, max_megapixels: float) -> bytes:
+    """A picture's bytes, and 90, 180 or 270 degrees clockwise -> the turned picture, in the same format.
+
+    Of a JPEG or TIFF only the orientation that it states is changed, so that no pixel is; other formats are encoded
+    again, without loss (save for AVIF), with their colour profile and EXIF block.
+
+    Raises:
+        ImageError: it cannot be read, has several frames, or is an icon.
+    """
+    with image_errors():
+        image, header = open_within(data, max_megapixels)
+        if image.format in ("JPEG", "TIFF"):
+            try:
+                return state_orientation(data, turned_by(header.orientation, degrees))
+            except ValueError:  # no room for it: encoded again
+                pass
+        if data.startswith(_ICON) or getattr(image, "n_frames", 1) > 1:
+            what = "an icon" if data.startswith(_ICON) else "an animation or has several pages"
+            raise ImageError(Reason.UNREADABLE, f"it is {what}, which cannot be turned")
+        picture = upright(image, turned_by(remaining_orientation(image, header.orientation), degrees))
+        buffer = io.BytesIO()
+        picture.save(buffer, image.format, **_SAVED_AS[image.format or ""], **_metadata(image))
+        return buffer.getvalue()
+
+
+def _metadata(image: ImageFile.ImageFile) -> dict[str, Any]:
+    """Resolution, colour profile and EXIF block of a picture that is upright now, as Pillow writes them."""
+    kept = {name: image.info[name] for name in ("dpi", "icc_profile") if image.info.get(name)}
+    exif = image.getexif()
+    exif.pop(ExifTags.Base.Orientation, None)
+    if len(exif) and image.format != "TIFF":  # whose tags describe the pixels, too
+        kept["exif"] = exif.tobytes()
+    return kept
 
 
 _BOX = (64, 224, 128)
