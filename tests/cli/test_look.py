@@ -8,6 +8,8 @@ import pytest
 
 from mien.images import decode
 from mien.models.builtin_traits import TRAITS
+from mien.pipeline.annotate import PhotoReport
+from mien.types import Origin
 from tests.conftest import Mien
 
 
@@ -22,7 +24,8 @@ def test_it_prints_a_line_a_photo_with_every_field(mien: Mien, album: Path) -> N
     assert ran.code == 0
     assert len(ran.lines) == 2
     for line in ran.lines:
-        assert {"image", "width", "height", "faces"} <= line.keys()
+        assert {"image", "width", "height", "turned", "faces"} <= line.keys()
+        assert line["turned"] == 0
         (face,) = line["faces"]
         assert {"box", "score", "landmarks", "quality", "traits", "person"} <= face.keys()
         x1, y1, x2, y2 = face["box"]
@@ -53,6 +56,23 @@ def test_results_go_to_stdout_and_notes_to_stderr(mien: Mien, album: Path) -> No
     assert "Eileen Collins.jpg: 512 x 512, 1 face" in ran.out
     assert "detector: mtcnn" in ran.err
     assert "detector" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("turned", "words"),
+    [
+        (90, "400 x 300, on its side (turned 90 degrees clockwise), 0 faces"),
+        (180, "400 x 300, upside down, 0 faces"),
+        (270, "400 x 300, on its side (turned 90 degrees counter-clockwise), 0 faces"),
+    ],
+)
+def test_a_photo_on_its_side_is_named_in_words(
+    mien: Mien, album: Path, monkeypatch: pytest.MonkeyPatch, turned: int, words: str
+) -> None:
+    report = PhotoReport(Origin("a.jpg"), 400, 300, [], "mtcnn", turned=turned)
+    monkeypatch.setattr("mien.flows.look.look", lambda *_, **__: iter([report]))
+    assert f"a.jpg: {words}" in mien("look", "a.jpg").out
+    assert mien("look", "a.jpg", "--json").last["turned"] == turned
 
 
 def test_quiet_says_nothing_but_the_result(mien: Mien, album: Path) -> None:

@@ -115,6 +115,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory, astronaut: bytes, hopper: b
         exif = Image.Exif()
         exif[0x0112] = 6  # to be shown turned by a quarter, clockwise
         turned.save(folder / "turned.jpg", exif=exif)
+        turned.save(folder / "lying.jpg")
     Image.new("RGB", (300, 200), "teal").save(folder / "nobody.png")
     (folder / "broken.jpg").write_bytes(hopper[:2000])
     return folder
@@ -206,6 +207,16 @@ def test_a_photo_that_lies_on_its_side_is_marked_upright(visit: Visit, photos: P
     assert box is not None
     assert box["width"] / box["height"] == pytest.approx(512 / 600, abs=0.01)
     assert page.evaluate("document.querySelector('#results img').naturalWidth") == 512
+
+
+def test_a_photo_that_lies_on_its_side_without_saying_so_is_told_in_both_languages(visit: Visit, photos: Path) -> None:
+    for language, words in (
+        ("en", "lies on its side (turned counter-clockwise)"),
+        ("ko", "옆으로 누운 사진(시계 반대 방향)"),
+    ):
+        page = visit(f"/?lang={language}")
+        look(page, photos / "lying.jpg")
+        expect(page.locator("#results .facts")).to_contain_text(words)
 
 
 def test_photos_without_a_face_and_broken_ones_say_so(visit: Visit, photos: Path) -> None:

@@ -173,7 +173,7 @@ _HERE, _THERE = Origin("a.jpg", "a"), Origin("b.jpg", "b")
 
 def _embedding(index: int, landmarks: bool) -> Embedding:
     points = np.arange(10, dtype=np.float32).reshape(5, 2) if landmarks else None
-    face = Detection(index, (1.5, 2.25, 30.0, 40.0), 0.987, points)
+    face = Detection(index, (1.5, 2.25, 30.0, 40.0), 0.987, points, turned=90 * index)
     return Embedding(_HERE, face, np.linspace(-1, 1, 128).astype(np.float32) * (index + 1))
 
 
@@ -188,6 +188,7 @@ def test_faces_come_back_bit_for_bit_under_the_new_origin(landmarks: bool) -> No
         assert isinstance(now, Embedding)
         assert np.array_equal(was.vector, now.vector)
         assert (was.face.index, was.face.box, was.face.score) == (now.face.index, now.face.box, now.face.score)
+        assert was.face.turned == now.face.turned
         assert (was.face.landmarks is None) == (now.face.landmarks is None)
         if was.face.landmarks is not None and now.face.landmarks is not None:
             assert np.array_equal(was.face.landmarks, now.face.landmarks)

@@ -50,8 +50,17 @@ def look(
         raise typer.Exit(1)
 
 
+_TURNED = {
+    0: "",
+    90: ", on its side (turned 90 degrees clockwise)",
+    180: ", upside down",
+    270: ", on its side (turned 90 degrees counter-clockwise)",
+}
+
+
 def _text(report: PhotoReport) -> str:
-    lines = [f"{report.key}: {report.width} x {report.height}, {pluralize(len(report.faces), 'face')}"]
+    size = f"{report.width} x {report.height}{_TURNED[report.turned]}"
+    lines = [f"{report.key}: {size}, {pluralize(len(report.faces), 'face')}"]
     for face in report.faces:
         box = " ".join(f"{value:.0f}" for value in face.box)
         quality = face.quality

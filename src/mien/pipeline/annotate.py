@@ -78,6 +78,7 @@ class Face:
 class PhotoReport:
     """A photo with faces: its size at full scale, and the detector that found them.
 
+    turned: degrees clockwise by which the photo lies on its side, as in `Faces`; boxes are in the photo as it is.
     picture: a JPEG with the faces drawn into it, where that was asked for.
     """
 
@@ -87,6 +88,7 @@ class PhotoReport:
     faces: Sequence[Face]
     detector: str
     picture: bytes | None = field(default=None, repr=False)
+    turned: int = 0
 
     @property
     def key(self) -> str:
@@ -99,6 +101,7 @@ class PhotoReport:
             "image": self.key,
             "width": self.width,
             "height": self.height,
+            "turned": self.turned,
             "detector": self.detector,
             "faces": faces,
         }
@@ -171,7 +174,7 @@ class Annotate:
                 fileio.write(self.drawings / self.names[photo.key], encode(drawn, "jpeg"))
             picture = thumbnail(drawn, _PICTURE) if self.pictures and drawn is not None else None
             detector = self.annotator.spec.detector
-            yield PhotoReport(photo.origin, photo.width, photo.height, described, detector, picture)
+            yield PhotoReport(photo.origin, photo.width, photo.height, described, detector, picture, faces.turned)
 
 
 def draw_faces(faces: Faces, described: Sequence[Face]) -> Pixels:

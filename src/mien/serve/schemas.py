@@ -80,6 +80,7 @@ class PhotoFaces(PhotoResult):
 
     width: int = Field(description="in pixels, upright")
     height: int = Field(description="in pixels, upright")
+    turned: Literal[0, 90, 180, 270] = Field(description="degrees clockwise by which it lies on its side")
     detector: str = Field(description="its name")
     faces: list[FaceDetails] = Field(description="the main face first")
 

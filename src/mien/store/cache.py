@@ -130,6 +130,8 @@ def pack(results: Sequence[Embedding | Rejected]) -> bytes | None:
         face = result.face
         landmarks = None if face.landmarks is None else face.landmarks.tolist()
         faces.append({"index": face.index, "box": face.box, "score": face.score, "landmarks": landmarks})
+        if face.turned:
+            faces[-1]["turned"] = face.turned
         vectors.append(result.vector)
     with np.errstate(over="ignore"):  # float16 where it loses nothing: features are rounded to it where they are made
         lossless = all(np.array_equal(vector, vector.astype(_FLOAT16).astype(_FLOAT32)) for vector in vectors)
@@ -157,6 +159,6 @@ def unpack(data: bytes, origin: Origin) -> list[Embedding | Rejected]:
     return [Embedding(origin, face, vector) for face, vector in zip(faces, vectors, strict=True)]
 
 
-def _face(index: Any, box: Any, score: Any, landmarks: object) -> Detection:
+def _face(index: Any, box: Any, score: Any, landmarks: object, turned: Any = 0) -> Detection:
     points = None if landmarks is None else np.asarray(landmarks, np.float32).reshape(5, 2)
-    return Detection(int(index), tuple(box), float(score), points)
+    return Detection(int(index), tuple(box), float(score), points, int(turned))
