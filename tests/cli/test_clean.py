@@ -16,9 +16,10 @@ VERDICTS = (
     "Grace Hopper/01.jpg,Grace Hopper,move,Eileen Collins,,wrong-person\n"
     "Grace Hopper/02.jpg,Grace Hopper,face,,60 40 150 150,many-faces\n"
     "Grace Hopper/03.jpg,Grace Hopper,keep,,,blurred\n"
+    "Grace Hopper/04.jpg,Grace Hopper,turn,90,,turned-photo\n"
     "Grace Hopper/99.jpg,Grace Hopper,drop,,,blurred\n"
 )
-FIELDS = {"planned", "done", "journal", "dropped", "moved", "cut", "kept", "before", "gone", "failed"}
+FIELDS = {"planned", "done", "journal", "dropped", "moved", "cut", "turned", "kept", "before", "gone", "failed"}
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def test_clean_does_what_was_decided_and_undo_takes_it_back(mien: Mien, photos: 
     assert ran.code == 0
     assert len(ran.lines) == 1
     assert set(ran.last) == FIELDS
-    expected = {"planned": 3, "done": 3, "dropped": 1, "moved": 1, "cut": 1, "kept": 1, "before": 0, "gone": 1}
+    each = dict.fromkeys(("dropped", "moved", "cut", "turned"), 1)
+    expected = {"planned": 4, "done": 4, **each, "kept": 1, "before": 0, "gone": 1}
     assert {name: ran.last[name] for name in expected} == expected
     assert "1 photo named in verdicts.csv is not in the data: Grace Hopper/99.jpg" in ran.err
     assert (photos / ".mien/dropped/Grace Hopper/00.jpg").exists()
@@ -46,19 +48,22 @@ def test_clean_does_what_was_decided_and_undo_takes_it_back(mien: Mien, photos: 
     assert again.code == 0
     assert "nothing to do: all verdicts were applied before" in again.out
     undone = mien("undo", ran.last["journal"], "--json")
-    assert (undone.last["undone"], undone.last["failed"]) == (4, 0)
+    assert (undone.last["undone"], undone.last["failed"]) == (6, 0)
     assert names(photos) == before
 
 
 def test_a_dry_run_prints_a_line_a_photo_and_touches_nothing(mien: Mien, photos: Path) -> None:
     before = names(photos)
     ran = mien("clean", photos, "--verdicts", photos.parent / "verdicts.csv", "--dry-run", "--json")
-    assert [line["verdict"] for line in ran.lines[:-1]] == ["drop", "move", "face"]
-    assert all(set(line) == {"path", "verdict", "source", "target", "cut", "label"} for line in ran.lines[:-1])
-    assert (ran.last["planned"], ran.last["done"], ran.last["journal"]) == (3, 0, None)
+    assert [line["verdict"] for line in ran.lines[:-1]] == ["drop", "move", "face", "turn"]
+    assert all(
+        set(line) == {"path", "verdict", "source", "target", "cut", "turned", "label"} for line in ran.lines[:-1]
+    )
+    assert (ran.last["planned"], ran.last["done"], ran.last["journal"]) == (4, 0, None)
     told = mien("clean", photos, "--verdicts", photos.parent / "verdicts.csv", "--dry-run").out
     assert "drop Grace Hopper/00.jpg -> " in told
     assert "02-face0.jpg" in told
+    assert f", turned to {photos}/Grace Hopper/04.jpg" in told
     assert names(photos) == before
     assert not (photos / ".mien").exists()
 
@@ -68,7 +73,7 @@ def test_what_is_left_alone_is_named_even_when_quiet(mien: Mien, photos: Path) -
     ran = mien("clean", photos, "--verdicts", photos.parent / "verdicts.csv", "--json", "--quiet")
     assert ran.code == 1
     assert "left alone: Grace Hopper/02.jpg: " in ran.err
-    assert (ran.last["planned"], ran.last["done"], ran.last["failed"]) == (2, 2, 1)
+    assert (ran.last["planned"], ran.last["done"], ran.last["failed"]) == (3, 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +112,9 @@ def test_train_takes_verdicts_and_touches_no_file(mien: Mien, photos: Path) -> N
     ran = mien("train", photos, "--verdicts", photos.parent / "verdicts.csv", "--out", bundle, "--json")
     assert ran.code == 0, ran.err
     assert ran.last["counts"] == {"Eileen Collins": 13, "Grace Hopper": 10}
-    assert "verdicts of verdicts.csv: 1 left out, 1 relabelled, 1 cut to one face" in ran.err
+    assert "verdicts of verdicts.csv: 1 left out, 1 relabelled, 1 cut to one face, 1 turned" in ran.err
     training = json.loads((bundle / "bundle.json").read_text())["training"]
-    assert training["verdicts"] == {"dropped": 1, "moved": 1, "cut": 1, "gone": 1}
+    assert training["verdicts"] == {"dropped": 1, "moved": 1, "cut": 1, "gone": 1, "turned": 1}
     assert names(photos) == before
     plain = mien("train", photos, "--out", bundle, "--json")
     assert plain.last["counts"] == {"Eileen Collins": 12, "Grace Hopper": 12}

@@ -92,6 +92,20 @@ def _kinds(findings: list[Finding]) -> list[str]:
     return [str(finding.kind) for finding in findings]
 
 
+@pytest.mark.parametrize(
+    ("turned", "proposed", "detail"),
+    [
+        (90, "turn 270", "the photo lies on its side: turn it 90 degrees counter-clockwise"),
+        (180, "turn 180", "the photo is upside down: turn it 180 degrees"),
+        (270, "turn 90", "the photo lies on its side: turn it 90 degrees clockwise"),
+    ],
+)
+def test_a_photo_on_its_side_is_to_be_turned_and_nothing_else(turned: int, proposed: str, detail: str) -> None:
+    (found,) = photo_findings(replace(_shown(), turned=turned))
+    assert (found.kind, found.proposed, found.detail) == (Kind.TURNED_PHOTO, proposed, detail)
+    assert found.confidence == pytest.approx(0.9)
+
+
 def test_nothing_is_wrong_with_a_good_photo() -> None:
     assert photo_findings(_shown()) == []
 

@@ -104,6 +104,17 @@ def test_the_nose_says_where_a_head_looks() -> None:
     assert pose(up, box)["pitch"][0] > 5
 
 
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_photo_on_its_side_does_not_turn_the_heads_in_it(turned: int) -> None:
+    landmarks, boxes = _shown(roll=10, yaw=-35, pitch=10)
+    lying = landmarks
+    for _ in range(turned // 90):
+        lying = np.stack([400 - lying[..., 1], lying[..., 0]], axis=-1)
+    wanted = pose(landmarks, boxes)
+    for name, value in pose(lying, boxes, turned).items():
+        assert value == pytest.approx(wanted[name], abs=0.01), name
+
+
 def test_angles_do_not_depend_on_each_other() -> None:
     both = pose(*_shown(roll=30, yaw=-35, pitch=10))
     assert [round(float(both[name][0])) for name in ("roll", "yaw", "pitch")] == [30, -35, 10]
@@ -263,6 +274,7 @@ def photo_record(n: int, *, landmarks: bool = True) -> ImageFeatures:
         quality={name: column() for name in MEASURES},
         vectors={"dlib-resnet": column(128), "traits": column(256)},
         traits={"mask": column(3), "glasses": column(3)},
+        turned=90,
     )
 
 

@@ -6,7 +6,7 @@ from mien.curation.findings import DROP, Finding, Kind
 
 
 def test_the_kinds_are_those_that_results_are_checked_through() -> None:
-    fixed = "no-face many-faces small blurred dark bright turned cut-off covered unreadable copy near-copy"
+    fixed = "no-face many-faces small blurred dark bright turned turned-photo cut-off covered unreadable copy near-copy"
     fixed += " label-suspect wrong-person same-person few imbalance leak"
     assert {str(kind) for kind in Kind} == set(fixed.split())
 

@@ -195,6 +195,21 @@ def test_keys_decide_and_the_table_is_read_back(review: Review, tmp_path: Path, 
 
 
 @in_browser
+def test_a_photo_on_its_side_is_shown_upright_beside_and_turned_or_kept(review: Review, tmp_path: Path) -> None:
+    finding = Finding(Kind.TURNED_PHOTO, "a/0.jpg", "a", "turn 270", 0.9, "the photo lies on its side")
+    one = review(page(PHOTOS, [finding, replace(finding, path="b/2.jpg", label="b")]))
+    assert "Turn 90° counter-clockwise, as proposed" in text(one, "#accept")
+    assert one.locator("#pictures figure.by-270").count() == 1
+    press(one, "y", "k")
+    assert saved(one, tmp_path) == [
+        Verdict("a/0.jpg", "a", "turn", "270", None, "turned-photo"),
+        Verdict("b/2.jpg", "b", "keep", None, None, "turned-photo"),
+    ]
+    press(one, "b")
+    assert "turned 90° counter-clockwise" in text(one, "#decided")
+
+
+@in_browser
 def test_what_was_not_reviewed_stays_empty(review: Review, tmp_path: Path) -> None:
     one = review(page(PHOTOS, FINDINGS))
     press(one, "j", "d")

@@ -52,6 +52,8 @@ def test_a_line_says_what_shall_become_of_a_photo(tmp_path: Path) -> None:
         "Ana/3.jpg,Ana,face,,10.5 20 110.5 140,many-faces\n"
         "Ana/4.jpg,Ana,keep,,,blurred\n"
         "Ana/5.jpg,,,,,\n"
+        "Ana/6.jpg,Ana,turn,270,,turned-photo\n"
+        "Ana/7.jpg,Ana,turn,-90,,\n"
     )
     assert read_verdicts(table(tmp_path, HEAD + lines)) == [
         Verdict("Ana/1.jpg", "Ana", "drop", kind="copy"),
@@ -59,8 +61,10 @@ def test_a_line_says_what_shall_become_of_a_photo(tmp_path: Path) -> None:
         Verdict("Ana/3.jpg", "Ana", "face", None, (10.5, 20, 110.5, 140), "many-faces"),
         Verdict("Ana/4.jpg", "Ana", "keep", kind="blurred"),
         Verdict("Ana/5.jpg", None, ""),
+        Verdict("Ana/6.jpg", "Ana", "turn", "270", kind="turned-photo"),
+        Verdict("Ana/7.jpg", "Ana", "turn", "270"),
     ]
-    assert [verdict.line for verdict in read_verdicts(tmp_path / "verdicts.csv")] == [2, 3, 4, 5, 6]
+    assert [verdict.line for verdict in read_verdicts(tmp_path / "verdicts.csv")] == [2, 3, 4, 5, 6, 7, 8]
 
 
 def test_columns_may_stand_in_any_order_beside_others(tmp_path: Path) -> None:
@@ -93,12 +97,15 @@ def test_labels_are_brought_into_the_form_in_which_data_is_read(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("Ana/1.jpg,Ana,delete,,,x", "line 3 of .*: 'delete' is not a verdict: use keep, drop, move, face"),
+        ("Ana/1.jpg,Ana,delete,,,x", "line 3 of .*: 'delete' is not a verdict: use keep, drop, move, face, turn"),
         ("Ana/1.jpg,Ana,move,,,x", "line 3 of .*: 'move' needs the new label"),
         ("Ana/1.jpg,Ana,face,,,x", "line 3 of .*: the box of a face is four numbers, x1 y1 x2 y2, not ''"),
         ("Ana/1.jpg,Ana,face,,1 2 3,x", "line 3 of .*: the box of a face is four numbers"),
         ("Ana/1.jpg,Ana,face,,9 2 3 4,x", "line 3 of .*: the box '9 2 3 4' is empty"),
         ("Ana/1.jpg,Ana,face,,1 2 inf nan,x", "line 3 of .*: the box '1 2 inf nan' is empty"),
+        ("Ana/1.jpg,Ana,turn,45,,x", "line 3 of .*: 'turn' needs degrees clockwise, 90, 180 or 270, .* not '45'"),
+        ("Ana/1.jpg,Ana,turn,left,,x", "line 3 of .*: 'turn' needs degrees clockwise"),
+        ("Ana/1.jpg,Ana,turn,,,x", "line 3 of .*: 'turn' needs degrees clockwise"),
         (",Ana,drop,,,x", "line 3 of .*: it names no photo"),
     ],
 )
@@ -137,6 +144,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         (finding("Ana"), Verdict("Ana/1.jpg", "Ana", "keep", kind="wrong-person")),
         (finding("face 1", box=(1, 2, 3, 4)), Verdict("Ana/1.jpg", "Ana", "face", None, (1, 2, 3, 4), "wrong-person")),
         (finding("face 1"), Verdict("Ana/1.jpg", "Ana", "move", "face 1", kind="wrong-person")),  # a label of that name
+        (finding("turn 90", Kind.TURNED_PHOTO), Verdict("Ana/1.jpg", "Ana", "turn", "90", kind="turned-photo")),
+        (finding("turn 90"), Verdict("Ana/1.jpg", "Ana", "move", "turn 90", kind="wrong-person")),  # a label, too
         (finding(KEEP, Kind.FEW, path=None), None),
     ],
 )
@@ -190,6 +199,7 @@ LABELS = {"Ana/1.jpg": "Ana", "Ana/2.jpg": "Ana", "Bo/é.jpg": "Bo", "loose.jpg"
 BOX, OTHER = (1.0, 2.0, 3.0, 4.0), (5.0, 6.0, 7.0, 8.0)
 KEPT, UNDECIDED, DROPPED = (Verdict("Ana/1.jpg", "Ana", word) for word in ("keep", "", "drop"))
 TO_BO, TO_CY = (Verdict("Ana/1.jpg", "Ana", "move", to) for to in ("Bo", "Cy"))
+LEFT, RIGHT = (Verdict("Ana/1.jpg", "Ana", "turn", degrees) for degrees in ("270", "90"))
 FACE, OTHER_FACE = (Verdict("Ana/1.jpg", "Ana", "face", None, box) for box in (BOX, OTHER))
 
 
@@ -209,6 +219,9 @@ def decided(*verdicts: Verdict) -> Decisions:
         ([TO_BO, DROPPED, KEPT], Decision(drop=True)),
         ([TO_BO, TO_BO], Decision(to="Bo")),
         ([FACE, TO_BO], Decision(to="Bo", box=BOX)),
+        ([LEFT], Decision(turn=270)),
+        ([LEFT, KEPT, LEFT, FACE, TO_BO], Decision(to="Bo", box=BOX, turn=270)),
+        ([LEFT, DROPPED], Decision(drop=True)),
         ([TO_BO, TO_CY, DROPPED], Decision(drop=True)),
         ([Verdict("Ana/1.jpg", "Ana", "move", "Ana")], Decision()),
         ([Verdict("Ana/1.jpg", "Ana", "move", "bO")], Decision(to="Bo")),
@@ -219,7 +232,9 @@ def test_the_stronger_of_several_verdicts_on_a_photo_wins(verdicts: list[Verdict
     assert expected.changes == (expected != Decision())
 
 
-@pytest.mark.parametrize(("pair", "what"), [((TO_BO, TO_CY), "labels"), ((FACE, OTHER_FACE), "faces")])
+@pytest.mark.parametrize(
+    ("pair", "what"), [((TO_BO, TO_CY), "labels"), ((FACE, OTHER_FACE), "faces"), ((LEFT, RIGHT), "angles")]
+)
 def test_verdicts_that_contradict_each_other_are_named_by_their_lines(pair: tuple[Verdict, Verdict], what: str) -> None:
     first, second = (
         Verdict(v.path, v.label, v.verdict, v.to, v.box, v.kind, line) for line, v in zip((3, 9), pair, strict=True)

@@ -85,8 +85,10 @@ def test_every_form_of_data_is_read_as_was_decided(tmp_path: Path, form: object)
 
 def test_what_train_sees_is_what_clean_leaves(tmp_path: Path) -> None:
     data, keys = folders(tmp_path)
-    verdicts = judged(tmp_path, f"{keys[0]},drop,,", f"{keys[1]},move,Bo,", f"{keys[2]},face,,20 20 40 40")
-    made, _ = apply_verdicts(open_data(data), verdicts, data)
+    lines = (f"{keys[0]},drop,,", f"{keys[1]},move,Bo,", f"{keys[2]},face,,20 20 40 40", f"{keys[3]},turn,90,")
+    verdicts = judged(tmp_path, *lines, f"{keys[2]},turn,180,")
+    made, used = apply_verdicts(open_data(data), verdicts, data)
+    assert used == AppliedVerdicts(dropped=1, moved=1, cut=1, gone=0, turned=2)
     seen = sorted((label, size) for _, label, size in shown(list(made.refs)))
     pictures = sorted(_bytes(made))
     clean(data, verdicts=verdicts)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,6 +26,7 @@ from mien.flows.check import check
 from mien.flows.check_result import CheckResult
 from mien.flows.clean import clean
 from mien.images import decode, encode
+from mien.store.recovery import undo
 from mien.types import Origin, PhotoRef
 
 
@@ -322,3 +324,55 @@ def test_photos_are_moved_by_their_mask_only_where_they_are_files(models_home: P
     data = open_data(dirty, DataOptions(loose=True))
     with pytest.raises(DataError, match="the data is a DataSet, whose files cannot be moved"):
         checked(data).move_by_mask()
+
+
+# Photos that lie on their side.
+
+
+def lie_down(photos: dict[str, bytes], root: Path) -> dict[str, int]:
+    """Photos are written turned by 0, 90, 180 and 270 degrees clockwise in turn, without EXIF -> by how many."""
+    turned = {}
+    for i, (name, data) in enumerate(photos.items()):
+        pixels = decode(data, max_megapixels=9).pixels
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(encode(np.ascontiguousarray(np.rot90(pixels, -(i % 4))), "jpeg"))
+        turned[name] = 90 * (i % 4)
+    return turned
+
+
+def assert_found_turned_and_turned_back(root: Path, turned: dict[str, int], verdicts: Path) -> None:
+    before = {name: (root / name).read_bytes() for name in turned}
+    found = check(root, workers=1)
+    assert {photo.key: photo.turned for photo in found.photos} == turned
+    assert {finding.path for finding in of(found, Kind.TURNED_PHOTO)} == {name for name, by in turned.items() if by}
+    assert not {Kind.TURNED, Kind.NO_FACE, Kind.CUT_OFF} & found.kinds.keys()
+    wanted = [finding for finding in found if finding.kind is Kind.TURNED_PHOTO]
+    replace(found, findings=wanted).write_verdicts(verdicts)
+    cleaned = clean(root, verdicts=verdicts)
+    assert dict(cleaned.counts) == {"turn": len(wanted)}
+    again = check(root, workers=1)
+    assert {photo.turned for photo in again.photos} == {0}
+    for name, by in turned.items():
+        pixels = decode((root / name).read_bytes(), max_megapixels=9).pixels
+        assert np.array_equal(pixels, np.rot90(decode(before[name], max_megapixels=9).pixels, by // 90))
+    assert cleaned.journal is not None
+    assert not undo(cleaned.journal).failed
+    assert {name: (root / name).read_bytes() for name in turned} == before
+
+
+def test_photos_on_their_side_are_found_turned_and_turned_back(
+    models_home: Path, tmp_path: Path, astronaut: bytes, hopper: bytes
+) -> None:
+    photos = {f"{label}/{i}.jpg": data for i in range(4) for label, data in (("a", astronaut), ("b", hopper))}
+    root = tmp_path / "photos"
+    assert_found_turned_and_turned_back(root, lie_down(photos, root), tmp_path / "verdicts.csv")
+
+
+def test_photos_of_lfw_on_their_side_are_found_turned_and_turned_back(
+    models_home: Path, tmp_path: Path, data: Path
+) -> None:
+    people = [data / "identity" / "lfw" / name for name in ("Tony_Blair", "Vicente_Fox", "Andre_Agassi")]
+    paths = [path for folder in people for path in sorted(folder.iterdir())[:12]]
+    root = tmp_path / "photos"
+    turned = lie_down({f"{path.parent.name}/{path.name}": path.read_bytes() for path in paths}, root)
+    assert_found_turned_and_turned_back(root, turned, tmp_path / "verdicts.csv")

@@ -18,6 +18,7 @@ from mien.flows.clean import CleanResult, clean
 from mien.images import decode, encode
 from mien.store import journal, recovery
 from mien.store.journal import newest_first
+from mien.types import Pixels
 from tests.store.test_transfer_disk import as_nobody, fill_up, tiny_disk
 from tests.store.trees import Tree, harvest, in_child, parts, plant
 
@@ -330,6 +331,100 @@ def test_a_run_that_is_killed_at_any_point_loses_nothing(tmp_path: Path, then: s
         assert harvest(photos) == TREE
         assert not dropped(photos)
         assert {path.parent for path in parts(photos)} <= {photos / ".mien" / "cut"}
+        shutil.rmtree(photos)
+        if not killed:
+            break
+    assert kill_at > 30
+
+
+# Turning.
+
+LEVEL = {f"Ana/{n}.jpg": picture(30 + n) for n in range(3)} | {"Bo/1.jpg": picture(40)}
+TURNS = "Ana/0.jpg,,turn,90,,x\nAna/1.jpg,,turn,180,,x\nAna/1.jpg,,move,Bo,,x\nAna/2.jpg,,turn,270,,x\n"
+TURNED = {"Ana/0.jpg": ("Ana/0.jpg", 90), "Bo/1-1.jpg": ("Ana/1.jpg", 180), "Ana/2.jpg": ("Ana/2.jpg", 270)}
+
+
+def pixels(data: bytes) -> Pixels:
+    return decode(data, max_megapixels=1).pixels
+
+
+def assert_turned(photos: Path) -> None:
+    after = harvest(photos)
+    assert set(after) == {*TURNED, "Bo/1.jpg"}
+    for name, (before, degrees) in TURNED.items():
+        assert np.array_equal(pixels(after[name]), np.rot90(pixels(LEVEL[before]), -degrees // 90))
+    assert dropped(photos) == {before: LEVEL[before] for before, _ in TURNED.values()}
+
+
+def test_photos_are_turned_in_their_place_and_turned_back_to_the_very_bytes(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", LEVEL)
+    planned = cleaned(photos, TURNS, dry_run=True)
+    assert [step.verdict for step in planned.plan.steps] == ["turn"] * 3
+    assert harvest(photos) == LEVEL
+    done = cleaned(photos, TURNS)
+    assert dict(done.counts) == {"turn": 3}
+    assert_turned(photos)
+    assert (photos / "Ana/0.jpg").stat().st_mtime_ns == 10**18 + len(LEVEL["Ana/0.jpg"])
+    again = cleaned(photos, TURNS)
+    assert (numbers(again), again.journal) == ((0, 3, 0), None)
+    assert_turned(photos)
+    undo_all(photos)
+    assert harvest(photos) == LEVEL
+    assert not dropped(photos)
+
+
+def test_a_photo_that_was_turned_can_be_turned_again_by_another_verdict(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", LEVEL)
+    for lines in ("Ana/0.jpg,,turn,90,,x\n", "Ana/0.jpg,,turn,180,,x\n"):
+        for _ in range(2):
+            cleaned(photos, lines)
+    turned = np.rot90(pixels(LEVEL["Ana/0.jpg"]), 1)
+    assert np.array_equal(pixels(harvest(photos)["Ana/0.jpg"]), turned)
+    undo_all(photos)
+    assert harvest(photos) == LEVEL
+
+
+def test_a_photo_that_was_turned_can_be_moved_and_its_face_is_looked_for_again(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", LEVEL)
+    cleaned(photos, TURNS)
+    refused = cleaned(photos, f"Ana/0.jpg,,turn,90,,x\nAna/0.jpg,,face,,{BOX},x\n")
+    why = "it was turned before, so its faces are elsewhere now: check the data again"
+    assert refused.failed == [("Ana/0.jpg", why)]
+    before = harvest(photos)["Ana/0.jpg"]
+    cleaned(photos, "Ana/0.jpg,,turn,90,,x\nAna/0.jpg,,move,Bo,,x\n")
+    assert harvest(photos)["Bo/0.jpg"] == before
+
+
+def test_a_face_is_cut_out_of_the_photo_as_it_is_and_then_turned(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", LEVEL)
+    cleaned(photos, f"Ana/0.jpg,,face,,{BOX},x\n")
+    level = pixels(harvest(photos)["Ana/0-face0.jpg"])
+    undo_all(photos)
+    done = cleaned(photos, f"Ana/0.jpg,,face,,{BOX},x\nAna/0.jpg,,turn,90,,x\n")
+    assert dict(done.counts) == {"face": 1}
+    assert np.array_equal(pixels(harvest(photos)["Ana/0-face0.jpg"]), np.rot90(level, -1))
+
+
+def test_what_cannot_be_turned_is_left_alone(tmp_path: Path) -> None:
+    photos = plant(tmp_path / "photos", LEVEL | {"Ana/0.jpg": b"no picture"})
+    done = cleaned(photos, TURNS)
+    assert [key for key, _ in done.failed] == ["Ana/0.jpg"]
+    assert dict(done.counts) == {"turn": 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("then", ["again", "undo"])
+def test_turning_that_is_killed_at_any_point_loses_nothing(tmp_path: Path, then: str) -> None:
+    for kill_at in range(1000):
+        photos = plant(tmp_path / f"photos-{kill_at}", LEVEL)
+        killed = in_child(lambda photos=photos: cleaned(photos, TURNS), kill_at=kill_at)  # type: ignore[misc]
+        assert set(LEVEL.values()) <= set(harvest(photos).values()) | set(dropped(photos).values())
+        if then == "again":
+            cleaned(photos, TURNS)
+            assert_turned(photos)
+            assert numbers(cleaned(photos, TURNS)) == (0, 3, 0)
+        undo_all(photos)
+        assert harvest(photos) == LEVEL
         shutil.rmtree(photos)
         if not killed:
             break

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mien.curation.checks import photo_findings
 from mien.curation.features import THUMB, ImageFeatures
+from mien.curation.findings import Kind
 from mien.models import APPEARANCE_EMBEDDER, IDENTITY_EMBEDDER
 from mien.pipeline import extract_features as module
-from mien.pipeline.annotate import FaceAnnotator, PhotoReport
+from mien.pipeline.annotate import Annotate, FaceAnnotator, PhotoReport
 from mien.pipeline.execute import RunOptions, embed_photos
 from mien.pipeline.extract_features import FeatureExtractor, MeasureFaces, check_spec, extract_features
 from mien.pipeline.traits import available_traits
@@ -143,6 +146,40 @@ def test_a_face_that_cannot_be_cut_keeps_its_row(models_home: Path) -> None:
     for column in (*shown.vectors.values(), *shown.traits.values()):
         assert np.isnan(column[0]).all()
         assert np.isfinite(column[1]).all()
+
+
+@pytest.mark.parametrize("turned", [90, 180, 270])
+def test_a_photo_on_its_side_is_measured_and_described_as_if_it_were_upright(
+    models_home: Path, hopper: bytes, turned: int
+) -> None:
+    decode, detect = check_spec("mtcnn").detect_stages()
+    (upright,) = detect(list(decode([PhotoRef(Origin("a.jpg"), data=hopper)])))
+    assert isinstance(upright, Faces)
+    lying = lie_down(upright, turned)
+    measure = MeasureFaces(FeatureExtractor(check_spec("mtcnn"), available_traits(("mask", "glasses")).traits))
+    first, second = (shown for shown in measure([upright, lying]) if isinstance(shown, ImageFeatures))
+    assert (first.turned, second.turned) == (0, turned)
+    assert np.allclose(first.colour, second.colour, atol=0.01)
+    for name in ("roll", "yaw", "pitch", "inside", "side", "brightness"):
+        assert second.quality[name] == pytest.approx(first.quality[name], abs=1), name
+    assert [finding.kind for finding in photo_findings(second)] == [
+        Kind.TURNED_PHOTO,
+        *(finding.kind for finding in photo_findings(first)),
+    ]
+    (report,) = Annotate(FaceAnnotator(check_spec("mtcnn")))([lying])
+    assert report.as_json()["turned"] == turned
+
+
+def lie_down(faces: Faces, degrees: int) -> Faces:
+    """The same faces in their photo turned clockwise."""
+    photo, boxes, landmarks = faces.photo, faces.boxes, faces.landmarks
+    assert landmarks is not None
+    for _ in range(degrees // 90):
+        pixels = np.ascontiguousarray(np.rot90(photo.pixels, -1))
+        boxes = np.stack([photo.height - boxes[:, 3], boxes[:, 0], photo.height - boxes[:, 1], boxes[:, 2]], axis=1)
+        landmarks = np.stack([photo.height - landmarks[..., 1], landmarks[..., 0]], axis=-1)
+        photo = replace(photo, pixels=pixels, width=photo.height, height=photo.width)
+    return replace(faces, photo=photo, boxes=boxes, landmarks=landmarks, turned=degrees)
 
 
 def test_traits_that_are_turned_off_are_left_out_and_named(

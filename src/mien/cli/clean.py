@@ -28,7 +28,7 @@ def clean(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Drop, move and cut photos as you decided. Nothing is deleted, and 'mien undo' reverts it."""
+    """Drop, move, cut and turn photos as you decided. Nothing is deleted, and 'mien undo' reverts it."""
     import mien
     from mien.flows.clean import missing_photos
 
@@ -50,7 +50,8 @@ def clean(
 def _planned(fields: dict[str, str | None]) -> str:
     """A line of the plan, for a person."""
     cut = "" if fields["cut"] is None else f", its face to {fields['cut']}"
-    return f"{fields['verdict']} {fields['path']} -> {fields['target']}{cut}"
+    turned = "" if fields["turned"] is None else f", turned to {fields['turned']}"
+    return f"{fields['verdict']} {fields['path']} -> {fields['target']}{cut}{turned}"
 
 
 def _summary(result: CleanResult, data: Path, dry_run: bool) -> str:
@@ -61,5 +62,7 @@ def _summary(result: CleanResult, data: Path, dry_run: bool) -> str:
         return f"{pluralize(planned, 'photo')} of {data} would be moved"
     counts = result.counts
     actions = f"{counts.get('drop', 0)} dropped, {counts.get('move', 0)} moved, {counts.get('face', 0)} cut to one face"
+    if turned := counts.get("turn", 0):
+        actions += f", {turned} turned"
     undo = f"; undo with: mien undo {shlex.quote(str(result.journal))}" if counts else ""
     return f"{sum(counts.values())} of {pluralize(planned, 'photo')} of {data}: {actions}{undo}"

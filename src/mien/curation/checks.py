@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mien.curation.features import SIDE, ImageFeatures
-from mien.curation.findings import DROP, KEEP, Finding, Kind
+from mien.curation.findings import DROP, KEEP, TURN, Finding, Kind
 from mien.errors import DataError
 from mien.text import join_names, pluralize
 from mien.types import UNKNOWN, Floats, Reason, Rejected
@@ -99,6 +99,19 @@ def _many_faces(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
         yield _finding(photo, Kind.MANY_FACES, _confidence(largest, limits.second, 1.0), detail)
 
 
+_TURNS = {
+    90: "the photo lies on its side: turn it 90 degrees counter-clockwise",
+    180: "the photo is upside down: turn it 180 degrees",
+    270: "the photo lies on its side: turn it 90 degrees clockwise",
+}
+
+
+def _turned_photo(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:  # noqa: ARG001 (all checks have them)
+    if photo.turned:
+        confidence = min(float(photo.scores[0]), 1.0)
+        yield _finding(photo, Kind.TURNED_PHOTO, confidence, _TURNS[photo.turned], f"{TURN} {360 - photo.turned}")
+
+
 def _covered(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
     label = (photo.origin.label or "").casefold()
     # In the order of the traits' labels: masks as below; no glasses, glasses, sunglasses.
@@ -156,7 +169,7 @@ def _badly_lit(photo: ImageFeatures, limits: PhotoLimits) -> Iterator[Finding]:
         yield _finding(photo, Kind.BRIGHT, _confidence(mean, limits.bright, 1.0), detail)
 
 
-_CHECKS = (_many_faces, _covered, _cut_off, _turned, _blurred, _small, _badly_lit)
+_CHECKS = (_many_faces, _turned_photo, _covered, _cut_off, _turned, _blurred, _small, _badly_lit)
 
 
 def _finding(photo: ImageFeatures, kind: Kind, confidence: float, detail: str, proposed: str = KEEP) -> Finding:

@@ -1,49 +1,63 @@
-"""Plans which file of a folder of label folders goes where by what was decided, and cuts faces out of photos."""
+"""Plans which file of a folder of label folders goes where by what was decided, and cuts and turns photos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from mien.curation.verdicts import Action, Decision, Decisions, Verdict
-from mien.images import ImageError, decode, encode
+from mien.curation.verdicts import CHANGES, Action, Decision, Decisions, Verdict
+from mien.images import ImageError, decode, encode, turn
 from mien.store.fileops import FreeNames
 from mien.store.journal import FilingHistory, Transfer
 from mien.text import safe_name
-from mien.types import Box, PhotoRef, Reason
+from mien.types import Box, Origin, PhotoRef, Reason
 
 _NOT_LABELS = ("__macosx", "thumbs.db", "desktop.ini")
 """Safe names that are skipped all the same when data is read."""
 
 
+class PhotoEditor(Protocol):
+    """A photo and what was decided -> the file of the picture that is to take its place, outside of the data.
+
+    With `write=False` it is not made, and only its name is given. Raises ImageError.
+    """
+
+    def __call__(self, ref: PhotoRef, decision: Decision, *, write: bool = True) -> Path: ...
+
+
 @dataclass(frozen=True, slots=True)
 class CleaningSite:
-    """Where photos are and go: the data's folder without links, the folder for dropped photos, and earlier runs.
-
-    cut: a photo and the box of a face in it -> the file of the cut, outside of the data; raises ImageError.
-    """
+    """Where photos are and go: the data's folder without links, the folder for dropped photos, and earlier runs."""
 
     root: Path
     dropped: Path
     earlier: FilingHistory
-    cut: Callable[[PhotoRef, Box], Path]
+    edit: PhotoEditor
 
 
 @dataclass(frozen=True, slots=True)
 class CleaningStep:
-    """What is done with one photo: its file move, for "face" the move of the cut that replaces it, and its new label.
+    """What is done with one photo: its file move, and for "face" and "turn" that of the picture that replaces it.
 
-    label is None where nothing replaces a dropped photo.
+    label: the one afterwards, None where nothing replaces a dropped photo.
     """
 
     key: str
     verdict: Action
     act: Transfer
     label: str | None
-    cut: Transfer | None = None
+    edited: Transfer | None = None
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """Its file moves in order: the picture comes first, unless it gets the name of the photo."""
+        if self.edited is None:
+            return (self.act,)
+        return (self.act, self.edited) if self.edited.after else (self.edited, self.act)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +76,19 @@ class CleaningPlan:
 
     @property
     def acts(self) -> tuple[Transfer, ...]:
-        """All file moves, in an order in which a photo is in the data at any time, whole or cut."""
-        return tuple(act for step in self.steps for act in (step.cut, step.act) if act is not None)
+        """All file moves, in an order in which a photo is in the data at any time, whole or cut, or makes way."""
+        return tuple(act for step in self.steps for act in step.transfers)
 
     def as_json(self) -> Iterator[dict[str, str | None]]:
-        """The fields of a line a photo: `path`, `verdict`, `source`, `target`, `cut` and `label`."""
+        """The fields of a line a photo: `path`, `verdict`, `source`, `target`, `cut`, `turned` and `label`."""
         for step in self.steps:
             files = {"source": str(step.act.source), "target": str(step.act.target)}
-            cut = None if step.cut is None else str(step.cut.target)
-            yield {"path": step.key, "verdict": step.verdict, **files, "cut": cut, "label": step.label}
+            edited = None if step.edited is None else str(step.edited.target)
+            pictures = {name: edited if step.verdict == verb else None for name, verb in _PICTURES}
+            yield {"path": step.key, "verdict": step.verdict, **files, **pictures, "label": step.label}
+
+
+_PICTURES = (("cut", "face"), ("turned", "turn"))
 
 
 def plan_cleaning(refs: Sequence[PhotoRef], decisions: Decisions, site: CleaningSite) -> CleaningPlan:
@@ -80,20 +98,24 @@ def plan_cleaning(refs: Sequence[PhotoRef], decisions: Decisions, site: Cleaning
     that a photo had before it was moved, so that applying the same verdicts twice never hits another photo.
     """
     by_key = {ref.key: ref for ref in refs}
-    missing = {verdict.path: verdict for verdict in decisions.missing if verdict.verdict in ("drop", "move", "face")}
+    missing = {verdict.path: verdict for verdict in decisions.missing if verdict.verdict in CHANGES}
     gone = [verdict for path, verdict in missing.items() if site.root / path not in site.earlier.sources]
     reserved = [*(site.root / verdict.path for verdict in decisions.missing), *site.earlier.sources]
     reserved += [path for key in decisions.photos if (path := by_key[key].path)]
     depth = int(any(ref.origin.split for ref in refs))
     planner = _Planner(site, depth, _label_folders(refs, site.root, depth), FreeNames(reserved))
-    steps, refused = [], []
+    steps = [step for verdict in missing.values() if (step := planner.unfinished(verdict))]
+    refused, before = [], len(missing) - len(gone) - len(steps)
     for key in sorted(key for key, decision in decisions.photos.items() if decision.changes):
         try:
-            steps.append(planner.step(by_key[key], decisions.photos[key]))
+            if step := planner.step(by_key[key], decisions.photos[key]):
+                steps.append(step)
+            else:
+                before += 1
         except (_Refusal, ImageError) as error:
             refused.append((key, error.detail if isinstance(error, ImageError) else str(error)))
     kept = sum(not decision.changes for decision in decisions.photos.values())
-    return CleaningPlan(steps, kept, len(missing) - len(gone), gone, refused)
+    return CleaningPlan(steps, kept, before, gone, refused)
 
 
 class _Refusal(Exception):
@@ -110,22 +132,54 @@ class _Planner:
     names: FreeNames
     inside: dict[Path, bool] = field(default_factory=dict)
 
-    def step(self, ref: PhotoRef, decision: Decision) -> CleaningStep:
+    def step(self, ref: PhotoRef, decision: Decision) -> CleaningStep | None:
+        """What is to be done with a photo; None where an earlier run did it."""
         source = self._source(ref)
-        if decision.to is not None and decision.box is None:
+        if decision.turn and self._was_turned(ref, source, decision):
+            if decision.box is not None:
+                raise _Refusal("it was turned before, so its faces are elsewhere now: check the data again")
+            decision = replace(decision, turn=0)
+            if not decision.changes:
+                return None
+        if decision.to is not None and not decision.edits:
             folder = self._folder(source, decision.to)
             act = Transfer(source, self.names.claim(folder / source.name), "move")
             return CleaningStep(ref.key, "move", act, decision.to)
         target = self.names.claim(self.site.dropped / source.relative_to(self.site.root))
-        if decision.box is None:
+        if not decision.edits:
             return CleaningStep(ref.key, "drop", Transfer(source, target, "move"), None)
         label = decision.to or ref.origin.label
+        verdict: Action = "turn" if decision.box is None else "face"
         folder = source.parent if decision.to is None else self._folder(source, decision.to)
-        cut = self.site.cut(ref, decision.box)
-        if cut in self.site.earlier.sources:  # placed by an earlier run, which was then killed
-            return CleaningStep(ref.key, "face", Transfer(source, target, "move"), label)
-        placed = Transfer(cut, self.names.claim(folder / f"{source.stem}-face0{cut.suffix}"), "move")
-        return CleaningStep(ref.key, "face", Transfer(source, target, "move", after=cut), label, placed)
+        edited = self.site.edit(ref, decision)
+        if edited in self.site.earlier.sources:  # placed by an earlier run, which was then killed
+            return CleaningStep(ref.key, verdict, Transfer(source, target, "move"), label)
+        if verdict == "turn" and folder == source.parent:
+            placed = Transfer(edited, source, "move", after=source)
+            return CleaningStep(ref.key, verdict, Transfer(source, target, "move"), label, placed)
+        name = source.name if verdict == "turn" else f"{source.stem}-face0{edited.suffix}"
+        placed = Transfer(edited, self.names.claim(folder / name), "move")
+        return CleaningStep(ref.key, verdict, Transfer(source, target, "move", after=edited), label, placed)
+
+    def unfinished(self, verdict: Verdict) -> CleaningStep | None:
+        """What is left to do for a photo that a run took away to turn it, and was killed before it put it back."""
+        place = self.site.root / verdict.path
+        _, original = self.site.earlier.sources.get(place, (None, None))
+        if verdict.verdict != "turn" or original is None or verdict.to is None:
+            return None
+        ref = PhotoRef(Origin(place.relative_to(self.site.root).as_posix(), verdict.label), original)
+        edited = self.site.edit(ref, Decision(turn=int(verdict.to)), write=False)
+        if edited in self.site.earlier.sources or not edited.exists():
+            return None
+        return CleaningStep(ref.key, "turn", Transfer(edited, place, "move"), verdict.label)
+
+    def _was_turned(self, ref: PhotoRef, source: Path, decision: Decision) -> bool:
+        """Whether what is there now is what an earlier run put in the photo's place, by the same verdict."""
+        _, original = self.site.earlier.sources.get(source, (None, None))
+        if original is None:
+            return False
+        turned = self.site.edit(PhotoRef(ref.origin, original), Decision(turn=decision.turn), write=False)
+        return turned in self.site.earlier.sources
 
     def _source(self, ref: PhotoRef) -> Path:
         path, root = ref.path, self.site.root
@@ -162,7 +216,7 @@ def _label_folders(refs: Sequence[PhotoRef], root: Path, depth: int) -> dict[tup
     return folders
 
 
-# Cutting the face that is meant out of a photo.
+# Cutting the face that is meant out of a photo, and turning a photo upright.
 
 MARGIN = 0.25
 """Added on each side of the face's box, as a share of its longer side.
@@ -188,3 +242,14 @@ def cut_face(data: bytes, box: Box, max_megapixels: float) -> tuple[bytes, str]:
     pixels = np.ascontiguousarray(decoded.pixels[low[1] : high[1], low[0] : high[0]])
     is_jpeg = data[:2] == b"\xff\xd8"
     return (encode(pixels, "jpeg"), ".jpg") if is_jpeg else (encode(pixels, "png"), ".png")
+
+
+def edit_photo(data: bytes, decision: Decision, max_megapixels: float) -> tuple[bytes, str | None]:
+    """A photo's bytes -> the picture that is to take its place, cut and turned as was decided, and its suffix.
+
+    The suffix is None where it is that of the photo. Raises ImageError as `cut_face` and `turn`.
+    """
+    suffix = None
+    if decision.box is not None:
+        data, suffix = cut_face(data, decision.box, max_megapixels)
+    return (turn(data, decision.turn, max_megapixels) if decision.turn else data), suffix

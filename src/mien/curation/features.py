@@ -34,7 +34,7 @@ class ImageFeatures:
     `side`, `sharpness`, `brightness`, `contrast` as in `Quality`; `roll`, `yaw`, `pitch` as in `pose`; and `inside`,
     the share of the face that lies in the picture. vectors: names of embedders -> (n, d) float32 of unit length.
     traits: names of built-in traits -> (n, k) probabilities in the order of the trait's labels. Rows of vectors and
-    traits are NaN where there is no answer.
+    traits are NaN where there is no answer. turned: as in `Faces`; what is measured is that of the face turned upright.
     """
 
     origin: Origin
@@ -49,6 +49,7 @@ class ImageFeatures:
     quality: Mapping[str, Floats]
     vectors: Mapping[str, Floats]
     traits: Mapping[str, Floats]
+    turned: int = 0
 
     @property
     def key(self) -> str:
@@ -159,13 +160,17 @@ _OUTLINE_DEPTH = 0.6
 """How far a face's outline lies behind its middle."""
 
 
-def pose(landmarks: Floats, boxes: Floats) -> dict[str, Floats]:
+def pose(landmarks: Floats, boxes: Floats, turned: int = 0) -> dict[str, Floats]:
     """Landmarks (n, 5, 2) and boxes (n, 4) -> `roll`, `yaw`, `pitch` (n,), in degrees, to within ten or so.
+
+    turned: degrees clockwise by which the photo lies on its side; the pose is that in the photo turned upright.
 
     Roll is positive for a face turned clockwise in the picture, yaw for one that looks to the right of the picture,
     pitch for one that looks up. The camera that maps the mean face onto the landmarks is found by least squares and
     brought to the nearest scaled rotation (weak perspective). NaN where landmarks are missing or lie in one point.
     """
+    for _ in range(turned // 90):  # by 90 degrees back, about the corner
+        landmarks = np.stack([landmarks[..., 1], -landmarks[..., 0]], axis=-1)
     cameras = _cameras(landmarks, boxes)
     rotation = cameras / np.linalg.norm(cameras, axis=2, keepdims=True)
     across, down = rotation[:, 0], rotation[:, 1]
@@ -244,6 +249,7 @@ def pack(results: Sequence[ImageFeatures | Rejected]) -> bytes | None:
         "digest": photo.digest.hex(),
         "size": [photo.width, photo.height],
         "pointed": photo.landmarks is not None,
+        "turned": photo.turned,
         "groups": {name: list(columns) for name, columns in groups.items()},
         "arrays": [[_dtype(array), array.shape] for array in arrays],
     }
@@ -277,6 +283,7 @@ def unpack(data: bytes, origin: Origin) -> list[ImageFeatures | Rejected]:
             quality=dict(zip(names["quality"], quality, strict=True)),
             vectors=dict(zip(names["vectors"], columns[:split], strict=True)),
             traits=dict(zip(names["traits"], columns[split:], strict=True)),
+            turned=int(header["turned"]),
         )
     ]
 

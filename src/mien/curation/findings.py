@@ -19,6 +19,7 @@ class Kind(StrEnum):
     LABEL_SUSPECT = "label-suspect"
     SAME_PERSON = "same-person"
     MANY_FACES = "many-faces"
+    TURNED_PHOTO = "turned-photo"
     COPY = "copy"
     NEAR_COPY = "near-copy"
     LEAK = "leak"
@@ -35,16 +36,19 @@ class Kind(StrEnum):
 
 DROP = "drop"
 KEEP = "keep"
+TURN = "turn"
+"""Begins the proposal for a photo that is to be turned: `turn 90`, in degrees clockwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that a person should look at.
 
-    path: the photo's key; None for a finding about a whole label. proposed: `DROP`, `KEEP`, a label, or `face N` (the
-    N-th face of the photo is meant, counted from 0 in the order of `mien look`); a label that is called like one of
-    these words is given as it is. other: the key of the photo that it is compared with, or the other label.
-    confidence: 0 to 1. box: the face that is meant, where `proposed` is `face N`.
+    path: the photo's key; None for a finding about a whole label. proposed: `DROP`, `KEEP`, a label, `face N` (the
+    N-th face of the photo is meant, counted from 0 in the order of `mien look`), or `turn N` (the photo is to be turned
+    N degrees clockwise); a label that is called like one of these words is given as it is. other: the key of the photo
+    that it is compared with, or the other label. confidence: 0 to 1. box: the face that is meant, where `proposed` is
+    `face N`.
     """
 
     kind: Kind
@@ -91,6 +95,9 @@ MEANINGS: Mapping[Kind, Meaning] = {
     Kind.SAME_PERSON: Meaning("One person twice", "two folders seem to show the same person", "merge the two folders"),
     Kind.MANY_FACES: Meaning(
         "Several faces", "it is unclear which face is meant", "choose the face, or drop the photo"
+    ),
+    Kind.TURNED_PHOTO: Meaning(
+        "On its side", "the whole photo lies on its side or upside down, and the file does not say so", "turn it"
     ),
     Kind.COPY: Meaning("Copy", "the same picture, byte for byte or pixel for pixel", "keep one, drop the rest"),
     Kind.NEAR_COPY: Meaning("Near copy", "the same picture, resized, cropped or mirrored", "keep one, drop the rest"),

@@ -8,18 +8,22 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
-from mien.curation.findings import DROP, KEEP, Finding
+from mien.curation.findings import DROP, KEEP, TURN, Finding, Kind
 from mien.errors import DataError
 from mien.types import Box
 
 T = TypeVar("T")
 
-Action = Literal["", "keep", "drop", "move", "face"]
+Action = Literal["", "keep", "drop", "move", "face", "turn"]
 """What may be decided; "" where nothing has been."""
+
+CHANGES: frozenset[Action] = frozenset({"drop", "move", "face", "turn"})
+"""Those after which a photo is not as it was."""
 
 COLUMNS = ("path", "label", "verdict", "to", "box", "kind")
 
@@ -33,8 +37,9 @@ class Verdict:
     """One line of the table: what to do with a photo.
 
     path: the photo's key, which is its path below the data where it is a file. label: the one it had when it was
-    checked. to: the new label, for "move". box: the face that is meant, in pixels of the whole photo, for "face". kind:
-    that of the finding. line: its number in the table, 0 where it was not read from one.
+    checked. to: the new label, for "move", and by how many degrees clockwise, for "turn". box: the face that is meant,
+    in pixels of the whole photo, for "face". kind: that of the finding. line: its number in the table, 0 where it was
+    not read from one.
     """
 
     path: str
@@ -53,6 +58,8 @@ def propose_verdict(finding: Finding) -> Verdict | None:
     keep = Verdict(finding.path, finding.label, "keep", None, finding.box, str(finding.kind))
     if finding.box is not None and finding.proposed.startswith("face "):
         return replace(keep, verdict="face")
+    if finding.kind is Kind.TURNED_PHOTO and finding.proposed.startswith(TURN):
+        return replace(keep, verdict="turn", to=finding.proposed.removeprefix(TURN).strip())
     if finding.proposed == DROP:
         return replace(keep, verdict="drop")
     if finding.proposed in (KEEP, finding.label):
@@ -132,7 +139,17 @@ def _parse_verdict(row: dict[str, str], line: int) -> Verdict:
     box = _parse_box(cells.get("box", "")) if action == "face" or cells.get("box") else None
     if action == "move" and to is None:
         raise ValueError("'move' needs the new label: fill in the column to")
+    if action == "turn":
+        to = _parse_turn(to or "")
     return Verdict(path, cells.get("label") or None, action, to, box, cells.get("kind", ""), line)
+
+
+def _parse_turn(text: str) -> str:
+    """Degrees as a person wrote them -> "90", "180" or "270"."""
+    with suppress(ValueError):
+        if (degrees := int(text) % 360) in (90, 180, 270):
+            return str(degrees)
+    raise ValueError(f"'turn' needs degrees clockwise, 90, 180 or 270, in the column to, not {text!r}")
 
 
 def _parse_box(text: str) -> Box:
@@ -180,15 +197,22 @@ class Decision:
     """What all verdicts on one photo come to; by default it stays as it is.
 
     drop: it is left out. to: its new label. box: the face that is to replace the photo, in pixels of the whole photo.
+    turn: degrees clockwise by which it is to be turned, or that face of it.
     """
 
     drop: bool = False
     to: str | None = None
     box: Box | None = None
+    turn: int = 0
 
     @property
     def changes(self) -> bool:
-        return self.drop or self.to is not None or self.box is not None
+        return self != Decision()
+
+    @property
+    def edits(self) -> bool:
+        """Whether another picture is to take its place."""
+        return self.box is not None or self.turn != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +226,9 @@ class Decisions:
 def decide(verdicts: Iterable[Verdict], labels: Mapping[str, str | None], table: Path, root: Path) -> Decisions:
     """Verdicts, and the label of every photo by its key -> the decision on each photo that verdicts are about.
 
-    Of several verdicts on a photo, "drop" goes before all others, "keep" after them, and a face may be cut out and
-    moved. A path is looked up as it stands; else relative to `root`, and in the other form of Unicode. A new label that
-    differs from a known one in capitals only is taken for that.
+    Of several verdicts on a photo, "drop" goes before all others, "keep" after them, and a face may be cut out, turned
+    and moved. A path is looked up as it stands; else relative to `root`, and in the other form of Unicode. A new label
+    that differs from a known one in capitals only is taken for that.
 
     Raises:
         DataError: two verdicts on a photo contradict each other; the message names the lines of `table`.
@@ -234,8 +258,9 @@ def _decision(verdicts: Sequence[Verdict], label: str | None, known: Iterable[st
         return Decision(drop=True)
     moves = [(match_label(v.to, known), v) for v in verdicts if v.verdict == "move" and v.to is not None]
     faces = [(v.box, v) for v in verdicts if v.verdict == "face" and v.box is not None]
-    to, box = _unanimous(moves, table), _unanimous(faces, table)
-    return Decision(to=None if to == label else to, box=box)
+    turns = [(int(v.to), v) for v in verdicts if v.verdict == "turn" and v.to is not None]
+    to, box, turn = _unanimous(moves, table), _unanimous(faces, table), _unanimous(turns, table)
+    return Decision(to=None if to == label else to, box=box, turn=turn or 0)
 
 
 def _unanimous(values: Sequence[tuple[T, Verdict]], table: Path) -> T | None:
@@ -243,7 +268,7 @@ def _unanimous(values: Sequence[tuple[T, Verdict]], table: Path) -> T | None:
     for value, verdict in values[1:]:
         first, earlier = values[0]
         if value != first:
-            what = "labels" if isinstance(first, str) else "faces"
+            what = {str: "labels", int: "angles"}.get(type(first), "faces")
             lines = f"lines {earlier.line} and {verdict.line} of {table}"
             raise DataError(f"{lines} name different {what} for {verdict.path}: keep one verdict and empty the other")
     return values[0][0] if values else None

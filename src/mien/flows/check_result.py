@@ -188,7 +188,8 @@ def require_movable(data: Path | None, expect: str | None) -> None:
 
 def _line(finding: Finding) -> str:
     subject = finding.path or finding.label or "all labels"
-    proposed = "" if finding.proposed == KEEP else f" -> {escape(finding.proposed)}"
+    said = finding.proposed == KEEP or finding.kind is Kind.TURNED_PHOTO
+    proposed = "" if said else f" -> {escape(finding.proposed)}"
     return f"{escape(subject)}: {escape(finding.detail)}{proposed}"
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any, overload
 
 from mien import fileio
 from mien.config import settings
-from mien.curation.cleaning import CleaningPlan, CleaningSite, cut_face, plan_cleaning
-from mien.curation.verdicts import Action, Decision, Verdict, decide, read_verdicts
+from mien.curation.cleaning import CleaningPlan, CleaningSite, edit_photo, plan_cleaning
+from mien.curation.verdicts import CHANGES, Action, Decision, Verdict, decide, read_verdicts
 from mien.data import DataOptions, DataSet, form_of, open_data
 from mien.data.dataset import Subset
 from mien.errors import DataError
@@ -26,7 +27,7 @@ from mien.pipeline.progress import Progress
 from mien.store.journal import FOLDER, FilingHistory, Outcome, filing_history, new_journal
 from mien.store.recovery import resume_all
 from mien.text import join_names, pluralize
-from mien.types import Box, Origin, PhotoRef, Reason
+from mien.types import Origin, PhotoRef, Reason
 
 LABEL_FOLDERS = "label folders"
 """The form of data whose files can be moved."""
@@ -50,9 +51,10 @@ class CleanResult:
 
     @property
     def counts(self) -> Mapping[Action, int]:
-        """How many photos were dropped, moved or replaced by a face, by the verdict."""
+        """How many photos were dropped, moved, replaced by a face or turned, by the verdict."""
         done = {act.source for act in self.outcome.done}
-        return Counter(step.verdict for step in self.plan.steps if step.act.source in done)
+        steps = self.plan.steps
+        return Counter(step.verdict for step in steps if done.issuperset(act.source for act in step.transfers))
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the last line of `mien clean --json`."""
@@ -64,6 +66,7 @@ class CleanResult:
             "dropped": counts.get("drop", 0),
             "moved": counts.get("move", 0),
             "cut": counts.get("face", 0),
+            "turned": counts.get("turn", 0),
             "kept": self.plan.kept,
             "before": self.plan.before,
             "gone": len(self.plan.gone),
@@ -79,7 +82,7 @@ def clean(
     dry_run: bool = False,
     progress: bool | Progress = False,
 ) -> CleanResult:
-    """Drop, move and cut photos of a folder as was decided; nothing is deleted, and `mien undo` takes it back.
+    """Drop, move, cut and turn photos of a folder as was decided; nothing is deleted, and `mien undo` takes it back.
 
     Args:
         data: Folder of label folders.
@@ -121,13 +124,13 @@ def clean_folder(
     refs = open_data(root, DataOptions(loose=True)).refs
     decisions = decide(verdicts, {ref.key: ref.origin.label for ref in refs}, table, root)
     earlier = filing_history(root, "clean")
-    cutter = _Cutter(root / FOLDER / "cut", None if dry_run else earlier)
-    plan = plan_cleaning(refs, decisions, CleaningSite(root, aside, earlier, cutter))
+    editor = _Editor(root / FOLDER / "cut", None if dry_run else earlier)
+    plan = plan_cleaning(refs, decisions, CleaningSite(root, aside, earlier, editor))
     if dry_run or not plan.acts:
         return CleanResult(root, plan, Outcome(), None, recovered, plan.refused)
     path = new_journal(root, "clean")
     outcome = execute_plan(plan.acts, path, root, run, beside=[aside])
-    shutil.rmtree(cutter.folder, ignore_errors=True)  # with what an interrupted run may have left
+    shutil.rmtree(editor.folder, ignore_errors=True)  # with what an interrupted run may have left
     journal = data / path.relative_to(root)  # under the name that the user gave the folder
     return CleanResult(root, plan, outcome, journal, recovered, [*plan.refused, *_failures(plan, outcome)])
 
@@ -142,24 +145,29 @@ def next_command(data: Path, options: DataOptions, table: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cutter:
-    """Cuts a face out into a temporary file, from where the journal moves it into the data.
+class _Editor:
+    """Makes the picture that is to take a photo's place in a temporary file, from where the journal moves it there.
 
-    The file's name depends on the photo's content and on the box, so that a run that continues after a kill finds it
-    again. Nothing is written where `earlier` is None, and what an earlier run moved into place is not written again.
+    The file's name depends on the photo's content and on what was decided, so that a run that continues after a kill
+    finds it again. Nothing is written where `earlier` is None, and what an earlier run moved into place is not written
+    again. A turned photo keeps the times and the mode of the photo.
     """
 
     folder: Path
     earlier: FilingHistory | None
 
-    def __call__(self, ref: PhotoRef, box: Box) -> Path:
+    def __call__(self, ref: PhotoRef, decision: Decision, *, write: bool = True) -> Path:
         limit = settings().max_megapixels
         data = read(ref, limit)
-        face, suffix = cut_face(data, box, limit)
-        name = sha256(f"{ref.key}\n{box}\n".encode() + data).hexdigest()[:32]
-        path = self.folder / (name + suffix)
-        if self.earlier is not None and path not in self.earlier.sources:
-            fileio.write(path, face)
+        edited, suffix = edit_photo(data, decision, limit) if write else (b"", None)
+        assert ref.path is not None
+        name = sha256(f"{ref.key}\n{decision.box}\n{decision.turn}\n".encode() + data).hexdigest()[:32]
+        path = self.folder / (name + (suffix or ref.path.suffix))
+        if write and self.earlier is not None and path not in self.earlier.sources:
+            fileio.write(path, edited)
+            if suffix is None:
+                with suppress(OSError):  # some file systems keep no modes or no times
+                    shutil.copystat(ref.path, path)
         return path
 
 
@@ -188,7 +196,7 @@ def _failures(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
     reasons = {act.source: reason for act, reason in reversed(outcome.failed)}
     failed = []
     for step in plan.steps:
-        acts = [act for act in (step.cut, step.act) if act is not None and act.source in reasons]
+        acts = [act for act in step.transfers if act.source in reasons]
         failed += [(step.key, reasons[act.source]) for act in acts[:1]]
     return failed
 
@@ -198,12 +206,13 @@ def _failures(plan: CleaningPlan, outcome: Outcome) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class AppliedVerdicts:
-    """How many photos verdicts dropped, moved to another label or cut; gone: those that are not in the data."""
+    """How many photos verdicts dropped, relabelled, cut or turned; gone: those that are not in the data."""
 
     dropped: int
     moved: int
     cut: int
     gone: int
+    turned: int = 0
 
     def as_json(self) -> dict[str, int]:
         """All of it, for a bundle."""
@@ -214,7 +223,7 @@ def apply_verdicts(data: DataSet, table: Path, root: Path) -> tuple[DataSet, App
     """Labelled data of any form, read from `root`, and a table of verdicts -> the data to learn from, and the counts.
 
     Dropped photos are left out, moved ones get their new label, and where a face is meant only that face is left, cut
-    out as the photo is read.
+    out as the photo is read; those that are to be turned are turned then.
 
     Raises:
         DataError: the verdicts cannot be read, contradict each other, or leave nothing.
@@ -228,17 +237,19 @@ def apply_verdicts(data: DataSet, table: Path, root: Path) -> tuple[DataSet, App
     moved_to = {key: decision.to for key, decision in photos.items() if decision.to is not None}
     origins = [data.origins[i] for i in indices]
     origins = [replace(origin, label=moved_to.get(origin.uri, origin.label)) for origin in origins]
-    boxes = {origin.uri: photo.box for origin in origins if (photo := photos.get(origin.uri)) and photo.box}
-    gone = {verdict.path for verdict in decisions.missing if verdict.verdict in ("drop", "move", "face")}
+    edits = {origin.uri: photo for origin in origins if (photo := photos.get(origin.uri)) and photo.edits}
+    gone = {verdict.path for verdict in decisions.missing if verdict.verdict in CHANGES}
+    cut = sum(photo.box is not None for photo in edits.values())
+    turned = sum(photo.turn > 0 for photo in edits.values())
     moved = sum(decision.to is not None and not decision.drop for decision in photos.values())
-    applied = AppliedVerdicts(len(data.origins) - len(indices), moved, len(boxes), len(gone))
-    refs = ReviewedPhotos(Subset(data.refs, indices), origins, boxes, table)
+    applied = AppliedVerdicts(len(data.origins) - len(indices), moved, cut, len(gone), turned)
+    refs = ReviewedPhotos(Subset(data.refs, indices), origins, edits, table)
     return DataSet(refs, origins, [*data.notes, *_notes(applied, sorted(gone), table)]), applied
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewedPhotos(Sequence[PhotoRef]):
-    """Photos with their new origins, and for some of them (by key) the face to cut out; go over them as over `refs`.
+    """Photos with their new origins, some of them (by key) to be cut or turned; go over them as over `refs`.
 
     Raises:
         DataError: a face's box does not lie in its photo, when that photo is reached.
@@ -246,7 +257,7 @@ class ReviewedPhotos(Sequence[PhotoRef]):
 
     refs: Sequence[PhotoRef]
     origins: Sequence[Origin]
-    boxes: dict[str, Box]
+    edits: dict[str, Decision]
     table: Path
 
     def __len__(self) -> int:
@@ -258,19 +269,19 @@ class ReviewedPhotos(Sequence[PhotoRef]):
     def __getitem__(self, index: slice) -> ReviewedPhotos: ...
     def __getitem__(self, index: int | slice) -> PhotoRef | ReviewedPhotos:
         if isinstance(index, slice):
-            return ReviewedPhotos(self.refs[index], self.origins[index], self.boxes, self.table)
+            return ReviewedPhotos(self.refs[index], self.origins[index], self.edits, self.table)
         return self._reviewed(self.refs[index], self.origins[index])
 
     def __iter__(self) -> Iterator[PhotoRef]:
         return map(self._reviewed, self.refs, self.origins)
 
     def _reviewed(self, ref: PhotoRef, origin: Origin) -> PhotoRef:
-        box = self.boxes.get(ref.key)
-        if box is None:
+        decision = self.edits.get(ref.key)
+        if decision is None:
             return replace(ref, origin=origin)
         limit = settings().max_megapixels
         try:
-            return PhotoRef(origin, data=cut_face(read(ref, limit), box, limit)[0])
+            return PhotoRef(origin, data=edit_photo(read(ref, limit), decision, limit)[0])
         except ImageError as error:
             if error.reason != Reason.NO_FACE:  # it cannot be read, as the decoder will say
                 return replace(ref, origin=origin)
@@ -278,7 +289,12 @@ class ReviewedPhotos(Sequence[PhotoRef]):
 
 
 def _notes(applied: AppliedVerdicts, gone: Sequence[str], table: Path) -> Iterator[str]:
-    counts = ((applied.dropped, "left out"), (applied.moved, "relabelled"), (applied.cut, "cut to one face"))
+    counts = (
+        (applied.dropped, "left out"),
+        (applied.moved, "relabelled"),
+        (applied.cut, "cut to one face"),
+        (applied.turned, "turned"),
+    )
     changes = [f"{count} {what}" for count, what in counts if count]
     yield f"verdicts of {table.name}: {', '.join(changes) or 'nothing to change'}"
     if gone:

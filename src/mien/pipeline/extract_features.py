@@ -25,7 +25,7 @@ from mien.stage import AnyStage, Needs
 from mien.types import Embedding, Faces, Floats, Photo, PhotoRef, Reason, Rejected
 
 # Increased whenever the same settings would give other figures, so that no cache answers for an older mien.
-_VERSION = 2
+_VERSION = 3
 
 _BATCH = 32  # photos are looked up together: to open the cache takes as long as to read this many from it
 
@@ -152,6 +152,8 @@ class MeasureFaces:
 def _features(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, Floats]) -> ImageFeatures:
     photo = faces.photo
     main_face = pixels_inside(photo.pixels, photo.scale, faces.face(0)) if len(faces) else None
+    if main_face is not None:
+        main_face = np.rot90(main_face, faces.turned // 90)
     return ImageFeatures(
         origin=photo.origin,
         digest=b"",
@@ -165,6 +167,7 @@ def _features(faces: Faces, vectors: Mapping[str, Floats], traits: Mapping[str, 
         quality=_quality_columns(faces),
         vectors=vectors,
         traits=traits,
+        turned=faces.turned,
     )
 
 
@@ -173,7 +176,7 @@ def _quality_columns(faces: Faces) -> dict[str, Floats]:
     columns = {name: np.array([getattr(quality, name) for quality in qualities], np.float32) for name in measures}
     points = np.full((len(faces), 5, 2), np.nan, np.float32) if faces.landmarks is None else faces.landmarks
     share = visible_share(faces.boxes, faces.landmarks, faces.photo.width, faces.photo.height)
-    return columns | pose(points, faces.boxes) | {"inside": share}
+    return columns | pose(points, faces.boxes, faces.turned) | {"inside": share}
 
 
 def _rows(name: str, faces: Faces, embeddings: Sequence[Embedding]) -> Floats:

@@ -54,8 +54,8 @@ def execute(
     with journals.create(path, root) as log:
         run = _Run(log, journals.read(path), roots, on_done)
         try:
-            for start in range(0, len(transfers), _GROUP):
-                run.do_group(transfers[start : start + _GROUP])
+            for group in _groups(transfers):
+                run.do_group(group)
             log.append([journals.END_LINE], durable=True)
         except BaseException as error:
             with suppress(DataError):
@@ -196,6 +196,20 @@ def _checked(target: Path, roots: Sequence[Path]) -> Path:
     if ".." in target.parts or "\0" in str(target) or not below:
         raise DataError(f"{str(target)!r} is outside {roots[0]}: nothing was done")
     return path
+
+
+def _groups(transfers: Sequence[Transfer]) -> Iterator[list[Transfer]]:
+    """Groups in order; a name that one transfer frees is taken by another in a later group only."""
+    group: list[Transfer] = []
+    freed: set[Path] = set()
+    for transfer in transfers:
+        if len(group) == _GROUP or transfer.target in freed:
+            yield group
+            group, freed = [], set()
+        group.append(transfer)
+        freed.add(transfer.source)
+    if group:
+        yield group
 
 
 def _missing(folders: Iterator[Path]) -> list[Path]:

@@ -71,17 +71,20 @@ function storeVerdicts() {
   }
 }
 
-const DONE = { keep: "kept", drop: "dropped", move: "moved to", face: "face chosen" };
+const DONE = { keep: "kept", drop: "dropped", move: "moved to", face: "face chosen", turn: "turned" };
+const TURNS = { 90: "90° clockwise", 180: "180°", 270: "90° counter-clockwise" };
 const proposedVerdict = (finding) => ({ verdict: finding.verdict, to: finding.to, box: finding.box });
 
 function describe(verdict) {
-  return verdict.verdict === "move" ? `${DONE.move} ${printable(verdict.to)}` : DONE[verdict.verdict];
+  const what = { move: printable(verdict.to), turn: TURNS[verdict.to] }[verdict.verdict];
+  return what ? `${DONE[verdict.verdict]} ${what}` : DONE[verdict.verdict];
 }
 
 function proposal(finding) {
   if (finding.verdict === "drop") return "Drop, as proposed";
   if (finding.verdict === "move") return `Move to ${printable(finding.to)}, as proposed`;
   if (finding.verdict === "face") return `Face ${faceNumber(finding)}, as proposed`;
+  if (finding.verdict === "turn") return `Turn ${TURNS[finding.to]}, as proposed`;
   return "Keep, as proposed";
 }
 
@@ -155,7 +158,7 @@ function mark(i) {
   button.classList.toggle("done", Boolean(verdict));
   button.querySelector(".mark")?.remove();
   if (verdict) {
-    const text = { keep: "✓ keep", drop: "✕ drop", face: "◎ face" }[verdict.verdict] ?? `→ ${printable(verdict.to)}`;
+    const text = { keep: "✓ keep", drop: "✕ drop", face: "◎ face", turn: "↻ turn" }[verdict.verdict] ?? `→ ${printable(verdict.to)}`;
     button.firstChild.append(create("span", { className: `mark ${verdict.verdict}`, textContent: text }));
   }
   const title = data.kinds[data.findings[i].kind][0];
@@ -201,6 +204,7 @@ function show(finding) {
   byId("proposal").textContent = proposal(finding);
   byId("pictures").replaceChildren(
     figure(photo, "This photo", labelText(finding.label), boxes(finding, verdict), "subject"),
+    ...(finding.verdict === "turn" ? [figure(photo, "Turned", TURNS[finding.to], [], `by-${finding.to}`)] : []),
     ...finding.examples.map(([place, caption]) => {
       const other = data.photos[place];
       return figure(other, caption || "Compared with", caption ? "" : labelText(other.label, other.split), [], "");
