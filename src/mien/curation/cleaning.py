@@ -168,7 +168,10 @@ class _Planner:
         if verdict.verdict != "turn" or original is None or verdict.to is None:
             return None
         ref = PhotoRef(Origin(place.relative_to(self.site.root).as_posix(), verdict.label), original)
-        edited = self.site.edit(ref, Decision(turn=int(verdict.to)), write=False)
+        try:
+            edited = self.site.edit(ref, Decision(turn=int(verdict.to)), write=False)
+        except ImageError:  # it can no longer be read
+            return None
         if edited in self.site.earlier.sources or not edited.exists():
             return None
         return CleaningStep(ref.key, "turn", Transfer(edited, place, "move"), verdict.label)
