@@ -50,19 +50,17 @@ def quarter_turns(pixels: Pixels, boxes: Floats, scores: Floats) -> int | None:
     boxes, scores: of its faces on the second look, the main one first. 0 is for a picture in which a face shows only
     with a border around it.
     """
-    main = float(scores.max(initial=0))
+    main = float(scores[0]) if len(scores) else 0.0
     if main >= _UPRIGHT:
         return None
     if len(boxes):
-        best = np.zeros(4, np.float32)
-        for i, frame in enumerate(zip(*_frames(boxes[:MOST]), strict=True)):
-            picture = _cut(pixels, *frame)
-            turned = _look(np.stack([np.rot90(picture, k) for k in (1, 2, 3)]))[2]
-            best = (best * i + np.concatenate([scores[i : i + 1], turned])) / (i + 1)
-            if best[1:].max() < max(_CLEARLY, best[0] + _BETTER):
-                break
-        else:
-            return int(best.argmax())
+        side = sides(boxes)
+        first = np.flatnonzero(side >= side[0] / 2)[:MOST]
+        pictures = [_cut(pixels, *frame) for frame in zip(*_frames(boxes[first]), strict=True)]
+        turned = _look(np.stack([np.rot90(picture, k) for picture in pictures for k in (1, 2, 3)]))[2]
+        means = np.concatenate([[scores[first].mean()], turned.reshape(-1, 3).mean(axis=0)])
+        if means.max() >= max(_CLEARLY, means[0] + _BETTER):
+            return int(means.argmax())
         if main >= _DOUBTFUL:
             return None
     whole = _whole_turned(pixels)

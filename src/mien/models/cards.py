@@ -22,7 +22,7 @@ from mien.errors import MienWarning, UnknownName, WeightsError
 Kind: TypeAlias = Literal["detector", "embedder", "landmarks"]
 Commercial: TypeAlias = Literal["yes", "no", "unknown"]
 
-IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER = "dlib-resnet", "traits"
+IDENTITY_EMBEDDER, APPEARANCE_EMBEDDER = "dlib-resnet-int8", "traits"
 """The default embedder, whose vectors tell people apart, and the one whose vectors tell how they look."""
 
 EMBEDDER_SEPARATOR = "+"
