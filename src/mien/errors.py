@@ -1,5 +1,8 @@
 """The errors and warnings that a user is meant to read."""
 
+import sys
+import warnings
+
 
 class MienWarning(UserWarning):
     """Something that the user should know, in one sentence; the work goes on."""
@@ -31,3 +34,11 @@ class BundleError(MienError):
 
 class StageError(MienError):
     """A stage failed in a way that nobody foresaw; the message names the stage and the photos."""
+
+
+def warn(text: str) -> None:
+    """Tell the user something with a `MienWarning`, which points at their own line of code."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mien."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, MienWarning, stacklevel=level - 1)

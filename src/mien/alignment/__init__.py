@@ -21,4 +21,7 @@ class LandmarkModelFactory(Protocol):
 
 
 _DLIB = "mien.alignment.landmarks:DlibLandmarks"
-LANDMARKS: Registry[LandmarkModelFactory] = Registry("landmark model", {"dlib-5": _DLIB, "dlib-68": _DLIB})
+_MODELS = ("dlib-5", "dlib-68")
+LANDMARKS: Registry[LandmarkModelFactory] = Registry(
+    "landmark model", dict.fromkeys(_MODELS, _DLIB), extras=dict.fromkeys(_MODELS, "dlib")
+)

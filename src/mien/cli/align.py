@@ -14,7 +14,7 @@ from mien.cli.output import Output
 def align(
     src: Annotated[Path, typer.Argument(help="Folder of photos; its folders are kept.")],
     dst: Annotated[Path, typer.Argument(help="Folder for the crops.")],
-    view: Annotated[str, typer.Option("--view", help="openface, dlib, arcface, fer or box.")] = "openface",
+    view: Annotated[str, typer.Option("--view", help="auto, openface, dlib, arcface, fer or box.")] = "auto",
     landmarks: Annotated[
         str | None, typer.Option("--landmarks", help="Of view openface: outerEyesAndNose or innerEyesAndBottomLip.")
     ] = None,

@@ -30,7 +30,8 @@ def augment(
         str | None, typer.Option("--faces", help="find: look for the face; cut: each picture is a face already cut.")
     ] = None,
     view: Annotated[
-        str | None, typer.Option("--view", help="How faces are cut: openface (default), dlib, arcface, fer or box.")
+        str | None,
+        typer.Option("--view", help="How faces are cut: auto, openface, dlib, arcface, fer or box."),
     ] = None,
     size: Annotated[int | None, typer.Option("--size", help="Side of a variant in pixels.")] = None,
     format: Annotated[str, typer.Option("--format", help="jpeg or png.")] = "jpeg",

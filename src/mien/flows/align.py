@@ -11,7 +11,7 @@ from typing import Any
 
 from mien import fileio
 from mien.alignment.output_record import existing_files
-from mien.alignment.views import ViewOptions
+from mien.alignment.views import ViewOptions, resolve_view
 from mien.alignment.views import view as view_of
 from mien.data import photos
 from mien.errors import DataError
@@ -58,7 +58,7 @@ def align(
     src: str | Path,
     dst: str | Path,
     *,
-    view: str = "openface",
+    view: str = "auto",
     landmarks: str | None = None,
     size: int | None = None,
     margin: float | None = None,
@@ -79,7 +79,8 @@ def align(
     Args:
         src: Folder of photos; its folders are kept.
         dst: Folder for the crops.
-        view: "openface", "dlib", "arcface", "fer" or "box".
+        view: "auto", "openface", "dlib", "arcface", "fer" or "box"; "auto" is "openface" where dlib is installed,
+            else "dlib".
         landmarks: Of view "openface": "outerEyesAndNose" or "innerEyesAndBottomLip".
         size: Side of the crop in pixels.
         margin: Of view "box": added on each side.
@@ -101,7 +102,7 @@ def align(
         raise DataError(f"{src} is not a folder: give the folder that holds the photos")
     if format not in SUFFIXES:
         raise DataError(f"--format {format}: use {' or '.join(SUFFIXES)}")
-    cut = view_of(view, ViewOptions(size, landmarks, margin, grey))
+    cut = view_of(resolve_view(view), ViewOptions(size, landmarks, margin, grey))
     spec = replace(build_spec(detector, which="all" if all_faces else "largest", min_face=min_face), view=cut)
     start = time.perf_counter()
     refs = photos_to_fill(photos([src]), src, dst, "crops")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mien import fileio
-from mien.alignment.views import ViewOptions
+from mien.alignment.views import AUTO, ViewOptions, resolve_view
 from mien.alignment.views import view as view_of
 from mien.augmentation.policy import METHODS, Policy, Step, load_policy
 from mien.augmentation.stage import drop_equal_channels, variant_seed
@@ -56,7 +56,8 @@ def augment(
         preview: PNG or JPEG file that shows what each method makes of the first face.
         faces: "find" looks for the face, "cut" takes each picture as a face already cut; by default "cut" for folders
             that `align` or `augment` wrote.
-        view: How faces are cut: "openface" (default), "dlib", "arcface", "fer" or "box".
+        view: How faces are cut: "openface", "dlib", "arcface", "fer" or "box"; by default "openface" where dlib is
+            installed, else "dlib".
         size: Side of a variant in pixels.
         format: "jpeg" or "png".
         seed: Seed of everything that is random.
@@ -85,7 +86,7 @@ def augment(
     spec = build_spec(detector, faces=faces or "find", which="all" if all_faces else "largest", min_face=min_face)
     if spec.faces == "cut" and view is not None:
         raise DataError(f"--view {view} says how to cut faces that are found: it does not go with --faces cut")
-    spec = replace(spec, view=view_of(view or "openface", ViewOptions(size)))
+    spec = replace(spec, view=view_of(resolve_view(view or AUTO), ViewOptions(size)))
     options = AugmentOptions(load_policy(policy), variants, seed, grid, format, size if spec.faces == "cut" else None)
     result = AugmentResult(options.policy.name, spec.detector if spec.faces == "find" else "none")
     refs = photos([src])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -12,7 +10,7 @@ from typing import Any, Protocol, cast
 import cv2
 
 from mien.config import settings
-from mien.errors import MienWarning
+from mien.errors import warn
 from mien.images import ImageError, read
 from mien.pipeline.progress import NoProgress, Progress, TerminalProgress
 from mien.pipeline.spec import PIXELS, PipelineSpec
@@ -24,14 +22,6 @@ from mien.types import Crop, Embedding, Origin, PhotoRef, Rejected
 
 _NO_PROGRESS = NoProgress()
 _BYTES_AT_ONCE = 32_000_000  # of encoded photos that a worker holds between looking them up and decoding them
-
-
-def warn(text: str) -> None:
-    """Tell the user something with a `MienWarning`, which points at their own line of code."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mien."):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, MienWarning, stacklevel=level - 1)
 
 
 @dataclass(frozen=True, slots=True)

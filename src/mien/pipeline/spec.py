@@ -16,7 +16,7 @@ from mien.detection import DETECTORS, resolve, second_look
 from mien.detection.stage import Detect, WholeImage
 from mien.embedding import EMBEDDERS
 from mien.embedding.stage import Embed
-from mien.errors import BundleError, DataError, WeightsError
+from mien.errors import BundleError, DataError, WeightsError, warn
 from mien.images.stage import Decode
 from mien.pipeline.embed_faces import ConcatEmbedder, FaceEmbedder
 from mien.stage import AnyStage, Needs
@@ -212,7 +212,7 @@ def build_spec(
     inner = _inner(embedder)
     return PipelineSpec(
         view=_view(embedder, faces),
-        detector=resolve(detector),
+        detector=_detector(detector),
         embedder=embedder,
         faces="cut" if faces == "cut" else "find",
         which="all" if which == "all" else "largest",
@@ -221,6 +221,14 @@ def build_spec(
         mirror=not inner,
         normalise=not inner,
     )
+
+
+def _detector(name: str) -> str:
+    """A detector's name, or "auto" -> the name; says where "auto" is not YuNet."""
+    found = resolve(name)
+    if name == "auto" and found != second_look.WEIGHTS:
+        warn(f"the detector is {found}: YuNet, which finds more faces, cannot be used here (see 'mien models list')")
+    return found
 
 
 def _inner(embedder: str) -> bool:
@@ -250,7 +258,7 @@ def build_crop_spec(
         raise DataError(f"crops of {size} pixels are not possible: use 8 to 2048")
     return PipelineSpec(
         view=replace(_view(PIXELS, faces), size=size, grey=grey),
-        detector=resolve(detector),
+        detector=_detector(detector),
         embedder=PIXELS,
         faces="cut" if faces == "cut" else "find",
         min_face=min_face,
