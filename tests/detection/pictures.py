@@ -14,7 +14,7 @@ from mien.images import decode
 from mien.models import inventory
 from mien.types import Floats, Origin, Photo, Pixels
 
-EXTERNAL_FILES = {"yunet": "yunet_n_dynamic.onnx", "scrfd": "scrfd_2.5g_bnkps.onnx"}
+EXTERNAL_FILES = {"scrfd": "scrfd_2.5g_bnkps.onnx"}
 """The detectors whose weights come from outside, and the test files of them."""
 
 FACELESS = [
@@ -37,14 +37,14 @@ def photo(source: Path | bytes | Pixels, name: str = "photo") -> Photo:
     return Photo(Origin(name), seen, seen.shape[1], seen.shape[0])
 
 
-def add_weights(name: str, request: pytest.FixtureRequest, file: str | None = None) -> None:
+def add_weights(name: str, request: pytest.FixtureRequest) -> None:
     """Point MIEN_HOME at a cache that holds the weights of this detector, or skip the test."""
     if name not in EXTERNAL_FILES:
         request.getfixturevalue("models_home")
         return
     folder: Path = request.getfixturevalue("test_models")
     request.getfixturevalue("home")
-    inventory.add(folder / (file or EXTERNAL_FILES[name]))
+    inventory.add(folder / EXTERNAL_FILES[name])
 
 
 def boxes_of(table: Path) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""YuNet and SCRFD, whose weights the user brings, and what they share."""
+"""YuNet and SCRFD, and what they share."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ def collins(astronaut: bytes) -> Pixels:
     return pixels(astronaut)
 
 
-@pytest.mark.parametrize("detector", [YuNet(), SCRFD()], ids=["yunet", "scrfd"])
-def test_without_weights_it_says_what_to_type(detector: YuNet | SCRFD, collins: Pixels, home: Path) -> None:
+def test_without_weights_it_says_what_to_type(collins: Pixels, home: Path) -> None:
     with pytest.raises(WeightsError, match="mien models add"):
-        detector(collins)
+        SCRFD()(collins)
 
 
+@pytest.mark.parametrize("largest", [True, False])
 @pytest.mark.parametrize("file", ["yunet_n_320_320.onnx", "yunet_n_640_640.onnx", "yunet_n_dynamic.onnx"])
-def test_yunet_finds_the_same_face_with_each_of_its_files(
-    file: str, collins: Pixels, request: pytest.FixtureRequest
+def test_yunet_finds_the_same_face_with_files_of_one_s_own(
+    file: str, largest: bool, collins: Pixels, test_models: Path
 ) -> None:
-    add_weights("yunet", request, file)
-    found = YuNet()(collins)
+    found = YuNet(weights=test_models / file)(collins, largest=largest)
     assert len(found) == 1
     assert found.scores[0] > 0.8
     assert iou(found.boxes[0], np.array([181, 58, 271, 175], np.float32)) > 0.75

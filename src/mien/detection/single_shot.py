@@ -23,7 +23,6 @@ import numpy as np
 from mien import models
 from mien.detection import SCRFD_OUTPUTS
 from mien.detection.detections import Detections, clip_and_rank, nms, no_faces, overlaps, sides
-from mien.detection.pyramid import to_planes
 from mien.errors import WeightsError
 from mien.types import Floats, Pixels
 
@@ -132,7 +131,8 @@ class SCRFD:
         session = models.session(self.weights)
         entry = session.get_inputs()[0]
         image = fit(pixels, entry.shape, min(1.0, _SCRFD_SMALLEST / self.min_face))
-        outputs = session.run(None, {entry.name: to_planes(image.pixels, 127.5, 1 / 128)[None]})
+        planes = ((image.pixels.astype(np.float32) - 127.5) / 128).transpose(2, 0, 1)[None]
+        outputs = session.run(None, {entry.name: planes})
         thresholds = Thresholds(0.5, self.min_face, 0.4)
         return select_faces(_scrfd_windows(outputs, image), image, pixels.shape, thresholds, largest=largest)
 
