@@ -13,7 +13,7 @@ from mien.detection.stage import Detect, WholeImage
 from mien.errors import UnknownName
 from mien.stage import apply
 from mien.types import Faces, Floats, Origin, Photo, Pixels, Reason, Rejected
-from tests.detection.pictures import add_weights, iou, photo
+from tests.detection.pictures import iou, photo
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ class Recorded:
         self.boxes = boxes
         self.asked = []
 
-    def named(self, name: str, min_face: int) -> Recorded:
+    def named(self, name: str, min_face: int, candidates: bool) -> Recorded:
         self.min_face = min_face
         return self
 
@@ -47,7 +47,7 @@ class Recorded:
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
-    made = Recorded(np.array([[10, 20, 30, 50]], np.float32))
+    made = Recorded(np.array([[10, 10, 50, 45]], np.float32))
     monkeypatch.setattr(stages, "_detector", made.named)
     return made
 
@@ -71,35 +71,39 @@ def test_a_reduced_photo_gives_boxes_of_the_full_size(hopper_photo: Photo, model
 
 def test_largest_and_all_are_passed_on(recorded: Recorded) -> None:
     empty = photo(np.zeros((60, 80, 3), np.uint8))
-    detected(Detect(faces="largest"), empty)
-    detected(Detect(faces="all"), empty)
+    detected(Detect(faces="largest", second_look=False), empty)
+    detected(Detect(faces="all", second_look=False), empty)
     assert [largest for _, _, largest in recorded.asked] == [True, False]
 
 
 @pytest.mark.parametrize(
     ("min_face", "scale", "asked"),
-    [(20, 1.0, 20), (20, 0.5, 20), (12, 1.0, 12), (12, 0.25, 12), (80, 0.5, 40), (80, 0.125, 20), (200, 0.25, 50)],
+    [(20, 1.0, 20), (20, 0.5, 10), (12, 1.0, 12), (12, 0.25, 3), (80, 0.5, 20), (80, 0.125, 10), (200, 0.25, 25)],
 )
 def test_the_smallest_face_is_in_pixels_of_the_photo(
     min_face: int, scale: float, asked: int, recorded: Recorded
 ) -> None:
     small = Photo(Origin("x"), np.zeros((100, 120, 3), np.uint8), round(120 / scale), round(100 / scale), scale)
-    detected(Detect(min_face=min_face), small)
+    detected(Detect(min_face=min_face, second_look=False), small)
     assert recorded.asked[0][0] == asked
 
 
-@pytest.mark.parametrize(("side", "seen"), [(1999, 1999), (2000, 1000), (3999, 1999), (4000, 1000), (9000, 1125)])
-def test_a_large_picture_is_made_smaller_first(side: int, seen: int, recorded: Recorded) -> None:
-    large = photo(np.zeros((40, side, 3), np.uint8))
-    faces = detected(Detect(), large)
+@pytest.mark.parametrize(
+    ("side", "least", "seen"),
+    [(900, 20, 900), (1499, 30, 1499), (1999, 40, 1000), (3999, 80, 1000), (4000, 80, 1000), (9000, 180, 1000)],
+)
+def test_a_large_picture_is_made_smaller_first(side: int, least: int, seen: int, recorded: Recorded) -> None:
+    large = photo(np.zeros((600, side, 3), np.uint8))
+    faces = detected(Detect(second_look=False), large)
     assert recorded.asked[0][1][1] == seen
-    np.testing.assert_allclose(faces.boxes[0, ::2], np.array([10, 30]) * side / seen, rtol=0.01)
+    assert recorded.asked[0][0] == pytest.approx(least * seen / side, abs=1)
+    np.testing.assert_allclose(faces.boxes[0, ::2], np.array([10, 50]) * side / seen, rtol=0.01)
 
 
 def test_boxes_never_pass_the_edge_of_the_full_size(recorded: Recorded) -> None:
     recorded.boxes = np.array([[0, 0, 33, 25]], np.float32)
     odd = Photo(Origin("odd"), np.zeros((25, 33, 3), np.uint8), 259, 199, 0.125)
-    boxes = detected(Detect(), odd).boxes
+    boxes = detected(Detect(second_look=False), odd).boxes
     assert boxes.tolist() == [[0, 0, 259, 199]]
 
 
@@ -108,7 +112,8 @@ def test_a_rejection_names_the_stage_the_reason_and_the_nearest_miss(
 ) -> None:
     none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), near_miss=0.62)
     monkeypatch.setattr(Recorded, "__call__", lambda *_, **__: none)
-    [rejected] = apply(Detect("hog", min_face=30), [photo(np.zeros((60, 80, 3), np.uint8), "x")])
+    stage = Detect("hog", min_face=30, second_look=False)
+    [rejected] = apply(stage, [photo(np.zeros((60, 80, 3), np.uint8), "x")])
     assert isinstance(rejected, Rejected)
     assert (rejected.key, rejected.stage, rejected.reason) == ("x", "detect", Reason.NO_FACE)
     assert "hog" in rejected.detail
@@ -141,19 +146,12 @@ def test_the_whole_picture_is_one_face_of_score_1() -> None:
     assert faces.landmarks is None
 
 
-def test_auto_is_mtcnn_without_other_weights(home: Path) -> None:
-    assert resolve("auto") == "mtcnn"
-
-
-def test_auto_is_yunet_once_its_weights_are_here(request: pytest.FixtureRequest) -> None:
-    add_weights("yunet", request)
+def test_auto_is_yunet(home: Path) -> None:
     assert resolve("auto") == "yunet"
+    assert not home.exists()
 
 
-def test_auto_does_not_choose_weights_that_may_not_be_used(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add_weights("yunet", request)
+def test_auto_does_not_choose_weights_that_are_gone_or_may_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.models.is_available", lambda _: False)
     assert resolve("auto") == "mtcnn"
 

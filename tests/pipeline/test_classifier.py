@@ -118,7 +118,7 @@ def test_the_name_of_a_built_in_trait_is_its_bundle(elsewhere: Path, name: str) 
     ready = load(Path(name))
     assert ready.bundle.path == builtin_traits.bundle_path(name)
     assert set(ready.head.labels) == set(builtin_traits.get_trait(name).labels)
-    assert ready.spec.detector == "mtcnn"
+    assert ready.spec.detector == "yunet"
     assert (ready.abstention is None) == (name != "gender")
 
 
@@ -146,12 +146,11 @@ def test_a_built_in_trait_takes_pictures_that_are_cut(elsewhere: Path) -> None:
 
 
 def test_the_detector_of_a_built_in_trait_is_the_best_that_is_here(
-    elsewhere: Path, home: Path, test_models: Path
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mien.models.inventory import add
-
-    add(test_models / "yunet_n_dynamic.onnx", None)
     assert load(Path("mask")).spec.detector == "yunet"
+    monkeypatch.setattr("mien.models.is_available", lambda name: name != "yunet")
+    assert load(Path("mask")).spec.detector == "mtcnn"
 
 
 def test_a_built_in_trait_that_is_turned_off_is_refused(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from mien.alignment import LANDMARKS, warp
 from mien.alignment.views import FALLBACK_POINTS, View
 from mien.images import ImageError, pixels_at_scale
 from mien.stage import Needs
-from mien.types import Box, Crop, Detection, Faces, Floats, Photo, Pixels, Reason, Rejected
+from mien.types import Crop, Detection, Faces, Floats, Photo, Pixels, Reason, Rejected
 
 # Beyond so many pixels on a face's side the landmarks do not change.
 _LANDMARK_SIDE = 200
@@ -61,7 +61,7 @@ def cut_faces(faces: Faces, views: Sequence[View]) -> list[list[Crop]]:
 
 
 def _cut(photo: Photo, face: Detection, source: tuple[Pixels, float], views: Sequence[View]) -> list[Crop] | None:
-    points = cache(partial(_points, *source, face.box))
+    points = cache(partial(_points, *source, face))
     try:
         matrices = [_matrix(view, source[1], face, points) for view in views]
     except warp.DegenerateError:
@@ -81,9 +81,16 @@ def _useful_scale(view: View, face: Detection) -> float:
     return min(1.0, side / max(x2 - x1, y2 - y1, 1.0))
 
 
-def _points(pixels: Pixels, scale: float, box: Box, model: str) -> Floats:
-    x1, y1, x2, y2 = (value * scale for value in box)
-    return LANDMARKS.load(model)(model)(pixels, (x1, y1, x2, y2))
+def _points(pixels: Pixels, scale: float, face: Detection, model: str) -> Floats:
+    """A face -> the points (n, 2) of a landmark model, which sees the face upright."""
+    find, corners, quarters = LANDMARKS.load(model)(model), np.reshape(face.box, (2, 2)) * scale, face.turned // 90
+    if not quarters:
+        return find(pixels, (*corners[0], *corners[1]))
+    upright, turn = np.ascontiguousarray(np.rot90(pixels, quarters)), warp.quarter_turn(quarters)
+    middle, other = (np.array([picture.shape[1], picture.shape[0]]) / 2 for picture in (pixels, upright))
+    ends = (corners - middle) @ turn.T + other
+    points = find(upright, (*ends.min(axis=0), *ends.max(axis=0)))
+    return np.asarray((points + 0.5 - other) @ turn + middle - 0.5, np.float32)
 
 
 def _matrix(view: View, scale: float, face: Detection, points: Callable[[str], Floats]) -> Floats:

@@ -50,10 +50,15 @@ def square_around(box: Box, size: int, margin: float, quarters: int = 0) -> Floa
     if not side > 0:
         raise DegenerateError("the box is empty")
     # From the middle of the box to the middle of the crop; coordinates are those of pixels' middles.
-    cosine, sine = ((1, 0), (0, -1), (-1, 0), (0, 1))[quarters]
-    linear = np.array([[cosine, -sine], [sine, cosine]]) * (size / side)
+    linear = quarter_turn(quarters) * (size / side)
     middle = np.array([(x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2])
     return np.column_stack([linear, (size - 1) / 2 - linear @ middle]).astype(np.float32)
+
+
+def quarter_turn(quarters: int) -> Floats:
+    """By how many quarters, counter-clockwise -> the (2, 2) matrix that turns points (x, y), y downwards."""
+    cosine, sine = ((1, 0), (0, -1), (-1, 0), (0, 1))[quarters]
+    return np.array([[cosine, -sine], [sine, cosine]], np.float32)
 
 
 def scale_of(matrix: Floats) -> float:

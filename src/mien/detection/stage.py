@@ -15,7 +15,7 @@ from mien.detection.detections import clip_and_rank, nms, rank_faces, sides
 from mien.detection.single_shot import FACE_SCORE, YuNet
 from mien.images import ImageError, pixels_at_scale
 from mien.stage import Needs
-from mien.types import Faces, Floats, Photo, Pixels, Reason, Rejected
+from mien.types import Faces, Floats, Ints, Photo, Pixels, Reason, Rejected
 
 _RELIABLE_SIDE = 20
 """Side in pixels from which on every detector is reliable: photos are looked at so large that the smallest face has it,
@@ -63,26 +63,26 @@ class Detect:
         # Both sides by themselves: rounding must not move a box over the edge.
         steps = np.array([photo.width / pixels.shape[1], photo.height / pixels.shape[0]], np.float32)
         found, quarters = self._search(pixels, least / float(steps.mean()))
-        boxes = np.minimum(found.boxes * np.tile(steps, 2), np.array([photo.width, photo.height] * 2, np.float32))
-        marks = None if found.landmarks is None else found.landmarks * steps
-        faces = Detections(boxes, found.scores, marks, found.near_miss).take(np.flatnonzero(sides(boxes) >= least))
+        faces = _turned_back(_moved(found, np.roll(steps, quarters)), quarters, photo)
+        # The main one of those that are large enough, which a smaller one may have surpassed.
+        faces = self._main(faces.take(np.flatnonzero(sides(faces.boxes) >= least)))
         if not len(faces):
             return Rejected(photo.origin, self.name, Reason.NO_FACE, self._detail(least, faces.near_miss))
         return Faces(photo, faces.boxes, faces.scores, faces.landmarks, turned=90 * quarters)
 
     def _search(self, pixels: Pixels, least: float) -> tuple[Detections, int]:
-        """A picture -> its faces, and by how many quarters, clockwise, it lies on its side."""
+        """A picture -> by how many quarters, clockwise, it lies on its side, and its faces when turned back by them."""
         if not self.second_look:
             return self._find(pixels, least), 0
         faces, scores = self._confirmed(pixels, least)
         quarters = second_look.quarter_turns(pixels, faces.boxes, scores)
         if quarters is None:
-            return self._main(faces), 0
+            return faces, 0
         turned = np.ascontiguousarray(np.rot90(pixels, quarters))
         bordered, border = second_look.add_border(turned)
-        again = _moved(self._confirmed(bordered, least)[0], 1.0, np.full(2, -border, np.float32))
-        again = self._main(clip_and_rank(again, turned.shape[1], turned.shape[0], min_face=least, largest=False))
-        return (_turned_back(again, quarters, pixels.shape), quarters) if len(again) else (self._main(faces), 0)
+        again = _moved(self._confirmed(bordered, least)[0], shift=-border)
+        again = clip_and_rank(again, turned.shape[1], turned.shape[0], min_face=least, largest=False)
+        return (again, quarters) if len(again) else (faces, 0)
 
     def _main(self, faces: Detections) -> Detections:
         return faces.take(slice(1)) if self.faces == "largest" else faces
@@ -114,9 +114,10 @@ class Detect:
         found: list[Detections] = []
         for level in reversed(levels):
             parts = self._in_tiles(_resize(pixels, scale / level), least * scale)
-            found += [_moved(part, level / scale, np.zeros(2, np.float32)) for part in parts]
-            faces = _united(found, pixels.shape, largest=largest)
-            if largest and len(faces) and sides(faces.boxes)[0] >= _ENOUGH * least * level:
+            found += [_moved(part, level / scale) for part in parts]
+            faces = _united(found, pixels.shape)
+            large = sides(faces.boxes[:1]) >= _ENOUGH * least * level
+            if largest and (large & (faces.scores[:1] >= FACE_SCORE)).any():
                 break
         return faces
 
@@ -129,7 +130,7 @@ class Detect:
             for left in range(0, max(1, width - _OVERLAP), tile - _OVERLAP):
                 corner, end = np.array([left, top]), np.minimum([left + tile, top + tile], size)
                 faces = detector(np.ascontiguousarray(pixels[top : end[1], left : end[0]]))
-                faces = _moved(faces, 1.0, corner.astype(np.float32))
+                faces = _moved(faces, shift=corner)
                 # What an inner edge cuts off lies whole in the next tile.
                 whole = (faces.boxes[:, :2] >= corner + _EDGE * (corner > 0)).all(axis=1)
                 whole &= (faces.boxes[:, 2:] <= end - _EDGE * (end < size)).all(axis=1)
@@ -178,14 +179,15 @@ def _resize(pixels: Pixels, scale: float) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _moved(faces: Detections, scale: float, shift: Floats) -> Detections:
-    """Faces in a picture that is larger by `scale`, and then moved by `shift` (x, y)."""
-    factor = np.float32(scale)
-    marks = None if faces.landmarks is None else faces.landmarks * factor + shift
-    return Detections(faces.boxes * factor + np.tile(shift, 2), faces.scores, marks, faces.near_miss)
+def _moved(faces: Detections, scale: Floats | float = 1.0, shift: Ints | int = 0) -> Detections:
+    """Faces in a picture that is larger by `scale`, and then moved by `shift`; each is (x, y) or one for both."""
+    factors, more = (np.broadcast_to(np.asarray(values, np.float32), 2) for values in (scale, shift))
+    marks = None if faces.landmarks is None else faces.landmarks * factors + more
+    boxes = faces.boxes * np.tile(factors, 2) + np.tile(more, 2)
+    return Detections(boxes, faces.scores, marks, faces.near_miss)
 
 
-def _united(parts: Sequence[Detections], shape: Sequence[int], *, largest: bool) -> Detections:
+def _united(parts: Sequence[Detections], shape: Sequence[int]) -> Detections:
     """Faces found in parts of a picture of that shape -> each once, the main one first."""
     marks = [part.landmarks for part in parts if part.landmarks is not None]
     faces = Detections(
@@ -195,18 +197,17 @@ def _united(parts: Sequence[Detections], shape: Sequence[int], *, largest: bool)
         max(part.near_miss for part in parts),
     )
     faces = faces.take(nms(faces.boxes, faces.scores, _SAME_FACE))
-    return faces.take(rank_faces(faces.boxes, shape[1], shape[0])[: 1 if largest else None])
+    return faces.take(rank_faces(faces.boxes, shape[1], shape[0]))
 
 
-def _turned_back(faces: Detections, quarters: int, shape: Sequence[int]) -> Detections:
-    """Faces in a picture turned counter-clockwise by that many quarters -> where they are in the picture of `shape`."""
-    height, width = shape[:2]
+def _turned_back(faces: Detections, quarters: int, photo: Photo) -> Detections:
+    """Faces in a photo turned counter-clockwise by that many quarters -> where they are in the photo as it is."""
     corners, marks = faces.boxes.reshape(-1, 2, 2), faces.landmarks
-    for _ in range(quarters):
-        height, width = width, height
-    for _ in range(quarters):
-        height, width = width, height
+    for i in range(quarters, 0, -1):
+        width = photo.width if i % 2 else photo.height
         corners = np.stack([width - corners[..., 1], corners[..., 0]], axis=-1)
-        marks = None if marks is None else np.stack([width - marks[..., 1], marks[..., 0]], axis=-1)
+        # Landmarks are counted from the middle of the first pixel, boxes from its edge.
+        marks = None if marks is None else np.stack([width - 1 - marks[..., 1], marks[..., 0]], axis=-1)
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    boxes = np.clip(boxes, 0, np.array([photo.width, photo.height] * 2, np.float32))
     return Detections(boxes, faces.scores, marks, faces.near_miss)
