@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import dlib
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 
 from mien import models
+from mien.alignment import warp
 from mien.alignment.landmarks import DlibLandmarks
 from mien.alignment.stage import Align, cut_faces
-from mien.alignment.views import OPENFACE_LANDMARKS, ViewOptions, view
+from mien.alignment.views import OPENFACE_LANDMARKS, VIEWS, View, ViewOptions, view
+from mien.detection.stage import Detect
 from mien.images import decode, reading
 from mien.images import stage as images_stage
 from mien.types import Box, Crop, Faces, Floats, Origin, Photo, Pixels, Reason, Rejected
@@ -22,6 +26,20 @@ pytestmark = pytest.mark.usefixtures("models_home")
 
 _COLLINS: Box = (170.0, 60.0, 280.0, 200.0)
 _EYES_NOSE_MOUTH = [[205, 112], [245, 112], [226, 140], [206, 160], [244, 160]]
+
+# dlib's mean face of five points in the unit square: the corners of the eye on the right of the picture (outer,
+# inner), of the other eye (outer, inner), and the base of the nose.
+_DLIB_MEAN = (
+    (0.8595674595992, 0.2134981538014),
+    (0.6460604764104, 0.2289674387677),
+    (0.1205750620789, 0.2137274526848),
+    (0.3340850613712, 0.2290642403242),
+    (0.4901123135679, 0.6277975316475),
+)
+# dlib measures from the corner of the first pixel, and this program from its middle.
+_CHIP = tuple(((x + 0.25) / 1.5 - 0.5 / 150, (y + 0.25) / 1.5 - 0.5 / 150) for x, y in _DLIB_MEAN)
+_BY_SHAPE_MODEL = View("dlib", "dlib-5", "similarity", 150, (0, 1, 2, 3, 4), _CHIP)
+"""The view as bundles pin it that were trained before YuNet's points served for it."""
 
 
 def _faces(pixels: Pixels, box: Box = _COLLINS, landmarks: list[list[int]] | None = None) -> Faces:
@@ -42,14 +60,47 @@ def _one(stage: Align, faces: Faces) -> Crop:
     return crop
 
 
-def test_the_dlib_view_cuts_as_dlib_does(collins: Pixels) -> None:
-    crop = _one(Align(view("dlib")), _faces(collins))
+def test_a_view_by_dlibs_points_cuts_as_dlib_does(collins: Pixels) -> None:
+    pinned = View.from_json(json.loads(json.dumps(_BY_SHAPE_MODEL.as_json())))
+    crop = _one(Align(pinned), _faces(collins, landmarks=_EYES_NOSE_MOUTH))
     x1, y1, x2, y2 = _COLLINS
     half, x, y = (x2 - x1 + y2 - y1) / 4, (x1 + x2) / 2, (y1 + y2) / 2
     square = dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
     shape = dlib.shape_predictor(str(models.ensure("dlib-landmarks-5")))(collins, square)
     theirs = dlib.get_face_chip(collins, shape, 150, 0.25)
     assert np.abs(crop.pixels.astype(int) - theirs).mean() < 2.0
+
+
+def _distance(pixels: Pixels, monkeypatch: pytest.MonkeyPatch) -> float:
+    """How far apart the dlib view puts a photo's main face from where the same by dlib's points does, in pixels."""
+    matrices: list[Floats] = []
+
+    def recorded(pixels: Pixels, matrix: Floats, _: int) -> Pixels:
+        matrices.append(matrix)
+        return pixels
+
+    monkeypatch.setattr(warp, "warp_crop", recorded)
+    (faces,) = Detect()([Photo(Origin("x"), pixels, pixels.shape[1], pixels.shape[0])])
+    assert isinstance(faces, Faces)
+    cut_faces(faces, [_BY_SHAPE_MODEL, view("dlib")])
+    ours, theirs = (np.vstack([matrix, [0, 0, 1]]).astype(np.float64) for matrix in matrices)
+    corners = np.array([[25, 25, 1], [125, 25, 1], [25, 125, 1], [125, 125, 1]]).T
+    return float(np.linalg.norm((theirs @ np.linalg.inv(ours) @ corners - corners)[:2], axis=0).mean())
+
+
+def test_the_dlib_view_cuts_nearly_as_dlib_does(
+    collins: Pixels, hopper: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pixels in (collins, decode(hopper, max_megapixels=1).pixels):
+        assert _distance(pixels, monkeypatch) < 9
+
+
+def test_the_dlib_view_cuts_photos_of_people_nearly_as_dlib_does(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = sorted((data / "identity" / "lfw").glob("*/*.jpg"))[::18]
+    away = [_distance(decode(path.read_bytes(), max_megapixels=1).pixels, monkeypatch) for path in photos]
+    assert len(away) > 100
+    assert np.median(away) < 6  # of 150 pixels
+    assert np.quantile(away, 0.95) < 12
 
 
 def test_several_views_share_the_landmarks_of_a_face(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +123,7 @@ def test_several_views_share_the_landmarks_of_a_face(collins: Pixels, monkeypatc
 def test_a_face_that_any_view_cannot_cut_is_left_out_of_all(collins: Pixels) -> None:
     one_spot = [[100, 100]] * 5
     assert cut_faces(_faces(collins, landmarks=one_spot), [view("dlib"), view("arcface")]) == [[], []]
-    assert [len(column) for column in cut_faces(_faces(collins, landmarks=one_spot), [view("dlib")])] == [1]
+    assert [len(column) for column in cut_faces(_faces(collins, landmarks=one_spot), [_BY_SHAPE_MODEL])] == [1]
 
 
 @pytest.mark.parametrize("landmarks", list(OPENFACE_LANDMARKS))
@@ -98,10 +149,45 @@ def test_the_arcface_view_brings_the_eyes_to_their_places(collins: Pixels) -> No
     assert abs(rows.mean() - 51.6) < 4
 
 
-def test_without_the_detectors_landmarks_dlibs_eyes_are_used(collins: Pixels) -> None:
-    with_points = _one(Align(view("arcface")), _faces(collins, landmarks=_EYES_NOSE_MOUTH)).pixels
-    without = _one(Align(view("arcface")), _faces(collins)).pixels
+@pytest.mark.parametrize("name", ["arcface", "dlib", "fer"])
+def test_without_the_detectors_landmarks_dlibs_eyes_are_used(name: str, collins: Pixels) -> None:
+    with_points = _one(Align(view(name)), _faces(collins, landmarks=_EYES_NOSE_MOUTH)).pixels
+    without = _one(Align(view(name)), _faces(collins)).pixels
     assert np.corrcoef(with_points.ravel(), without.ravel())[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("name", ["arcface", "dlib", "fer"])
+def test_with_the_detectors_landmarks_no_other_model_is_asked(
+    name: str, collins: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DlibLandmarks, "__call__", lambda *_: pytest.fail("dlib's model was asked"))
+    assert _one(Align(view(name)), _faces(collins, landmarks=_EYES_NOSE_MOUTH)).pixels.any()
+
+
+def _on_its_side(faces: Faces, quarters: int) -> Faces:
+    """The same photo, turned clockwise by so many quarters."""
+    pixels, boxes, marks = faces.photo.pixels, faces.boxes.reshape(-1, 2, 2), faces.landmarks
+    for _ in range(quarters):
+        boxes = np.stack([pixels.shape[0] - boxes[..., 1], boxes[..., 0]], axis=-1)
+        marks = None if marks is None else np.stack([pixels.shape[0] - 1 - marks[..., 1], marks[..., 0]], axis=-1)
+        pixels = np.rot90(pixels, -1)
+    photo = Photo(Origin("x"), np.ascontiguousarray(pixels), pixels.shape[1], pixels.shape[0])
+    boxes = np.concatenate([boxes.min(axis=1), boxes.max(axis=1)], axis=1)
+    return Faces(photo, boxes, faces.scores, marks, turned=90 * quarters)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize("cut", [*VIEWS.values(), _BY_SHAPE_MODEL], ids=[*VIEWS, "dlib-5"])
+@pytest.mark.parametrize("landmarks", [_EYES_NOSE_MOUTH, None], ids=["landmarks", "box"])
+def test_a_photo_on_its_side_gives_the_same_crops(
+    cut: View, quarters: int, landmarks: list[list[int]] | None, collins: Pixels
+) -> None:
+    upright = _faces(np.ascontiguousarray(collins[:400]), landmarks=landmarks)
+    wanted = _one(Align(cut), upright).pixels
+    found = _one(Align(cut), _on_its_side(upright, quarters))
+    assert found.face.turned == 90 * quarters
+    # Where many pixels make one of the crop, they are counted from another corner of the photo.
+    assert np.abs(found.pixels.astype(int) - wanted).mean() < (4 if cut.size < 50 else 1.5)
 
 
 def test_the_box_view_can_be_grey(collins: Pixels) -> None:

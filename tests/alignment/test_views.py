@@ -68,7 +68,7 @@ def test_invalid_fields_of_a_view_are_refused(fields: dict[str, object]) -> None
 
 
 def test_the_fer_view_puts_the_eyes_where_fer2013_has_them() -> None:
-    corners = np.array(view("fer").template, np.float64)
-    right, left = corners[2:4].mean(axis=0), corners[:2].mean(axis=0)
-    assert np.allclose(right, (0.309, 0.386), atol=0.01)
-    assert np.allclose(left, (0.682, 0.385), atol=0.01)
+    right, left = np.array(view("fer").template, np.float64)[:2]
+    # FER2013's were measured between the corners of the eyes, and YuNet's points are a pixel of 48 higher.
+    assert np.allclose(right, (0.309, 0.386 - 1 / 48), atol=0.01)
+    assert np.allclose(left, (0.682, 0.385 - 1 / 48), atol=0.015)

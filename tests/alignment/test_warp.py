@@ -84,6 +84,28 @@ def test_the_margin_is_added_on_every_side() -> None:
     assert np.array_equal(crop, _ramp(100, 100)[30:70, 30:70])
 
 
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+@pytest.mark.parametrize("margin", [0.0, 0.25])
+def test_the_square_of_a_picture_on_its_side_is_turned_back(quarters: int, margin: float) -> None:
+    picture, box = _ramp(90, 120), np.array([[30, 20], [62, 44]], np.float32)
+    wanted = warp.warp_crop(picture, warp.square_around((30, 20, 62, 44), 32, margin), 32)
+    for _ in range(quarters):  # clockwise
+        box = np.stack([picture.shape[0] - box[:, 1], box[:, 0]], axis=-1)
+        picture = np.ascontiguousarray(np.rot90(picture, -1))
+    (x1, y1), (x2, y2) = box.min(axis=0).tolist(), box.max(axis=0).tolist()
+    found = warp.warp_crop(picture, warp.square_around((x1, y1, x2, y2), 32, margin, quarters), 32)
+    np.testing.assert_allclose(found.astype(int), wanted, atol=1)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_quarter_turn_moves_points_as_it_moves_pixels(quarters: int) -> None:
+    picture = np.zeros((5, 5, 3), np.uint8)
+    picture[1, 4] = 255
+    row, column = np.argwhere(np.rot90(picture, quarters)[..., 0])[0]
+    x, y = warp.quarter_turn(quarters) @ np.array([4 - 2, 1 - 2]) + 2
+    assert (x, y) == (column, row)
+
+
 def test_outside_the_picture_is_black() -> None:
     crop = warp.warp_crop(np.full((20, 20, 3), 200, np.uint8), warp.square_around((-10, -10, 10, 10), 20, 0), 20)
     assert (crop[:9, :9] == 0).all()

@@ -80,16 +80,6 @@ OPENFACE_LANDMARKS: dict[str, tuple[tuple[int, ...], tuple[tuple[float, float], 
     "innerEyesAndBottomLip": ((39, 42, 57), _INNER),
 }
 
-# dlib's mean face of five points in the unit square: the corners of the eye on the right of the picture (outer,
-# inner), of the other eye (outer, inner), and the base of the nose.
-DLIB_MEAN = (
-    (0.8595674595992, 0.2134981538014),
-    (0.6460604764104, 0.2289674387677),
-    (0.1205750620789, 0.2137274526848),
-    (0.3340850613712, 0.2290642403242),
-    (0.4901123135679, 0.6277975316475),
-)
-
 # ArcFace's five points in a crop of 112 pixels (Deng et al. 2019; the template of its public training code).
 _ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 

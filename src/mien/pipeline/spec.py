@@ -169,7 +169,9 @@ class PipelineSpec:
             BundleError: the fields are not a pipeline's.
         """
         try:
-            if isinstance(fields, dict) and "second_look" not in fields:  # from before there was one; the smallest face was 20 where nobody chose
+            if (
+                isinstance(fields, dict) and "second_look" not in fields
+            ):  # from before there was one; the smallest face was 20 where nobody chose
                 quick = {"min_face": None} if fields.get("min_face") == 20 else {}
                 fields = {**fields, "second_look": False, **quick}
             spec = replace(from_dict(PipelineSpec, fields), view=View.from_json(fields["view"]))
