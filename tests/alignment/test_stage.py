@@ -92,7 +92,7 @@ def test_the_dlib_view_cuts_nearly_as_dlib_does(
     collins: Pixels, hopper: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for pixels in (collins, decode(hopper, max_megapixels=1).pixels):
-        assert _distance(pixels, monkeypatch) < 9
+        assert _distance(pixels, monkeypatch) < 11
 
 
 def test_the_dlib_view_cuts_photos_of_people_nearly_as_dlib_does(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_the_dlib_view_cuts_photos_of_people_nearly_as_dlib_does(data: Path, mon
     away = [_distance(decode(path.read_bytes(), max_megapixels=1).pixels, monkeypatch) for path in photos]
     assert len(away) > 100
     assert np.median(away) < 6  # of 150 pixels
-    assert np.quantile(away, 0.95) < 12
+    assert np.quantile(away, 0.95) < 13
 
 
 def test_several_views_share_the_landmarks_of_a_face(collins: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:

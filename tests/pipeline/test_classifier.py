@@ -38,7 +38,7 @@ def _edit(bundle: Path, change: object) -> None:
 
 def test_it_pins_what_it_was_trained_with(people: Path) -> None:
     ready = load(people)
-    assert (ready.spec.detector, ready.spec.embedder, ready.spec.view.name) == ("mtcnn", "dlib-resnet", "dlib")
+    assert (ready.spec.detector, ready.spec.embedder, ready.spec.view.name) == ("mtcnn", "dlib-resnet-int8", "dlib")
     assert ready.head.labels == ("Eileen Collins", "Grace Hopper")
 
 
@@ -48,8 +48,8 @@ def test_it_names_both_people(people: Path, album: Path) -> None:
 
 
 def test_other_weights_than_it_was_trained_with_are_refused(copy: Path) -> None:
-    _edit(copy, lambda manifest: manifest["weights"].update({"dlib-resnet": "another"}))
-    with pytest.raises(BundleError, match="other weights of dlib-resnet"):
+    _edit(copy, lambda manifest: manifest["weights"].update({"dlib-resnet-int8": "another"}))
+    with pytest.raises(BundleError, match="other weights of dlib-resnet-int8"):
         load(copy)
 
 

@@ -175,8 +175,8 @@ def test_vectors_of_another_machine_are_refused(gallery: Gallery) -> None:
 
 def test_another_detector_or_embedder_than_the_gallerys_is_refused(gallery: Gallery, pin: EmbeddingSpec) -> None:
     gallery.enroll("Ada", face_samples(1), pin)
-    assert enrollment_spec(gallery, "auto", "dlib-resnet").detector == "mtcnn"
-    for detector, embedder in (("hog", "auto"), ("auto", "dlib-resnet-int8")):
+    assert enrollment_spec(gallery, "auto", "dlib-resnet-int8").detector == "mtcnn"
+    for detector, embedder in (("hog", "auto"), ("auto", "dlib-resnet")):
         with pytest.raises(
             DataError, match="omit --detector and --embedder, or start another gallery with MIEN_GALLERY"
         ):

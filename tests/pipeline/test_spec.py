@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mien.alignment.views import view
-from mien.errors import BundleError, DataError, UnknownName, WeightsError
+from mien.errors import BundleError, DataError, MienWarning, UnknownName, WeightsError
 from mien.pipeline.spec import PIXELS, PipelineSpec, build_crop_spec, build_spec
 
 pytestmark = pytest.mark.usefixtures("models_home")
@@ -26,8 +28,36 @@ def test_auto_is_resolved_once_and_pinned() -> None:
     assert build_spec().detector == "yunet"
     assert build_spec().second_look
     assert build_spec().min_face is None
-    assert build_spec().embedder == "dlib-resnet"
+    assert build_spec().embedder == "dlib-resnet-int8"
     assert build_spec().view == view("dlib")
+
+
+@pytest.mark.parametrize("build", [build_spec, partial(build_crop_spec, 48, grey=True)], ids=["embedder", "pixels"])
+def test_without_yunet_auto_is_mtcnn_without_a_second_look(
+    build: Callable[[], PipelineSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.models.is_available", lambda name: name != "yunet")
+    with pytest.warns(MienWarning, match="the detector is mtcnn"):
+        made = build()
+    assert (made.detector, made.second_look) == ("mtcnn", False)
+
+
+def test_a_chain_from_before_there_was_a_second_look_goes_on_without_one() -> None:
+    old = {name: value for name, value in _WHOLE.items() if name != "second_look"}
+    for least, pinned in ((None, 20), (40, 40), (12, 12)):
+        spec = PipelineSpec.from_json({**old, "min_face": pinned})
+        assert (spec.second_look, spec.min_face) == (False, least)
+    assert PipelineSpec.from_json({**old, "second_look": True, "min_face": 20}).min_face == 20
+    with pytest.raises(BundleError, match="'min_face' is missing"):
+        PipelineSpec.from_json({name: value for name, value in old.items() if name != "min_face"})
+
+
+def test_the_weights_of_a_chain_are_those_that_its_looks_need() -> None:
+    assert set(build_spec().weights()) == {"dlib-resnet-int8", "yunet"}
+    hog = build_spec("hog")
+    assert set(hog.weights()) == {"dlib-resnet-int8", "hog", "yunet"}
+    assert set(replace(hog, second_look=False).weights()) == {"dlib-resnet-int8", "hog", "dlib-landmarks-5"}
+    assert set(build_spec(faces="cut").weights()) == {"dlib-resnet-int8"}
 
 
 def test_a_network_gets_crops_of_its_own_size() -> None:
@@ -49,7 +79,7 @@ def test_cut_pictures_are_taken_whole() -> None:
         {"min_face": 40},
         {"which": "all"},
         {"mirror": False},
-        {"embedder": "dlib-resnet-int8"},
+        {"embedder": "dlib-resnet"},
         {"detector": "hog"},
         {"second_look": False},
     ],
