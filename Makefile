@@ -51,7 +51,7 @@ bench-serve: venv .bench-venv/.installed
 # The programs that the benchmarks compare against; face_recognition imports pkg_resources, which setuptools 81 dropped.
 .bench-venv/.installed: pyproject.toml
 	$(PYTHON) -m venv .bench-venv
-	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -e . cleanlab flask 'setuptools<81'
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dlib]' cleanlab flask 'setuptools<81'
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps face_recognition
 	@touch $@
 

@@ -16,7 +16,7 @@ KeepGoing: TypeAlias = Annotated[bool, typer.Option("--keep-going", help="Skip p
 NoCache: TypeAlias = Annotated[bool, typer.Option("--no-cache", help="Do not read or write the embedding cache.")]
 Detector: TypeAlias = Annotated[
     str,
-    typer.Option("--detector", help="auto, mtcnn, hog, haar, yunet, scrfd or your own; auto takes yunet if present."),
+    typer.Option("--detector", help="auto (yunet), yunet, mtcnn, hog, haar, scrfd or your own."),
 ]
 Embedder: TypeAlias = Annotated[str, typer.Option("--embedder", help="auto, or a name from 'mien models list'.")]
 Faces: TypeAlias = Annotated[
