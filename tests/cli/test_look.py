@@ -54,7 +54,7 @@ def test_it_draws_what_it_found(mien: Mien, album: Path, tmp_path: Path) -> None
 def test_results_go_to_stdout_and_notes_to_stderr(mien: Mien, album: Path) -> None:
     ran = mien("look", album / "originals", "--min-face", 40)
     assert "Eileen Collins.jpg: 512 x 512, 1 face" in ran.out
-    assert "detector: mtcnn" in ran.err
+    assert "detector: yunet" in ran.err
     assert "detector" not in ran.out
 
 

@@ -37,13 +37,13 @@ def test_the_list_names_every_card_with_its_licence_and_place(home: Path) -> Non
     assert rows["yunet"] == {
         "name": "yunet",
         "kind": "detector",
-        "licence": "Apache-2.0",
+        "licence": "MIT",
         "commercial": "yes",
-        "where": "to download",
-        "bytes": 322906,
+        "where": "made on first use",
+        "bytes": None,
         "title": CARDS["yunet"].title,
         "data": "WIDER FACE",
-        "url": "https://github.com/ShiqiYu/libfacedetection.train",
+        "url": "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet",
     }
     shown = run("list").splitlines()
     assert shown[0].split() == ["name", "kind", "commercial", "where", "size", "licence"]
@@ -94,10 +94,10 @@ def test_pull_says_what_came_and_under_which_licence(home: Path, monkeypatch: py
         return b"network"
 
     monkeypatch.setattr(download, "download", sent)
-    (row,) = lines("pull", "yunet")
-    assert row["name"] == "yunet"
+    (row,) = lines("pull", "sface")
+    assert row["name"] == "sface"
     assert Path(row["path"]).read_bytes() == b"network"
-    assert run("pull", "yunet").startswith("yunet: ")
+    assert run("pull", "sface").startswith("sface: ")
 
 
 def test_pull_refuses_what_is_not_offered(home: Path) -> None:
@@ -110,10 +110,10 @@ def test_pull_refuses_what_is_not_offered(home: Path) -> None:
 def test_verify_tells_sound_files_from_changed_ones(home: Path) -> None:
     ensure("mtcnn-pnet")
     assert {row["state"] for row in lines("verify")} == {"ok"}
-    path = weights.add_to_cache("yunet", weights.EXTERNAL_KEY, b"network")
-    assert f"yunet                ok  {path}" in run("verify").splitlines()
+    path = weights.add_to_cache("sface", weights.EXTERNAL_KEY, b"network")
+    assert f"sface                ok  {path}" in run("verify").splitlines()
     path.write_bytes(b"Network")
-    with pytest.raises(WeightsError, match=r"1 of \d+ files of weights are missing or changed: .*yunet.* \(changed\)"):
+    with pytest.raises(WeightsError, match=r"1 of \d+ files of weights are missing or changed: .*sface.* \(changed\)"):
         run("verify")
 
 

@@ -13,6 +13,7 @@ from mien.curation.features import THUMB, ImageFeatures, grey_thumbnail
 from mien.curation.findings import Finding, Kind
 from mien.curation.review_page import FaceMap, NearestExample, ReviewPage
 from mien.images import decode, encode
+from mien.models import IDENTITY_EMBEDDER
 from mien.types import Floats, Origin, Pixels
 
 # Photos of a data set as a check sees them, made of pixels, for tests of copies.
@@ -103,7 +104,7 @@ def vector_photo(
     colour: Floats | None = None,
 ) -> ImageFeatures:
     """A photo whose faces have these vectors, the main one first."""
-    named = dict(vectors) if isinstance(vectors, Mapping) else {"dlib-resnet": vectors}
+    named = dict(vectors) if isinstance(vectors, Mapping) else {IDENTITY_EMBEDDER: vectors}
     columns = {name: np.atleast_2d(rows).astype(np.float32) for name, rows in named.items()}
     n = len(next(iter(columns.values()))) if columns else 0
     places = [(10.0 + 60 * i, 10.0, 60.0 + 60 * i, 60.0) for i in range(n)] if boxes is None else boxes
@@ -149,7 +150,7 @@ def page_photo(key: str, label: str | None, faces: int = 1, vector: Sequence[flo
         scores=np.ones(faces, np.float32),
         landmarks=None,
         quality={},
-        vectors={"dlib-resnet": vectors, "traits": vectors},
+        vectors={IDENTITY_EMBEDDER: vectors, "traits": vectors},
         traits={},
     )
 

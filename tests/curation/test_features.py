@@ -12,6 +12,7 @@ import pytest
 from mien.curation.features import THUMB, ImageFeatures, face_quality, grey_thumbnail, pack, pose, unpack, visible_share
 from mien.detection import DETECTORS, Detections
 from mien.images import decode
+from mien.models import IDENTITY_EMBEDDER
 from mien.types import Floats, Origin, Pixels, Reason, Rejected
 
 # Figures of how well a face can be seen move as the eye would say.
@@ -272,7 +273,7 @@ def photo_record(n: int, *, landmarks: bool = True) -> ImageFeatures:
         scores=column(),
         landmarks=column(5, 2) if landmarks else None,
         quality={name: column() for name in MEASURES},
-        vectors={"dlib-resnet": column(128), "traits": column(256)},
+        vectors={IDENTITY_EMBEDDER: column(128), "traits": column(256)},
         traits={"mask": column(3), "glasses": column(3)},
         turned=90,
     )

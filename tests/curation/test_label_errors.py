@@ -10,6 +10,7 @@ import pytest
 from mien.curation.features import ImageFeatures
 from mien.curation.findings import KEEP, Finding, Kind
 from mien.curation.label_errors import LabelErrors, assign_folds, label_error_findings, label_errors
+from mien.models import IDENTITY_EMBEDDER
 from mien.types import Floats, Ints
 from tests.curation.samples import unit, vector_photo
 
@@ -27,7 +28,9 @@ def _photos(n: int = 60, apart: float = 1.8, seed: int = 0) -> list[ImageFeature
     for i in range(3 * n):
         looks = np.asarray(rng.normal(size=(1, 16)) + centres[i % 3], np.float32)
         person = np.asarray(rng.normal(size=(1, 16)), np.float32)
-        made.append(vector_photo(f"{i:03d}.jpg", LABELS[i % 3], {"dlib-resnet": unit(person), "traits": unit(looks)}))
+        made.append(
+            vector_photo(f"{i:03d}.jpg", LABELS[i % 3], {IDENTITY_EMBEDDER: unit(person), "traits": unit(looks)})
+        )
     return made
 
 

@@ -22,6 +22,7 @@ from mien.curation.findings import Finding, Kind
 from mien.curation.review_page import ReviewPage, map_faces, nearest_examples, render_review_page
 from mien.curation.verdicts import Verdict, read_verdicts
 from mien.images import decode, thumbnail
+from mien.models import IDENTITY_EMBEDDER
 from tests.curation.samples import album, page, page_photo, vector_photo
 
 # The page on which findings are reviewed: what is in it, and what it does in a real browser.
@@ -379,7 +380,7 @@ PHOTOS_beside = [
 
 
 def test_the_nearest_of_the_proposed_label_comes_first_and_then_that_of_its_own() -> None:
-    found = nearest_examples([SUSPECT], PHOTOS_beside, "dlib-resnet")[0]
+    found = nearest_examples([SUSPECT], PHOTOS_beside, IDENTITY_EMBEDDER)[0]
     assert [each.key for each in found] == ["b/0", "a/2"]
     assert found[0].distance == pytest.approx(0.1005, abs=1e-3)
     assert found[0].caption == "nearest in b: 0.10"
@@ -387,13 +388,13 @@ def test_the_nearest_of_the_proposed_label_comes_first_and_then_that_of_its_own(
 
 def test_a_copy_of_the_photo_is_no_neighbour() -> None:
     copy = page_photo("b/copy", "b", vector=(0, 1))
-    found = nearest_examples([SUSPECT], [*PHOTOS_beside, copy], "dlib-resnet")[0]
+    found = nearest_examples([SUSPECT], [*PHOTOS_beside, copy], IDENTITY_EMBEDDER)[0]
     assert found[0].key == "b/0"
 
 
 def test_a_photo_whose_own_label_is_in_doubt_speaks_for_none() -> None:
     other = Finding(Kind.LABEL_SUSPECT, "b/0", "b", "a", 0.9, "")
-    found = nearest_examples([SUSPECT, other], PHOTOS_beside, "dlib-resnet")
+    found = nearest_examples([SUSPECT, other], PHOTOS_beside, IDENTITY_EMBEDDER)
     assert [each.key for each in found[0]] == ["b/1", "a/2"]
 
 
@@ -402,20 +403,20 @@ def test_only_doubtful_labels_are_asked_about() -> None:
         Finding(Kind.BLURRED, "a/0", "a", "keep", 0.9, ""),
         Finding(Kind.SAME_PERSON, None, "a", "b", 0.9, "", "b"),
     ]
-    assert nearest_examples(others, PHOTOS_beside, "dlib-resnet") == {}
+    assert nearest_examples(others, PHOTOS_beside, IDENTITY_EMBEDDER) == {}
 
 
 def test_a_label_without_other_faces_has_none() -> None:
     alone = Finding(Kind.WRONG_PERSON, "c/0", "c", "drop", 0.9, "")
-    assert nearest_examples([alone], PHOTOS_beside, "dlib-resnet") == {0: []}
+    assert nearest_examples([alone], PHOTOS_beside, IDENTITY_EMBEDDER) == {0: []}
 
 
 def test_photos_without_a_face_or_a_vector_are_passed_over() -> None:
     uncut = page_photo("b/uncut", "b", vector=(np.nan, np.nan))
-    found = nearest_examples([SUSPECT], [*PHOTOS_beside, page_photo("b/none", "b", 0), uncut], "dlib-resnet")[0]
+    found = nearest_examples([SUSPECT], [*PHOTOS_beside, page_photo("b/none", "b", 0), uncut], IDENTITY_EMBEDDER)[0]
     assert [each.key for each in found] == ["b/0", "a/2"]
     missing = Finding(Kind.WRONG_PERSON, "b/none", "b", "a", 0.9, "")
-    assert nearest_examples([missing], [*PHOTOS_beside, page_photo("b/none", "b", 0)], "dlib-resnet") == {}
+    assert nearest_examples([missing], [*PHOTOS_beside, page_photo("b/none", "b", 0)], IDENTITY_EMBEDDER) == {}
 
 
 # The map of faces: who is alike lies together, and the same faces give the same map.
@@ -423,7 +424,7 @@ def test_photos_without_a_face_or_a_vector_are_passed_over() -> None:
 
 def test_photos_of_one_person_lie_together() -> None:
     photos = album(5, 12)
-    found = map_faces(photos, "dlib-resnet")
+    found = map_faces(photos, IDENTITY_EMBEDDER)
     assert (found.method, found.keys) == ("t-sne", tuple(photo.key for photo in photos))
     assert found.points.shape == (60, 2)
     assert found.points.dtype == np.float32
@@ -436,7 +437,7 @@ def test_photos_of_one_person_lie_together() -> None:
 def test_many_faces_are_shown_from_their_widest_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_TSNE", 20)
     photos = album(2, 30)
-    found = map_faces(photos, "dlib-resnet")
+    found = map_faces(photos, IDENTITY_EMBEDDER)
     assert found.method == "pca"
     middle = found.points[:, 0].mean()
     assert (found.points[:30, 0] > middle).all() != (found.points[30:, 0] > middle).all()
@@ -444,12 +445,14 @@ def test_many_faces_are_shown_from_their_widest_side(monkeypatch: pytest.MonkeyP
 
 def test_the_same_faces_give_the_same_map() -> None:
     photos = album(3, 6)
-    np.testing.assert_array_equal(map_faces(photos, "dlib-resnet").points, map_faces(photos, "dlib-resnet").points)
+    np.testing.assert_array_equal(
+        map_faces(photos, IDENTITY_EMBEDDER).points, map_faces(photos, IDENTITY_EMBEDDER).points
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_few_faces_have_a_map_too(n: int) -> None:
-    found = map_faces(album(1, n), "dlib-resnet")
+    found = map_faces(album(1, n), IDENTITY_EMBEDDER)
     assert (found.method, len(found.points)) == ("pca", n)
     assert np.isfinite(found.points).all()
 
@@ -460,5 +463,5 @@ def test_photos_without_such_vectors_are_left_out() -> None:
         vector_photo("b", "a", np.empty((0, 64), np.float32)),
         vector_photo("c", "a", {"traits": np.ones((1, 8), np.float32)}),
     ]
-    assert map_faces(lost, "dlib-resnet").keys == ()
-    assert len(map_faces([*album(2, 6), *lost], "dlib-resnet").keys) == 12
+    assert map_faces(lost, IDENTITY_EMBEDDER).keys == ()
+    assert len(map_faces([*album(2, 6), *lost], IDENTITY_EMBEDDER).keys) == 12

@@ -31,7 +31,7 @@ def test_vectors_have_length_one_unless_plain(face: Pixels) -> None:
 
 
 def test_a_plain_vector_is_the_networks_own(face: Pixels) -> None:
-    plain = _vector(Embed(mirror=False, normalise=False), face).vector
+    plain = _vector(Embed("dlib-resnet", mirror=False, normalise=False), face).vector
     assert np.array_equal(plain, EMBEDDERS.load("dlib-resnet")("dlib-resnet")(face[None])[0])
 
 

@@ -32,7 +32,7 @@ def test_recipes_of_crops_end_their_chain_with_pixels(recipe: str) -> None:
     settings = SETTINGS[recipe]
     assert spec.embedder == PIXELS
     assert (spec.view.size, spec.view.grey) == (settings.size, settings.grey)
-    assert spec.weights().keys() >= {"dlib-landmarks-5"}
+    assert spec.weights().keys() >= {"yunet"}
 
 
 @pytest.mark.parametrize("recipe", ["head", "embedding-cnn", "finetune"])

@@ -141,7 +141,7 @@ def test_the_report_says_that_choosing_flatters(
     assert ["slightly optimistic" in page for page in pages] == [True, False]
 
 
-WIDTH = {"dlib-resnet": 128, "traits": 256}
+WIDTH = {"dlib-resnet-int8": 128, "traits": 256}
 
 
 @dataclass(slots=True)
@@ -176,16 +176,16 @@ def some(photos: int = 30, labels: Sequence[str] = ("ann", "bob"), split: str | 
     return DataSet.of([PhotoRef(Origin(name, label, split=split)) for name, label in names], [])
 
 
-@pytest.mark.parametrize("telling", ["dlib-resnet", "traits"])
+@pytest.mark.parametrize("telling", ["dlib-resnet-int8", "traits"])
 def test_the_one_that_tells_the_labels_apart_is_picked(made_up: MadeUp, telling: str) -> None:
     made_up.telling = telling
     picked = choose_embedder(some(), FACES, 0, RunOptions(1))
     assert picked is not None
-    assert [score.embedder for score in picked.scores] == ["dlib-resnet", "traits", "dlib-resnet+traits"]
+    assert [score.embedder for score in picked.scores] == ["dlib-resnet-int8", "traits", "dlib-resnet-int8+traits"]
     assert picked.spec.embedder == telling
     assert all(len(item.vector) == WIDTH[telling] for item in picked.features.items if isinstance(item, Embedding))
-    assert made_up.embedders == ["dlib-resnet+traits"]
-    assert picked.note.startswith(f"embedder {telling} was chosen; accuracy in 3 folds: dlib-resnet ")
+    assert made_up.embedders == ["dlib-resnet-int8+traits"]
+    assert picked.note.startswith(f"embedder {telling} was chosen; accuracy in 3 folds: dlib-resnet-int8 ")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_without_its_weights_nothing_is_compared(made_up: MadeUp, monkeypatch: p
 def test_a_training_looks_at_the_photos_once_and_pins_what_was_picked(made_up: MadeUp, tmp_path: Path) -> None:
     with pytest.warns(MienWarning) as notes:
         result = train(some(), tmp_path / "x.mien", detector="mtcnn", workers=1).training
-    assert made_up.embedders == ["dlib-resnet+traits"]
+    assert made_up.embedders == ["dlib-resnet-int8+traits"]
     assert result.recipe.spec.embedder == "traits"
     manifest = json.loads((tmp_path / "x.mien" / "bundle.json").read_text())
     assert manifest["chain"]["embedder"] == "traits"
@@ -225,7 +225,7 @@ def test_a_training_looks_at_the_photos_once_and_pins_what_was_picked(made_up: M
     assert "the figures are slightly optimistic" in (tmp_path / "x.mien" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("embedder", ["dlib-resnet", "traits", "dlib-resnet+traits"])
+@pytest.mark.parametrize("embedder", ["dlib-resnet-int8", "traits", "dlib-resnet-int8+traits"])
 def test_an_embedder_that_is_named_is_taken_as_it_is(made_up: MadeUp, tmp_path: Path, embedder: str) -> None:
     with pytest.warns(MienWarning):
         model = train(some(), tmp_path / "x.mien", detector="mtcnn", embedder=embedder, workers=1)

