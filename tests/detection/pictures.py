@@ -1,15 +1,17 @@
-"""What the tests of this room share: pixels of a file, agreement of boxes, weights that the user would bring."""
+"""What the tests of this room share: pixels of a file, composed pictures, agreement of boxes, weights of one's own."""
 
 from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from mien.detection.detections import overlaps
+from mien.detection.detections import overlaps, sides
 from mien.images import decode
 from mien.models import inventory
 from mien.types import Floats, Origin, Photo, Pixels
@@ -28,6 +30,11 @@ COLLINS = [[203, 102], [247, 104], [225, 127], [200, 139], [246, 141]]
 """Eyes, nose and corners of the mouth in the photo of Eileen Collins, as dlib's 68 points have them."""
 
 
+COLLINS_BOX = np.array([[180, 63, 269, 175]], np.float32)
+HOPPER_BOX = np.array([[174, 111, 352, 336]], np.float32)
+"""The faces in the photos of Eileen Collins and Grace Hopper, as YuNet boxes them."""
+
+
 def pixels(source: Path | bytes) -> Pixels:
     return decode(source if isinstance(source, bytes) else source.read_bytes(), max_megapixels=100).pixels
 
@@ -35,6 +42,47 @@ def pixels(source: Path | bytes) -> Pixels:
 def photo(source: Path | bytes | Pixels, name: str = "photo") -> Photo:
     seen = source if isinstance(source, np.ndarray) else pixels(source)
     return Photo(Origin(name), seen, seen.shape[1], seen.shape[0])
+
+
+def resized(image: Pixels, scale: float) -> Pixels:
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=way), np.uint8)
+
+
+def heads(collins: Pixels, hopper: Pixels) -> list[tuple[Pixels, Floats]]:
+    """Both photos cut to the head, about twice the face's side, with the box (4,) of the face in it."""
+    found = []
+    for picture, (box,) in ((collins, COLLINS_BOX), (hopper, HOPPER_BOX)):
+        middle, reach = (box[:2] + box[2:]) / 2, 1.1 * sides(box[None])[0]
+        left, top = (int(max(0, value)) for value in middle - reach)
+        right, bottom = (int(value) for value in middle + reach)
+        found.append((np.ascontiguousarray(picture[top:bottom, left:right]), box - np.array([left, top] * 2)))
+    return [(head, np.asarray(box, np.float32)) for head, box in found]
+
+
+def composed(
+    shape: tuple[int, int], faces: Sequence[tuple[Pixels, Floats]], side: float, places: Sequence[tuple[int, int]]
+) -> tuple[Pixels, Floats]:
+    """Faces of that side, in turn, with their middles at the places (x, y) on a grey picture -> it, and their boxes."""
+    scene, boxes = np.full((*shape, 3), 110, np.uint8), []
+    for i, (x, y) in enumerate(places):
+        head, box = faces[i % len(faces)]
+        scale = side / float(sides(box[None])[0])
+        small = resized(head, scale)
+        left = min(max(0, x - small.shape[1] // 2), shape[1] - small.shape[1])
+        top = min(max(0, y - small.shape[0] // 2), shape[0] - small.shape[0])
+        scene[top : top + small.shape[0], left : left + small.shape[1]] = small
+        boxes.append(box * np.float32(scale) + np.array([left, top] * 2))
+    return scene, np.array(boxes, np.float32)
+
+
+def on_its_side(boxes: Floats, shape: Sequence[int], quarters: int) -> Floats:
+    """Boxes in a picture of that shape -> where they are when it is turned clockwise by so many quarters."""
+    height, width = shape[:2]
+    for _ in range(quarters):
+        boxes = np.stack([height - boxes[:, 3], boxes[:, 0], height - boxes[:, 1], boxes[:, 2]], axis=1)
+        height, width = width, height
+    return boxes
 
 
 def add_weights(name: str, request: pytest.FixtureRequest) -> None:

@@ -10,7 +10,7 @@ from mien.detection import mtcnn
 from mien.detection.detections import sides
 from mien.detection.mtcnn import MTCNN, Level, patches, pyramid, to_planes
 from mien.types import Floats, Pixels
-from tests.detection.pictures import COLLINS, iou, pixels
+from tests.detection.pictures import COLLINS, iou, pixels, resized
 
 pytestmark = pytest.mark.usefixtures("models_home")
 
@@ -18,11 +18,6 @@ pytestmark = pytest.mark.usefixtures("models_home")
 @pytest.fixture
 def collins(astronaut: bytes) -> Pixels:
     return pixels(astronaut)
-
-
-def resized(image: Pixels, scale: float) -> Pixels:
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=way), np.uint8)
 
 
 def test_landmarks_are_at_the_eyes_nose_and_mouth(collins: Pixels) -> None:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime import InferenceSession
 
-from mien.detection import Detections
-from mien.detection.single_shot import SCRFD, Thresholds, YuNet, fit, select_faces
+from mien import models
+from mien.detection import Detections, single_shot
+from mien.detection.single_shot import (
+    CANDIDATE_SCORE,
+    FACE_SCORE,
+    SCRFD,
+    NetworkInput,
+    Thresholds,
+    YuNet,
+    fit,
+    select_faces,
+    windows_of_batch,
+    yunet_windows,
+)
 from mien.errors import WeightsError
 from mien.models import inventory
 from mien.types import Pixels
-from tests.detection.pictures import COLLINS, add_weights, iou, pixels
+from tests.detection.pictures import COLLINS, COLLINS_BOX, add_weights, iou, pixels, resized
 
 FREE = (1, 3, "height", "width")
 
@@ -61,6 +75,66 @@ def test_a_face_is_found_anywhere_in_the_picture(
     box = detector(scene, largest=True).boxes[0]
     expected = np.array([61, 28, 151, 145], np.float32) + np.array([corner[1], corner[0]] * 2, np.float32)
     assert iou(box, expected) > 0.65
+
+
+@pytest.mark.usefixtures("models_home")
+@pytest.mark.parametrize("scale", [0.12, 0.25, 0.5, 1, 2])
+def test_yunet_finds_the_same_face_at_every_size(scale: float, collins: Pixels) -> None:
+    for largest in (True, False):
+        found = YuNet(12 if scale < 0.25 else 20)(resized(collins, scale), largest=largest)
+        assert len(found) == 1
+        assert iou(found.boxes[0] / np.float32(scale), COLLINS_BOX[0]) > 0.7
+
+
+@pytest.mark.usefixtures("models_home")
+def test_a_face_that_fills_a_large_picture_is_found_among_all(collins: Pixels) -> None:
+    """At the size at which small faces are looked for it is too large to be seen."""
+    close = resized(collins[20:230, 120:330], 10)
+    found = YuNet()(close)
+    assert len(found) == 1
+    assert iou(found.boxes[0] / np.float32(10), COLLINS_BOX[0] - np.array([120, 20] * 2, np.float32)) > 0.6
+
+
+@pytest.mark.usefixtures("models_home")
+def test_a_main_face_that_is_large_and_certain_is_found_in_a_small_picture(
+    collins: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def recorded(session: InferenceSession, image: NetworkInput) -> Detections:
+        seen.append(image.pixels.shape[1])
+        return yunet_windows(session, image)
+
+    monkeypatch.setattr(single_shot, "yunet_windows", recorded)
+    close = np.ascontiguousarray(collins[20:230, 120:330])
+    assert len(YuNet()(close, largest=True)) == 1
+    assert seen == [128]
+    seen.clear()
+    assert len(YuNet()(resized(collins, 0.3), largest=True)) == 1
+    assert seen == [128, 256]
+
+
+@pytest.mark.usefixtures("models_home")
+def test_candidates_are_weaker_faces_and_all_that_the_search_for_the_main_one_found(collins: Pixels) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(resized(collins, 0.2), (0, 0), 2.5), np.uint8)
+    assert len(YuNet()(blurred)) == 0
+    weak = YuNet(candidates=True)(blurred)
+    assert ((weak.scores >= CANDIDATE_SCORE) & (weak.scores < FACE_SCORE)).any()
+    two = np.concatenate([collins[:300, 100:350], collins[:300, 100:350]], axis=1)
+    assert len(YuNet()(two, largest=True)) == 1
+    assert len(YuNet(candidates=True)(two, largest=True)) == 2
+
+
+@pytest.mark.usefixtures("models_home")
+def test_pictures_of_a_batch_give_the_windows_of_each_alone(collins: Pixels) -> None:
+    session = models.session("yunet")
+    pictures = np.stack([collins[y : y + 128, x : x + 128] for y, x in ((60, 160), (0, 0), (50, 190))])
+    together = windows_of_batch(session, pictures)
+    assert len(together) == 3
+    for picture, windows in zip(pictures, together, strict=True):
+        [alone] = windows_of_batch(session, picture[None])
+        np.testing.assert_allclose(windows.boxes, alone.boxes, atol=0.01)
+        np.testing.assert_allclose(windows.scores, alone.scores, atol=1e-4)
 
 
 def test_a_network_other_than_scrfd_is_refused(home: Path, tmp_path: Path, collins: Pixels) -> None:

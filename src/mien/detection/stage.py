@@ -107,7 +107,10 @@ class Detect:
         """A picture of any size, and the smallest face in its pixels -> the faces."""
         scale, largest = min(1.0, _RELIABLE_SIDE / least), self.faces == "largest"
         if max(pixels.shape[:2]) * scale <= _LONGEST:
-            return self._detector(least)(pixels, largest=largest)
+            faces = self._detector(least)(pixels, largest=largest)
+            # Detectors tolerate somewhat smaller faces, and such a one may hide the main one.
+            alone = largest and len(faces) == 1 and sides(faces.boxes)[0] < least
+            return self._detector(least)(pixels) if alone else faces
         levels = [1]
         while max(pixels.shape[:2]) * scale / levels[-1] > _LONGEST:
             levels.append(levels[-1] * _STEP)

@@ -30,7 +30,6 @@ def convert(data: bytes) -> bytes:
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.initializer}
     producers = {node.output[0]: node for node in source.node}
     graph, first = Graph("yunet"), source.node[0]
-    flipped = np.ascontiguousarray(arrays[first.input[1]][:, ::-1])
     ends: list[tuple[int, str, list[onnx.NodeProto]]] = []
     for stride in STRIDES:
         layers = [_convolutions(producers, f"{head}_{stride}") for head in _HEADS]
@@ -38,6 +37,9 @@ def convert(data: bytes) -> bytes:
         if len(inputs) != 1:
             raise WeightsError(f"the heads of stride {stride} do not begin at one value: this is not YuNet's network")
         ends.append((stride, inputs.pop(), [layer for pair in layers for layer in pair]))
+    if first.op_type != "Conv":
+        raise WeightsError("it does not begin with a convolution: this is not YuNet's network")
+    flipped = np.ascontiguousarray(arrays[first.input[1]][:, ::-1])
     wanted = set().union(*(values_up_to(source, value) for _, value, _ in ends))
     feeds = {source.input[0].name: "rgb"}
     copy_nodes(graph, source, feeds=feeds, only=wanted, weights={first.input[1]: flipped})
