@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage
 
 from mien.detection import DETECTORS
+from mien.detection.detections import sides
 from mien.detection.stage import Detect
 from mien.stage import apply
-from mien.types import Faces
-from tests.detection.pictures import FACELESS, add_weights, boxes_of, photo, pixels, share_found
+from mien.types import Faces, Photo, Rejected
+from tests.detection.pictures import FACELESS, add_weights, boxes_of, iou, on_its_side, photo, pixels, share_found
 
 NAMES = DETECTORS.names()
 ON_PORTRAITS = {"mtcnn": 17, "hog": 17, "haar": 12, "yunet": 18, "scrfd": 18}
@@ -89,3 +91,55 @@ def test_mtcnn_finds_a_face_in_every_photo_of_a_person(data: Path, models_home: 
     middles = np.array([result.boxes[0].reshape(2, 2).mean(axis=0) for result in faces])
     # These photos were cut around the person whom they are named after.
     assert (np.abs(middles - 125) < 40).mean() > 0.99
+
+
+def test_with_all_defaults_nearly_all_masked_faces_in_the_street_are_found(data: Path, models_home: Path) -> None:
+    truth = boxes_of(data / "mask" / "boxes.csv")
+    hits = total = 0
+    for path in sorted(truth)[::3]:
+        large = truth[path][truth[path][:, 2] - truth[path][:, 0] >= 24]
+        [result] = apply(Detect(faces="all"), [photo(data / path)])
+        boxes = result.boxes if isinstance(result, Faces) else np.zeros((0, 4), np.float32)
+        found, n = share_found(large, boxes)
+        hits, total = hits + found, total + n
+    assert total > 150
+    assert hits / total >= 0.935
+
+
+@pytest.mark.parametrize("picture", [name for name in FACELESS if name != "hubble_deep_field.jpg"])
+def test_no_second_look_finds_a_face_where_there_is_none(picture: str, models_home: Path) -> None:
+    [result] = apply(Detect(faces="all"), [photo(Path(skimage.__file__).parent / "data" / picture)])
+    assert isinstance(result, Rejected), result
+    assert "yunet found none of " in result.detail
+
+
+@pytest.fixture(scope="module")
+def people(data: Path) -> list[Photo]:
+    """120 photos of a person each."""
+    return [photo(path, str(path)) for path in sorted((data / "identity" / "lfw").glob("*/*.jpg"))[::15][:120]]
+
+
+def test_upright_photos_are_not_called_turned_and_turned_ones_are(people: list[Photo], models_home: Path) -> None:
+    upright = [result for result in apply(Detect(), people) if isinstance(result, Faces)]
+    assert len(upright) == len(people) == 120
+    assert not any(faces.turned for faces in upright)
+    right = 0
+    for i, faces in enumerate(upright):
+        quarters = i % 3 + 1
+        turned = np.ascontiguousarray(np.rot90(faces.photo.pixels, -quarters))
+        [found] = apply(Detect(), [photo(turned)])
+        wanted = on_its_side(faces.boxes, faces.photo.pixels.shape, quarters)[0]
+        right += isinstance(found, Faces) and found.turned == 90 * quarters and iou(found.boxes[0], wanted) > 0.6
+    assert right >= 0.95 * 120
+
+
+def test_every_face_that_fills_its_picture_is_found(people: list[Photo], models_home: Path) -> None:
+    """Crops of 96 pixels, as tight as the face's box."""
+    for faces in apply(Detect(), people[::2]):
+        assert isinstance(faces, Faces)
+        x1, y1, x2, y2 = faces.boxes[0].astype(int)
+        tight = cv2.resize(faces.photo.pixels[y1:y2, x1:x2], (96, 96), interpolation=cv2.INTER_AREA)
+        [found] = apply(Detect(), [photo(np.asarray(tight, np.uint8))])
+        assert isinstance(found, Faces), faces.key
+        assert found.turned == 0
+        assert sides(found.boxes)[0] > 60

@@ -40,6 +40,7 @@ class Recorded:
     """A detector that notes what it was asked, and finds what it was told to."""
 
     asked: list[tuple[int, tuple[int, ...], bool]]
+    score = 1.0
 
     def __init__(self, boxes: Floats) -> None:
         self.boxes = boxes
@@ -51,7 +52,7 @@ class Recorded:
 
     def __call__(self, seen: Pixels, *, largest: bool = False) -> Detections:
         self.asked.append((self.min_face, seen.shape[:2], largest))
-        return Detections(self.boxes, np.ones(len(self.boxes), np.float32))
+        return Detections(self.boxes, np.full(len(self.boxes), self.score, np.float32))
 
 
 @pytest.fixture
@@ -107,6 +108,17 @@ def test_a_large_picture_is_made_smaller_first(side: int, least: int, seen: int,
     assert recorded.asked[0][1][1] == seen
     assert recorded.asked[0][0] == pytest.approx(least * seen / side, abs=1)
     np.testing.assert_allclose(faces.boxes[0, ::2], np.array([10, 50]) * side / seen, rtol=0.01)
+
+
+@pytest.mark.parametrize(("score", "enough"), [(0.9, True), (0.5, False)])
+def test_the_search_for_the_main_face_ends_when_a_large_one_is_certain(
+    score: float, enough: bool, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.boxes = np.array([[100, 20, 200, 120]], np.float32)
+    recorded.score = score
+    detected(Detect(min_face=20, second_look=False), photo(np.zeros((600, 4000, 3), np.uint8)))
+    assert (len(recorded.asked) == 1) == enough
+    assert recorded.asked[0][1] == (150, 1000)
 
 
 def test_boxes_never_pass_the_edge_of_the_full_size(recorded: Recorded) -> None:
