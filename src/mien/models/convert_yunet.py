@@ -37,8 +37,6 @@ def convert(data: bytes) -> bytes:
         if len(inputs) != 1:
             raise WeightsError(f"the heads of stride {stride} do not begin at one value: this is not YuNet's network")
         ends.append((stride, inputs.pop(), [layer for pair in layers for layer in pair]))
-    if first.op_type != "Conv":
-        raise WeightsError("it does not begin with a convolution: this is not YuNet's network")
     flipped = np.ascontiguousarray(arrays[first.input[1]][:, ::-1])
     wanted = set().union(*(values_up_to(source, value) for _, value, _ in ends))
     feeds = {source.input[0].name: "rgb"}
