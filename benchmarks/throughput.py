@@ -5,7 +5,8 @@
 
 Both programs take turns in one run, because the machine's speed drifts. The photos of one to four megapixels are
 enlarged from real ones, since the data has none of that size. `floor` is what no program of this design can beat: for
-decoding libjpeg alone, for the networks their multiplications at the speed of a large matrix product on one core.
+decoding libjpeg alone, for the crop its warp, for the networks their multiplications at the speed of a large matrix
+product on one core, in floats for YuNet and in 8-bit integers for the embedder.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import onnx
+import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
+import mien.images.stage
 from mien import models
 from mien.config import settings
 from mien.data import photos
@@ -31,7 +36,6 @@ from mien.images import decode
 from mien.pipeline.spec import build_spec
 from mien.run.runners import run_stages
 from mien.stage import apply
-from mien.types import Faces
 
 PEER = """
 import sys, time, json, warnings
@@ -122,7 +126,7 @@ def again(paths: list[Path]) -> str:
 
 def stage_seconds(paths: list[Path]) -> dict[str, float]:
     """CPU milliseconds a photo of each stage, on one thread."""
-    stages = build_spec("mtcnn").stages()
+    stages = build_spec().stages()
     warm: list[object] = list(photos(paths[:4]))
     for stage in stages:
         warm = apply(stage, warm)  # type: ignore[arg-type]
@@ -136,11 +140,6 @@ def stage_seconds(paths: list[Path]) -> dict[str, float]:
         spent[stage.name] = (time.thread_time() - start) * 1e3 / len(paths)
         items = made
     return spent
-
-
-def found(paths: list[Path]) -> list[Faces]:
-    results = list(run_stages(build_spec("mtcnn").detect_stages(), photos(paths), keep_going=False))
-    return [result for result in results if isinstance(result, Faces)]
 
 
 def multiplications(name: str, height: int, width: int) -> float:
@@ -161,15 +160,17 @@ def multiplications(name: str, height: int, width: int) -> float:
     return total
 
 
-def products_a_second() -> float:
-    """Multiply-adds a second of a large matrix product in ONNX Runtime on one core."""
-    a = np.random.default_rng(0).random((1024, 1024), np.float32)
-    shape = onnx.helper.make_tensor_value_info
+def products_a_second(operator: str) -> float:
+    """Multiply-adds a second of a large matrix product in ONNX Runtime on one core: MatMul, or MatMulInteger."""
+    floats = operator == "MatMul"
+    x = (np.random.default_rng(0).random((1024, 1024), np.float32) * 63).astype(np.float32 if floats else np.uint8)
+    a = x if floats else x.astype(np.int8)
+    shape, types = onnx.helper.make_tensor_value_info, onnx.TensorProto
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("MatMul", ["x", "a"], ["y"])],
+        [onnx.helper.make_node(operator, ["x", "a"], ["y"])],
         "product",
-        [shape("x", onnx.TensorProto.FLOAT, a.shape)],
-        [shape("y", onnx.TensorProto.FLOAT, a.shape)],
+        [shape("x", types.FLOAT if floats else types.UINT8, a.shape)],
+        [shape("y", types.FLOAT if floats else types.INT32, a.shape)],
         [onnx.numpy_helper.from_array(a, "a")],
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
@@ -179,14 +180,13 @@ def products_a_second() -> float:
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        session.run(None, {"x": a})
+        session.run(None, {"x": x})
         times.append(time.perf_counter() - start)
     return 1024**3 / min(times)
 
 
 def floors(paths: list[Path]) -> dict[str, float]:
     """The least milliseconds that each stage could take."""
-    rate = products_a_second()
     encoded = [path.read_bytes() for path in paths]
     scales = [decode(data, longest=1000, max_megapixels=100).scale for data in encoded]
     flags = {1.0: cv2.IMREAD_COLOR, 0.5: cv2.IMREAD_REDUCED_COLOR_2, 0.25: cv2.IMREAD_REDUCED_COLOR_4}
@@ -196,20 +196,56 @@ def floors(paths: list[Path]) -> dict[str, float]:
         sizes.append(cv2.imdecode(np.frombuffer(data, np.uint8), flags[scale]).shape[:2])
     decoding = (time.thread_time() - start) / len(paths)
     height, width = np.mean(sizes, axis=0)
-    # The search for the main face may stop at the level on which it measures 2.75 windows of 12 pixels.
-    sides = [np.ptp(np.array(faces.boxes[0]).reshape(2, 2), axis=0).max() * faces.photo.scale for faces in found(paths)]
-    levels = [scale for i in range(16) if (scale := 12 / 20 * 0.709**i) <= 2.75 * 12 / np.median(sides)]
-    proposals = sum(
-        multiplications("mtcnn-pnet", round(height * s), round(width * s))
-        for s in levels
-        if min(height, width) * s >= 12
-    )
-    refinements = 10 * multiplications("mtcnn-rnet", 24, 24) + 2 * multiplications("mtcnn-onet", 48, 48)
+    # The main face is found in the smallest picture, and seen once more in one of its own.
+    sides = [-(-round(side * 128 / max(height, width)) // 32) * 32 for side in (height, width)]
+    looks = multiplications("yunet", *sides) + multiplications("yunet", 128, 128)
+    pixels, matrix = np.zeros((250, 250, 3), np.uint8), np.array([[1.2, 0.1, 0], [-0.1, 1.2, 0]], np.float32)
+    start = time.thread_time()
+    for _ in range(100):
+        cv2.warpAffine(pixels, matrix, (150, 150))
     return {
         "decode": decoding * 1e3,
-        "detect": (proposals + refinements) / rate * 1e3,
-        "embed": 2 * multiplications("dlib-resnet", 150, 150) / rate * 1e3,
+        "detect": looks / products_a_second("MatMul") * 1e3,
+        "align": (time.thread_time() - start) * 10,
+        "embed": 2 * multiplications("dlib-resnet", 150, 150) / products_a_second("MatMulInteger") * 1e3,
     }
+
+
+def outside_libraries(paths: list[Path]) -> float:
+    """The share of the time on one thread that is spent neither in ONNX Runtime nor in OpenCV, Pillow and the disk."""
+    inside = 0.0
+
+    def timed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            nonlocal inside
+            start = time.thread_time()
+            try:
+                return call(*arguments, **options)
+            finally:
+                inside += time.thread_time() - start
+
+        return run
+
+    places = [
+        (onnxruntime.InferenceSession, "run"),
+        *((cv2, name) for name in ("warpAffine", "resize", "cvtColor", "copyMakeBorder")),
+        (mien.images.stage, "decode"),
+        (mien.images.stage, "decode_at"),
+        (mien.images.stage, "read"),
+    ]
+    originals = [getattr(owner, name) for owner, name in places]
+    stages = build_spec().stages()
+    list(run_stages(stages, photos(paths[:8]), keep_going=False))
+    try:
+        for (owner, name), original in zip(places, originals, strict=True):
+            setattr(owner, name, timed(original))
+        start = time.thread_time()
+        list(run_stages(stages, photos(paths), keep_going=False))
+        total = time.thread_time() - start
+    finally:
+        for (owner, name), original in zip(places, originals, strict=True):
+            setattr(owner, name, original)
+    return 1 - inside / total
 
 
 def main() -> None:
@@ -232,6 +268,7 @@ def main() -> None:
                 shown = ("-", "-") if floor is None else (f"{floor:.2f}", f"{ms / floor:.1f}")
                 where.add_row(stage, f"{ms:.2f}", f"{ms / sum(spent.values()):.0%}", *shown)
             console.print(where)
+            console.print(f"outside ONNX Runtime, OpenCV, Pillow and the disk: {outside_libraries(paths):.0%}")
 
 
 if __name__ == "__main__":
