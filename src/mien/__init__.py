@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mien.flows.embed import embed as embed
     from mien.flows.evaluate import benchmark_pairs as benchmark_pairs
     from mien.flows.evaluate import evaluate as evaluate
+    from mien.flows.explain import Explanation as Explanation
+    from mien.flows.explain import explain as explain
     from mien.flows.gallery import Gallery as Gallery
     from mien.flows.gallery import enroll as enroll
     from mien.flows.gallery import forget as forget
@@ -49,6 +51,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "pipeline.classifier",
+    "Explanation": "flows.explain",
     "Face": "pipeline.annotate",
     "Gallery": "flows.gallery",
     "Identification": "pipeline.identify",
@@ -68,6 +71,7 @@ _HOMES = {
     "embed": "flows.embed",
     "enroll": "flows.gallery",
     "evaluate": "flows.evaluate",
+    "explain": "flows.explain",
     "forget": "flows.gallery",
     "group": "flows.group",
     "identify": "flows.gallery",

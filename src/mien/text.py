@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 
 MAX_NAME_BYTES = 120
 """Of a folder name in UTF-8; the strictest file system in common use (eCryptfs) takes 143."""
@@ -33,6 +36,13 @@ def join_names(names: Sequence[object], most: int = 5) -> str:
     """The first few of many: `a, b, c and 4 more`."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+@cache
+def wording() -> Mapping[str, Mapping[str, tuple[str, str]]]:
+    """The names of traits, labels and reasons, as pages say them: group -> name -> English and Korean."""
+    table = tomllib.loads(files("mien").joinpath("wording.toml").read_text("utf-8"))
+    return {group: {name: (both[0], both[1]) for name, both in names.items()} for group, names in table.items()}
 
 
 def pluralize(n: int, noun: str) -> str:

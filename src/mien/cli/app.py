@@ -17,6 +17,7 @@ from mien.cli import (
     demo,
     embed,
     evaluate,
+    explain,
     gallery,
     look,
     models,
@@ -55,6 +56,7 @@ def _options(
 
 for verb in (
     look.look,
+    explain.explain,
     align.align,
     check.check,
     clean.clean,

@@ -14,12 +14,12 @@ from mien.types import Pixels, Reason
 if TYPE_CHECKING:
     from mien.images.reading import decode, read_header
     from mien.images.stage import Decode, pixels_at_scale, read
-    from mien.images.writing import captioned_sheet, contact_sheet, degrade, draw, encode, thumbnail, turn
+    from mien.images.writing import captioned_sheet, contact_sheet, degrade, draw, encode, thumbnail, tint, turn
 else:
     _MODULES = {
         "reading": ("decode", "read_header"),
         "stage": ("Decode", "pixels_at_scale", "read"),
-        "writing": ("captioned_sheet", "contact_sheet", "degrade", "draw", "encode", "thumbnail", "turn"),
+        "writing": ("captioned_sheet", "contact_sheet", "degrade", "draw", "encode", "thumbnail", "tint", "turn"),
     }
 
     def __getattr__(name: str) -> object:
@@ -44,6 +44,7 @@ __all__ = [
     "read",
     "read_header",
     "thumbnail",
+    "tint",
     "turn",
 ]
 

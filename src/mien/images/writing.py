@@ -113,6 +113,8 @@ _FONT_SCALE = 0.5  # of OpenCV's font, in a picture of 500 pixels
 _MIN_FONT_SCALE = 0.35  # below this its letters run together
 _SHADE = 0.35  # brightness of the photo behind lines of text
 
+_RED, _BLUE, _OPAQUE = (214, 40, 24), (30, 90, 220), 0.75
+
 _SHEET = (250, 250, 248)
 _TEXT, _FAINT_TEXT = (24, 28, 34), (122, 126, 132)
 
@@ -180,6 +182,18 @@ def _write(
     (_, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, thick)
     origin = (corner[0] + 2 * thick, corner[1] + height + 2 * thick)
     cv2.putText(out, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
+
+
+def tint(pixels: Pixels, values: Floats) -> Pixels:
+    """Pixels (h, w, 3) or (h, w), and values (h', w') of -1 to 1 -> RGB of the values' size.
+
+    It is grey where they are 0, the redder the closer to 1, and the bluer the closer to -1.
+    """
+    grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    grey = cv2.resize(grey, values.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    colour = np.where(values[..., None] > 0, np.float32(_RED), np.float32(_BLUE))
+    share = np.abs(values)[..., None] * np.float32(_OPAQUE)
+    return np.asarray(grey[..., None] * (1 - share) + colour * share, np.uint8)
 
 
 def contact_sheet(pictures: Pixels, columns: int) -> Pixels:

@@ -27,6 +27,7 @@ from mien.serve.problems import Problem
 from mien.serve.routes import Admin, CorrectionId, Enroller, PersonId, Reader, ReadyService
 from mien.serve.uploads import UploadForm, read_form
 from mien.store.bundle import CARD
+from mien.text import wording as shared_wording
 from mien.types import UNKNOWN
 
 LANGUAGES = ("en", "ko")
@@ -131,7 +132,7 @@ def preferred(accepted: str) -> str:
 @cache
 def wording(language: str) -> Mapping[str, str]:
     """The texts of the pages in a language, as `group.key` -> text."""
-    table = tomllib.loads(files("mien.serve").joinpath("wording.toml").read_text("utf-8"))
+    table = {**shared_wording(), **tomllib.loads(files("mien.serve").joinpath("wording.toml").read_text("utf-8"))}
     column = LANGUAGES.index(language)
     return {f"{group}.{key}": both[column] for group, entries in table.items() for key, both in entries.items()}
 
