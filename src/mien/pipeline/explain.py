@@ -17,8 +17,8 @@ from mien.alignment import LANDMARKS
 from mien.alignment.stage import cut_faces
 from mien.alignment.views import VIEWS, View
 from mien.detection import DETECTORS
-from mien.detection.detections import overlaps
-from mien.detection.single_shot import YuNet
+from mien.detection.detections import overlaps, sides
+from mien.detection.single_shot import FACE_SCORE, YuNet
 from mien.images import ImageError, encode, thumbnail, tint
 from mien.pipeline.classifier import Classifier
 from mien.pipeline.classify import Classify, stack_inputs
@@ -311,7 +311,7 @@ class Explainer:
         )
 
     def _weak(self, upright: Pixels, faces: Faces) -> tuple[Faces, float]:
-        """What the detector took for a face, but not surely enough, and the best score of that, if it tells no more."""
+        """What the detector nearly took for a face; only the best score of that where it tells no more."""
         photo, name = faces.photo, self.spec.detector
         least = self.spec.min_face or max(20, max(photo.width, photo.height) // 50)
         size = max(12, round(least * photo.scale))
@@ -319,9 +319,10 @@ class Explainer:
         found = detector(upright)
         boxes = _turned(found.boxes, (upright.shape[1], upright.shape[0]), -faces.turned // 90 % 4)
         boxes = boxes * np.float32([photo.width / photo.pixels.shape[1], photo.height / photo.pixels.shape[0]] * 2)
-        new = ~(overlaps(boxes, faces.boxes) > _SAME_FACE).any(axis=1)
-        near_miss = 0.0 if len(boxes[new]) or len(faces) else found.near_miss
-        return replace(faces, boxes=boxes[new], scores=found.scores[new], landmarks=None), near_miss
+        weak = (found.scores < FACE_SCORE) & (sides(boxes) >= least) & (name == "yunet")
+        weak &= ~(overlaps(boxes, faces.boxes) > _SAME_FACE).any(axis=1)
+        near_miss = 0.0 if weak.any() or len(faces) else found.near_miss
+        return replace(faces, boxes=boxes[weak], scores=found.scores[weak], landmarks=None), near_miss
 
     def _followed(self, faces: Faces, upright: Pixels) -> Iterator[ExplainedFace]:
         """The faces of a photo -> the first few on their way to their answers."""
