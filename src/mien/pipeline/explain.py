@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from itertools import islice
 from typing import Any, ClassVar, TypeAlias
 
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from mien import models
 from mien.alignment import LANDMARKS
 from mien.alignment.stage import cut_faces
-from mien.alignment.views import VIEWS, View
+from mien.alignment.views import AUTO, VIEWS, View, resolve_view
 from mien.detection import DETECTORS
 from mien.detection.detections import overlaps, sides
 from mien.detection.single_shot import FACE_SCORE, YuNet
@@ -327,7 +326,7 @@ class Explainer:
     def _followed(self, faces: Faces, upright: Pixels) -> Iterator[ExplainedFace]:
         """The faces of a photo -> the first few on their way to their answers."""
         sights = self._sights()
-        views = {name: view for name, view in VIEWS.items() if _is_possible(view, faces)}
+        views = {name: view for name, view in VIEWS.items() if view != _CONTOURS or resolve_view(AUTO) == view.name}
         shown, cut = _cut(faces, [*views.values()]), _cut(faces, [view for sight in sights for view in sight.views])
         first = range(min(len(faces), MOST_FACES))
         crops = {i: iter(cut.get(i, ())) for i in first}
@@ -355,12 +354,6 @@ class Explainer:
         return sights
 
 
-def _is_possible(view: View, faces: Faces) -> bool:
-    """Whether the landmarks of a view are here, or can be found by dlib, whose models are here and may be used."""
-    found = view.points == "detector" and faces.landmarks is not None
-    return found or all(models.is_available(name) and find_spec("dlib") for name in view.weights)
-
-
 def _cut(faces: Faces, views: Sequence[View]) -> dict[int, list[Crop]]:
     """The faces of a photo -> by their index the crops of all views; none of a face that one of them cannot cut."""
     rows = zip(*cut_faces(faces, views), strict=True) if len(faces) and views else ()
@@ -380,7 +373,7 @@ def _close_up(
     frame = (left / scale, top / scale, part.shape[1] / scale, part.shape[0] / scale)
     marks = None if faces.landmarks is None else _turn(faces.landmarks[i], size, quarters)
     contours = None
-    if _is_possible(_CONTOURS, faces):
+    if resolve_view(AUTO) == _CONTOURS.name:
         box = (x1 * scale, y1 * scale, x2 * scale, y2 * scale)
         contours = LANDMARKS.load(_CONTOURS.points)(_CONTOURS.points)(upright, box) / np.float32(scale)
     close = Picture("landmarks", thumbnail(part, _CLOSE_SIDE))
