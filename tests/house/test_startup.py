@@ -44,7 +44,7 @@ ROOMS = {
     "pythonjsonlogger": {"serve"},
     "watchfiles": {"serve"},
     "lz4": {"models"},
-    "markupsafe": {"evaluation", "serve"},
+    "markupsafe": {"evaluation", "flows", "serve"},
     "matplotlib": {"evaluation"},
     "msgspec": {"serve", "validate"},
     "mtcnn": set[str](),
@@ -61,7 +61,7 @@ ROOMS = {
     "rich": {"cli", "pipeline"},  # the progress bars that Python users ask for, too
     "safetensors": {"training"},
     "scipy": {"curation", "training"},
-    "skimage": set[str](),
+    "skimage": {"flows"},
     "sklearn": {"curation", "evaluation", "training"},
     "alembic": {"gallery"},
     "faiss": {"gallery"},

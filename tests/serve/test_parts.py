@@ -22,6 +22,7 @@ PARTS = [
     ("GET", "/parts/bundles/choices", Scope.READ),
     ("GET", "/parts/bundles/mask/card", Scope.READ),
     ("POST", "/parts/look", Scope.READ),
+    ("POST", "/parts/explain", Scope.READ),
     ("GET", "/parts/people", Scope.ENROL),
     ("POST", "/parts/people", Scope.ENROL),
     ("POST", "/parts/corrections", Scope.ENROL),
@@ -62,6 +63,34 @@ async def test_the_faces_of_a_photo_come_with_what_the_api_answers(served: Serve
     live = await served.http.post("/parts/look", files=sent, data={"live": "1", "bundle": "mask"})
     assert "<form" not in live.text
     assert re.findall(r'data-what="(\w+)"', live.text) == ["mask"]
+
+
+@ON_SERVICE
+async def test_a_photo_is_explained_as_by_the_api_in_the_reader_s_language(served: Served, hopper: bytes) -> None:
+    sent, form = parts(("<b>.jpg", hopper)), {"bundle": "mask"}
+    part = await served.http.post("/parts/explain", files=sent, data=form, headers=KOREAN)
+    assert "마스크: 쓰지 않음" in part.text
+    assert "<b>" not in part.text.replace("<figcaption><b>", "").replace("</div>\n<b>", "")
+    assert not re.findall(r"<script|<style|\sstyle=|\son\w+=|(?:src|href)=\"(?!data:image/)", part.text)
+    answer = (await served.http.post("/v1/explain", files=sent, data=form)).json()
+    (line,) = answer["results"]
+    assert (line["image"], line["faces"][0]["label"]) == ("<b>.jpg", "without_mask")
+    assert answer["page"].startswith("<!DOCTYPE html>")
+    assert [entry["bundle"] for entry in served.audited()] == ["mask", "mask"]
+
+
+@ON_SERVICE
+async def test_without_a_bundle_the_traits_are_explained_and_enrolled_people_named(
+    served: Served, hopper: bytes
+) -> None:
+    enrolled = {"name": "Grace", "consent": "by letter"}
+    await served.http.post("/v1/people", data=enrolled, files=parts(("a.jpg", hopper)))
+    (line,) = (await served.http.post("/v1/explain", files=parts(("b.jpg", hopper)))).json()["results"]
+    assert line["faces"][0]["person"]["name"] == "Grace"
+    assert "mask" in line["faces"][0]["traits"]
+    assert served.audited()[-1]["people"] == [line["faces"][0]["person"]["id"]]
+    (line,) = (await served.http.post("/v1/explain", files=parts(("c.jpg", b"x")))).json()["results"]
+    assert line["rejected"]["reason"] == "unreadable"
 
 
 @ON_SERVICE

@@ -50,5 +50,6 @@ def _text(photo: ExplainedPhoto) -> str:
         answers = [answer for reading in face.readings for answer in reading.answers]
         told = [f"{a.what} {a.label} {a.before:.2f} ({a.covered:.2f} covered)" for a in answers if a.what and a.top]
         people = [answer.person.name for answer in answers if answer.person]
-        lines.append("  " + "  ".join([*people, *told]))
+        if people or told:
+            lines.append("  " + "  ".join([*people, *told]))
     return "\n".join(lines)

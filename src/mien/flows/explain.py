@@ -64,10 +64,13 @@ class Explanation(Sequence["ExplainedPhoto | Rejected"]):
         Raises:
             DataError: it cannot be written.
         """
-        words = Words(LANGUAGES)
-        style = Markup(template_text("explain.css"))  # noqa: S704  (our own file)
-        fileio.write(Path(path), self._render("explain.html", words, language=language, style=style).encode())
+        fileio.write(Path(path), self.html(language).encode())
         return Path(path)
+
+    def html(self, language: str = "en") -> str:
+        """The page that `to_html` writes."""
+        style = Markup(template_text("explain.css"))  # noqa: S704  (a file of our own)
+        return self._render("explain.html", Words(LANGUAGES), language=language, style=style)
 
     def fragment(self, language: str) -> str:
         """The steps alone, in one language, for a page with its own style."""

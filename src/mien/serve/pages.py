@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 import mien
+from mien.flows.explain import template_text
 from mien.serve import problems, routes
 from mien.serve.problems import Problem
 from mien.serve.routes import Admin, CorrectionId, Enroller, PersonId, Reader, ReadyService
@@ -31,10 +32,10 @@ from mien.text import wording as shared_wording
 from mien.types import UNKNOWN
 
 LANGUAGES = ("en", "ko")
-PAGES = {"look": "/", "people": "/people", "corrections": "/corrections", "bundles": "/bundles"}
+PAGES = {"look": "/", "explain": "/explain", "people": "/people", "corrections": "/corrections", "bundles": "/bundles"}
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
@@ -84,6 +85,11 @@ router = APIRouter(prefix="/parts", route_class=PartRoute, include_in_schema=Fal
 
 def mount(app: FastAPI) -> None:
     """Add the pages, their parts, and their files to an application."""
+
+    @app.get("/static/explain.css", include_in_schema=False)
+    async def style() -> Response:
+        return Response(template_text("explain.css"), headers=HEADERS, media_type="text/css")
+
     app.mount("/static", StaticPageFiles(packages=[("mien.serve", "static")]), name="static")
     app.include_router(router)
     for name, path in PAGES.items():
@@ -227,6 +233,14 @@ async def look(request: Request, caller: Reader, service: ReadyService) -> Respo
         blurred=_BLURRED,
         id=secrets.token_hex(4),
     )
+
+
+@router.post("/explain")
+async def explain(request: Request, caller: Reader, service: ReadyService) -> Response:
+    """The way of a photo to its answer."""
+    form = await read_form(request, service.config.limits, ("bundle",), photos=1)
+    found = await service.explain(form.photos[0], form.fields.get("bundle", ""), caller)
+    return HTMLResponse(found.fragment(preferred(request.headers.get("accept-language", ""))))
 
 
 def _with_labels(

@@ -95,6 +95,21 @@ async def classify(
 
 
 @faces.post(
+    "/explain",
+    response_model=schemas.ExplainResponse,
+    responses=errors(404, body=True),
+    openapi_extra=upload({"bundle": "whose answer to explain, in place of the traits"}, photos=1),
+)
+async def explain(request: Request, caller: Reader, service: ReadyService) -> JSONResponse:
+    """The way of a photo to its answer, and what in the face that hangs on: as fields, and as a page with pictures."""
+    start = time.perf_counter()
+    form = await read_form(request, service.config.limits, ("bundle",), photos=1)
+    found = await service.explain(form.photos[0], form.fields.get("bundle", ""), caller)
+    lines, page = found.as_json(), await service.call(found.html)
+    return JSONResponse({"results": lines, "page": page, "seconds": round(time.perf_counter() - start, 4)})
+
+
+@faces.post(
     "/verify", response_model=schemas.VerifyResponse, responses=errors(409, body=True), openapi_extra=upload(photos=2)
 )
 async def verify(

@@ -131,6 +131,36 @@ class IdentifyResponse(BaseModel):
     seconds: float = Field(description="time taken")
 
 
+class ExplainedFace(Face):
+    """A face with its answers."""
+
+    landmarks: list[list[float]] | None = Field(default=None, description="five points, or null")
+    label: str | None = Field(default=None, description="the label by the bundle, or null")
+    top: list[Score] = Field(default=[], description="the most likely labels of the bundle")
+    traits: dict[str, Trait] = Field(default={}, description="by name")
+    person: Match | None = Field(default=None, description="the person, or null")
+
+
+class ExplainedPhoto(PhotoResult):
+    """A photo with what was found in it, and what was nearly found."""
+
+    width: int = Field(description="in pixels")
+    height: int = Field(description="in pixels")
+    detector: str = Field(description="its name; empty for faces already cut")
+    turned: int = Field(description="degrees clockwise that the photo lies on its side by")
+    faces: list[ExplainedFace] = Field(description="the main face first; only the first six have answers")
+    weak: list[Face] = Field(description="what was too weak for a face")
+    rejected: Rejection | None = Field(default=None, description="why there is no face, or null")
+
+
+class ExplainResponse(BaseModel):
+    """The way of a photo to its answer."""
+
+    results: list[ExplainedPhoto | RejectedPhoto] = Field(description="of the photo")
+    page: str = Field(description="HTML with the pictures, which loads nothing")
+    seconds: float = Field(description="time taken")
+
+
 class VerifyResponse(BaseModel):
     """Whether two photos show one person."""
 

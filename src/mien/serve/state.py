@@ -33,17 +33,19 @@ import numpy as np
 
 from mien import models
 from mien.detection import DETECTORS
+from mien.flows.explain import Explanation, explain_photos
 from mien.flows.verify import compare, verification_limit
 from mien.pipeline.annotate import FaceAnnotator, PhotoReport
 from mien.pipeline.embed_faces import FaceEmbedder, embed_faces
 from mien.pipeline.execute import embed_photos
+from mien.pipeline.explain import ExplainedPhoto, Explainer
 from mien.pipeline.identify import Identification
 from mien.pipeline.spec import build_spec
 from mien.pipeline.traits import NO_TRAITS, Traits, open_traits
 from mien.run import cores
 from mien.serve.auth import Caller
 from mien.serve.batching import Closed, Work, Workers
-from mien.serve.bundles import BundleFolder
+from mien.serve.bundles import BundleFolder, LoadedBundle
 from mien.serve.corrections import CorrectionStore
 from mien.serve.logs import AuditLog
 from mien.serve.metrics import Metrics
@@ -241,6 +243,16 @@ class Service:
         self.audit.write("classify", photos=len(photos), bundle=name, **caller.as_json())
         return [_line(result, top) for result in results]
 
+    async def explain(self, photo: Upload, name: str, caller: Caller) -> Explanation:
+        """A photo -> the way to its answer, by the bundle of that name, or by the traits if there is no name."""
+        bundle = self.bundles.get(name) if name else None
+        photos = await self.call(lambda: tuple(self._explain(_refs([photo]), bundle)))
+        self._count(photos, 1)
+        lines = [face for item in photos if not isinstance(item, Rejected) for face in item.as_json()["faces"]]
+        people = sorted({face["person"]["id"] for face in lines if face.get("person")})
+        self.audit.write("explain", photos=1, people=people, **({"bundle": name} if name else {}), **caller.as_json())
+        return Explanation(photos)
+
     async def identify(self, photos: Sequence[Upload], caller: Caller) -> list[dict[str, Any]]:
         """Photos -> the lines that `mien identify` prints."""
         results = await self._run("identify", self._identify, photos)
@@ -272,13 +284,18 @@ class Service:
         number = next(self._numbers)
         refs = [PhotoRef(Origin(f"{number}/{i}/{photo.name}"), data=photo.data) for i, photo in enumerate(photos)]
         results: list[Any] = await self._wait(lambda: self.workers.submit(kind, _batched(work), refs))
+        self._count(results, len(photos))
+        return results
+
+    def _count(self, results: Sequence[Any], photos: int) -> None:
+        """Add the results for so many photos to the metrics."""
         rejected = [result for result in results if isinstance(result, Rejected)]
         for result in rejected:
             self.metrics.photos.labels(str(result.reason)).inc()
-        self.metrics.photos.labels("faces").inc(len(photos) - len(rejected))
-        faces = sum(len(result.faces) if isinstance(result, PhotoReport) else 1 for result in results)
+        self.metrics.photos.labels("faces").inc(photos - len(rejected))
+        many = (PhotoReport, ExplainedPhoto)
+        faces = sum(len(result.faces) if isinstance(result, many) else 1 for result in results)
         self.metrics.faces.inc(faces - len(rejected))
-        return results
 
     async def _wait(self, submit: Callable[[], Future[T]]) -> T:
         try:
@@ -293,6 +310,17 @@ class Service:
         detector = namer.spec.detector if namer else self.config.detector
         spec = build_spec(detector, which="all", min_face=self.config.min_face)
         return FaceAnnotator(spec, self._traits, namer).reports(refs, self._options)
+
+    def _explain(self, refs: Sequence[PhotoRef], bundle: LoadedBundle | None) -> Iterator[ExplainedPhoto | Rejected]:
+        if bundle is not None:
+            classifier = bundle.classifier
+            explainer = Explainer(classifier.spec.all_faces(), bundle=bundle.name, classifier=classifier)
+        else:
+            namer = self.people.namer_for_look()
+            detector = namer.spec.detector if namer else self.config.detector
+            spec = build_spec(detector, which="all", min_face=self.config.min_face)
+            explainer = Explainer(spec, self._traits, namer)
+        return explain_photos(explainer, refs, self._options)
 
     def _identify(self, refs: Sequence[PhotoRef]) -> Iterator[Identification | Rejected]:
         namer = self.people.namer()

@@ -5,11 +5,25 @@ import { leave, start as look } from "./look.js";
 import { start as people } from "./people.js";
 import { receive } from "./receive.js";
 
-const pages = { look, people };
+const byId = (id) => document.getElementById(id);
+
+// The page that explains asks again when a photo is given, and when another answer is to be explained.
+function explain() {
+  const ask = () => byId("files").files.length && byId("explain").requestSubmit();
+  receive(([file]) => {
+    const field = new DataTransfer();
+    field.items.add(file);
+    byId("files").files = field.files;
+    ask();
+  });
+  byId("ask").addEventListener("change", ask);
+}
+
+const pages = { look, people, explain };
 let shown = null;
 
 function start() {
-  const main = document.getElementById("content");
+  const main = byId("content");
   if (main === shown) return;
   const first = shown === null;
   shown = main;
