@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+import mien
 from mien.serve import pages
 from mien.serve.auth import KeyStore, Scope
 from mien.serve.settings import ServiceConfig
@@ -83,7 +84,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
 
         page.on("console", lambda message: record(message.type, message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(path if path.startswith("http") else address + path)
+        page.goto(path if path.startswith(("http", "file")) else address + path)
         return page
 
     expect.set_options(timeout=PATIENCE)
@@ -277,6 +278,34 @@ def test_a_bundle_can_be_asked_instead_of_the_traits(visit: Visit, photos: Path)
     expect(page.locator(".told .trait:not([data-what=person])")).to_have_count(1)
 
 
+@pytest.mark.parametrize(("locale", "shown"), [("en-GB", "Mask: none"), ("ko-KR", "마스크: 쓰지 않음")])
+def test_a_photo_is_explained_and_again_by_another_bundle(visit: Visit, photos: Path, locale: str, shown: str) -> None:
+    page = visit("/explain", locale=locale)
+    page.set_input_files("#files", photos / "hopper.jpg")
+    expect(page.get_by_role("heading", name=shown)).to_be_visible()
+    expect(page.locator("#explained .map img").first).to_be_visible()
+    assert page.evaluate("[...document.querySelectorAll('#explained img')].every((image) => image.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    page.select_option("#ask", "people")
+    expect(page.get_by_role("heading", name="people: Grace Hopper")).to_be_visible()
+    page.set_input_files("#files", photos / "nobody.png")
+    expect(page.locator("#explained .map")).to_have_count(0)
+
+
+def test_the_page_that_is_written_changes_its_language_without_a_script(
+    visit: Visit, photos: Path, tmp_path: Path, models_home: Path
+) -> None:
+    written = mien.explain(photos / "hopper.jpg", out=tmp_path, traits="mask", workers=1).page
+    assert written is not None
+    page = visit(written.as_uri())
+    expect(page.get_by_role("heading", name=re.compile("Mask ?: none"))).to_be_visible()
+    page.check("#ko")
+    expect(page.get_by_role("heading", name=re.compile("마스크 ?: 쓰지 않음"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("Mask ?: none"))).to_be_hidden()
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_somebody_is_enrolled_recognised_and_forgotten(visit: Visit, photos: Path, nobody: str) -> None:
     page = visit("/people")
     expect(page.locator("#people")).to_contain_text("Nobody is enrolled yet.")
@@ -454,7 +483,7 @@ def test_everything_can_be_reached_by_the_keyboard_alone(visit: Visit, photos: P
     for _ in range(20):
         page.keyboard.press("Tab")
         reached.append(focused(page))
-    expected = ["Skip to content", "mien", "Look", "People", "Corrections", "Bundles", "한국어"]
+    expected = ["Skip to content", "mien", "Look", "Explain", "People", "Corrections", "Bundles", "한국어"]
     expected += ["files", "camera-start", "ask"]
     assert reached[: len(expected)] == expected
     assert "all-json" in reached
@@ -591,6 +620,9 @@ def test_axe_finds_nothing_wrong_and_headings_are_in_order(visit: Visit, photos:
         look(page, photos / "both.jpg")
         page.click(".told.chosen [data-what=expression] summary")
         expect(page.locator(".told.chosen form:visible")).to_be_visible()
+    elif path == "/explain":
+        page.set_input_files("#files", photos / "hopper.jpg")
+        expect(page.locator("#explained .map").first).to_be_visible()
     elif path != "/docs":
         expect(page.locator("main [aria-live]").first).not_to_contain_text("Loading")
     violations = axe.Axe().run(page).response["violations"]

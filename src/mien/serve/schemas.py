@@ -147,7 +147,7 @@ class ExplainedPhoto(PhotoResult):
     width: int = Field(description="in pixels")
     height: int = Field(description="in pixels")
     detector: str = Field(description="its name; empty for faces already cut")
-    turned: int = Field(description="degrees clockwise that the photo lies on its side by")
+    turned: int = Field(description="degrees clockwise by which it lies on its side")
     faces: list[ExplainedFace] = Field(description="the main face first; only the first six have answers")
     weak: list[Face] = Field(description="what was too weak for a face")
     rejected: Rejection | None = Field(default=None, description="why there is no face, or null")
