@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 
 ROUTES = [
     ("POST", "/v1/look", Scope.READ),
+    ("POST", "/v1/explain", Scope.READ),
     ("POST", "/v1/classify/mask", Scope.READ),
     ("POST", "/v1/verify", Scope.READ),
     ("POST", "/v1/identify", Scope.READ),

@@ -191,7 +191,7 @@ def tint(pixels: Pixels, values: Floats) -> Pixels:
     """
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     grey = cv2.resize(grey, values.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    colour = np.where(values[..., None] > 0, np.float32(_RED), np.float32(_BLUE))
+    colour = np.where(values[..., None] > 0, np.array(_RED, np.float32), np.array(_BLUE, np.float32))
     share = np.abs(values)[..., None] * np.float32(_OPAQUE)
     return np.asarray(grey[..., None] * (1 - share) + colour * share, np.uint8)
 

@@ -291,7 +291,7 @@ class Explainer:
         if why is not None and why.reason is not Reason.NO_FACE:
             return why
         none = Faces(photo, np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        faces: Faces = none if why else found
+        faces = none if isinstance(found, Rejected) else found
         quarters = faces.turned // 90
         upright = np.ascontiguousarray(np.rot90(photo.pixels, quarters))
         weak, near_miss = self._weak(upright, faces) if self.spec.faces == "find" else (none, 0.0)
@@ -317,7 +317,8 @@ class Explainer:
         detector = YuNet(size, candidates=True) if name == "yunet" else DETECTORS.load(name)(min_face=size)
         found = detector(upright)
         boxes = _turned(found.boxes, (upright.shape[1], upright.shape[0]), -faces.turned // 90 % 4)
-        boxes = boxes * np.float32([photo.width / photo.pixels.shape[1], photo.height / photo.pixels.shape[0]] * 2)
+        step = (photo.width / photo.pixels.shape[1], photo.height / photo.pixels.shape[0])
+        boxes = boxes * np.array(step * 2, np.float32)
         weak = (found.scores < FACE_SCORE) & (sides(boxes) >= least) & (name == "yunet")
         weak &= ~(overlaps(boxes, faces.boxes) > _SAME_FACE).any(axis=1)
         near_miss = 0.0 if weak.any() or len(faces) else found.near_miss
