@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 MAX_NAME_BYTES = 120
 """Of a folder name in UTF-8; the strictest file system in common use (eCryptfs) takes 143."""
@@ -41,7 +40,9 @@ def join_names(names: Sequence[object], most: int = 5) -> str:
 @cache
 def wording() -> Mapping[str, Mapping[str, tuple[str, str]]]:
     """The names of traits, labels and reasons, as pages say them: group -> name -> English and Korean."""
-    table = tomllib.loads(files("mien").joinpath("wording.toml").read_text("utf-8"))
+    import tomllib  # here, since a start of the program should not wait for it
+
+    table = tomllib.loads(Path(__file__).with_name("wording.toml").read_text("utf-8"))
     return {group: {name: (both[0], both[1]) for name, both in names.items()} for group, names in table.items()}
 
 

@@ -76,6 +76,7 @@ async def test_a_photo_is_explained_as_by_the_api_in_the_reader_s_language(serve
     (line,) = answer["results"]
     assert (line["image"], line["faces"][0]["label"]) == ("<b>.jpg", "without_mask")
     assert answer["page"].startswith("<!DOCTYPE html>")
+    assert "page" not in line
     assert [entry["bundle"] for entry in served.audited()] == ["mask", "mask"]
 
 

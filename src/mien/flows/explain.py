@@ -54,9 +54,8 @@ class Explanation(Sequence["ExplainedPhoto | Rejected"]):
 
     def as_json(self) -> list[dict[str, Any]]:
         """The lines that `mien explain` prints."""
-        page = None if self.page is None else str(self.page)
-        lines = [item.line() if isinstance(item, Rejected) else item.as_json() for item in self.photos]
-        return [{**line, "page": page} for line in lines]
+        page = {} if self.page is None else {"page": str(self.page)}
+        return [{**(item.line() if isinstance(item, Rejected) else item.as_json()), **page} for item in self.photos]
 
     def to_html(self, path: str | Path, language: str = "en") -> Path:
         """Write the page, which needs nothing else, and opens in "en" or "ko": it holds both.

@@ -240,7 +240,8 @@ async def explain(request: Request, caller: Reader, service: ReadyService) -> Re
     """The way of a photo to its answer."""
     form = await read_form(request, service.config.limits, ("bundle",), photos=1)
     found = await service.explain(form.photos[0], form.fields.get("bundle", ""), caller)
-    return HTMLResponse(found.fragment(preferred(request.headers.get("accept-language", ""))))
+    language = preferred(request.headers.get("accept-language", ""))
+    return HTMLResponse(await service.call(lambda: found.fragment(language)))
 
 
 def _with_labels(
