@@ -12,7 +12,7 @@ import numpy as np
 
 from mien import models
 from mien.detection.detections import Detections, overlaps, sides
-from mien.detection.single_shot import YuNet, vote, windows_of_batch
+from mien.detection.single_shot import YuNet, resize, vote, windows_of_batch
 from mien.types import Floats, Pixels
 
 WEIGHTS = "yunet"
@@ -74,10 +74,8 @@ def quarter_turns(pixels: Pixels, boxes: Floats, scores: Floats) -> int | None:
 
 def _whole_turned(pixels: Pixels) -> Floats:
     """A picture, reduced and with a border -> the best score of a face in it, turned by 0 to 3 quarters."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, _BORDERED_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    reduced = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    scale = min(1.0, _BORDERED_SIDE / max(pixels.shape[:2]))
+    reduced = resize(pixels, scale)
     bordered, detector = add_border(reduced)[0], YuNet(_SMALLEST)
     turned = (detector(np.ascontiguousarray(np.rot90(bordered, k))) for k in range(4))
     return np.array([faces.scores.max(initial=0) for faces in turned], np.float32)

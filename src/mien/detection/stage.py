@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
 
 from mien.detection import DETECTORS, Detections, Detector, second_look
 from mien.detection.detections import clip_and_rank, nms, rank_faces, sides
-from mien.detection.single_shot import FACE_SCORE, YuNet
+from mien.detection.single_shot import FACE_SCORE, YuNet, resize
 from mien.images import ImageError, pixels_at_scale
 from mien.stage import Needs
 from mien.types import Faces, Floats, Ints, Photo, Pixels, Reason, Rejected
@@ -116,7 +115,7 @@ class Detect:
             levels.append(levels[-1] * _STEP)
         found: list[Detections] = []
         for level in reversed(levels):
-            parts = self._in_tiles(_resize(pixels, scale / level), least * scale)
+            parts = self._in_tiles(resize(pixels, scale / level), least * scale)
             found += [_moved(part, level / scale) for part in parts]
             faces = _united(found, pixels.shape)
             large = sides(faces.boxes[:1]) >= _ENOUGH * least * level
@@ -172,14 +171,7 @@ def _pixels(photo: Photo, scale: float) -> Pixels:
     """The photo's pixels at that scale or somewhat finer; ImageError where more are wanted and cannot be had."""
     pixels, have = pixels_at_scale(photo, scale)
     step = int(have / scale)
-    return pixels if step < 2 else _resize(pixels, 1 / step)
-
-
-def _resize(pixels: Pixels, scale: float) -> Pixels:
-    if scale == 1:
-        return pixels
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return pixels if step < 2 else resize(pixels, 1 / step)
 
 
 def _moved(faces: Detections, scale: Floats | float = 1.0, shift: Ints | int = 0) -> Detections:
