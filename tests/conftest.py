@@ -191,6 +191,6 @@ def people(album: Path, shared_home: Path, build_once: BuildOnce) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MIEN_HOME", str(shared_home))
             with pytest.warns(MienWarning):  # the album is small
-                mien.train(album / "photos", bundle, detector="mtcnn", workers=1)
+                mien.train(album / "photos", bundle, workers=1)
 
     return build_once("bundles", fill) / "people.mien"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("models_home")
 
 def test_a_bundle_is_measured_by_its_path_or_opened_and_the_figures_are_the_same(people: Path, album: Path) -> None:
     report = mien.evaluate(people, album / "held-out", workers=1)
-    assert (report.n, report.accuracy.value, report.detector, report.trained_on) == (12, 1.0, "mtcnn", 0)
+    assert (report.n, report.accuracy.value, report.detector, report.trained_on) == (12, 1.0, "yunet", 0)
     assert str(report.accuracy) == "100 % (75.8 to 100)"
     opened = mien.load(people)
     for again in (mien.evaluate(opened, str(album / "held-out")), opened.evaluate(album / "held-out")):

@@ -67,7 +67,7 @@ def test_the_answers_are_those_of_look(hopper: bytes) -> None:
 def test_the_answer_of_a_bundle_is_that_of_classify(people: Path, hopper: bytes) -> None:
     (line,) = mien.explain(hopper, bundle=people).as_json()
     (prediction,) = mien.classify(people, hopper)
-    assert line["detector"] == "mtcnn"
+    assert line["detector"] == "yunet"
     (face,) = line["faces"]
     assert face["label"] == prediction.label == "Grace Hopper"
     assert face["top"][0]["score"] == pytest.approx(prediction.score, abs=1e-3)

@@ -38,7 +38,7 @@ def _edit(bundle: Path, change: object) -> None:
 
 def test_it_pins_what_it_was_trained_with(people: Path) -> None:
     ready = load(people)
-    assert (ready.spec.detector, ready.spec.embedder, ready.spec.view.name) == ("mtcnn", "dlib-resnet-int8", "dlib")
+    assert (ready.spec.detector, ready.spec.embedder, ready.spec.view.name) == ("yunet", "dlib-resnet-int8", "dlib")
     assert ready.head.labels == ("Eileen Collins", "Grace Hopper")
 
 
