@@ -52,24 +52,34 @@ def quarter_turns(pixels: Pixels, boxes: Floats, scores: Floats) -> int | None:
     boxes, scores: of its faces on the second look, the main one first. 0 is for a picture in which a face shows only
     with a border around it.
     """
-    main = float(scores[0]) if len(scores) else 0.0
-    if main >= _UPRIGHT:
-        return None
     if len(boxes):
+        if scores[0] >= _UPRIGHT:
+            return None
         side = sides(boxes)
         first = np.flatnonzero(side >= side[0] / 2)[:MOST]
-        pictures = [_cut(pixels, *frame) for frame in zip(*_frames(boxes[first]), strict=True)]
-        turned = _look(np.stack([np.rot90(picture, k) for picture in pictures for k in (1, 2, 3)]))[2]
-        means = np.concatenate([[scores[first].mean()], turned.reshape(-1, 3).mean(axis=0)])
-        if means.max() >= max(_CLEARLY, means[0] + _BETTER):
+        means = _turned_scores(pixels, boxes[first[:1]], scores[first[:1]])
+        if len(first) > 1 and _is_better(means):  # the others have a say, too
+            means = _turned_scores(pixels, boxes[first], scores[first])
+        if _is_better(means):
             return int(means.argmax())
-        if main >= _DOUBTFUL:
+        if scores.max() >= _DOUBTFUL:
             return None
     whole = _whole_turned(pixels)
     quarters = int(whole.argmax())
     if len(boxes):
         return quarters if quarters and whole[quarters] >= _CLEARLY else None
     return quarters if whole[quarters] >= _LOST else None
+
+
+def _turned_scores(pixels: Pixels, boxes: Floats, scores: Floats) -> Floats:
+    """Faces and their scores as they are -> their mean scores turned by 0 to 3 quarters."""
+    pictures = [_cut(pixels, *frame) for frame in zip(*_frames(boxes), strict=True)]
+    turned = _look(np.stack([np.rot90(picture, k) for picture in pictures for k in (1, 2, 3)]))[2]
+    return np.concatenate([[scores.mean()], turned.reshape(-1, 3).mean(axis=0)]).astype(np.float32)
+
+
+def _is_better(means: Floats) -> bool:
+    return bool(means.max() >= max(_CLEARLY, means[0] + _BETTER))
 
 
 def _whole_turned(pixels: Pixels) -> Floats:

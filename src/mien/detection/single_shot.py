@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -224,33 +225,34 @@ def windows_of_batch(session: InferenceSession, pictures: Pixels) -> list[Detect
     planes = ordered.transpose(0, 3, 1, 2).astype(np.float32, order="C")
     names = [output.name for output in session.get_outputs()]
     outputs = dict(zip(names, session.run(names, {entry: planes}), strict=True))
-    boxes, scores, marks, numbers = [], [], [], []
-    for stride in STRIDES:
-        grid, values = _grid_values(outputs, stride, pictures.shape)
-        number, down, across = np.nonzero(grid > _FAINT)
-        points, found = np.stack([across, down], axis=1).astype(np.float32) * stride, values[number, :, down, across]
-        middle, half = points + found[:, :2] * stride, np.exp(found[:, 2:4]) * (stride / 2)
-        boxes.append(np.concatenate([middle - half, middle + half], axis=1))
-        scores.append(grid[number, down, across])
-        marks.append(found[:, 4:].reshape(-1, 5, 2) * stride + points[:, None])
-        numbers.append(number)
-    windows = Detections(np.concatenate(boxes), np.concatenate(scores), np.concatenate(marks))
-    if len(pictures) == 1:
-        return [windows]
-    picture = np.concatenate(numbers)
-    return [windows.take(np.flatnonzero(picture == i)) for i in range(len(pictures))]
+    grids = [_grid_values(outputs, stride, pictures.shape) for stride in STRIDES]
+    scores, values = (np.concatenate(column, axis=-1) for column in zip(*grids, strict=True))
+    number, index = np.nonzero(scores > _FAINT)
+    found, (points, steps) = values[number, :, index], _grid_points(*pictures.shape[1:3])
+    points, steps = points[index], steps[index]
+    middle, half = points + found[:, :2] * steps, np.exp(found[:, 2:4]) * (steps / 2)
+    marks = found[:, 4:].reshape(-1, 5, 2) * steps[:, None] + points[:, None]
+    windows = Detections(np.concatenate([middle - half, middle + half], axis=1), scores[number, index], marks)
+    return [windows.take(np.flatnonzero(number == i)) for i in range(len(pictures))]
+
+
+@lru_cache(maxsize=64)
+def _grid_points(height: int, width: int) -> tuple[Floats, Floats]:
+    """The points of the three grids of such a picture, one after the other, (n, 2), and their strides (n, 1)."""
+    grids = [np.mgrid[: height // stride, : width // stride][::-1].reshape(2, -1).T * stride for stride in STRIDES]
+    strides = np.repeat(STRIDES, [len(grid) for grid in grids])
+    return np.concatenate(grids).astype(np.float32), strides.astype(np.float32)[:, None]
 
 
 def _grid_values(outputs: Mapping[str, Floats], stride: int, shape: Sequence[int]) -> tuple[Floats, Floats]:
-    """YuNet's outputs for a stride -> scores (n, rows, columns) and the other values (n, 14, rows, columns)."""
+    """YuNet's outputs for a stride -> the scores (n, points) of its grid, and the other values (n, 14, points)."""
     if f"windows_{stride}" in outputs:
-        values = outputs[f"windows_{stride}"]
+        values = outputs[f"windows_{stride}"].reshape(shape[0], 16, -1)
         probabilities = 1 / (1 + np.exp(-values[:, :2]))
         return np.sqrt(probabilities[:, 0] * probabilities[:, 1]), values[:, 2:]
-    grid = (shape[0], shape[1] // stride, shape[2] // stride)
-    scores = np.sqrt(np.clip(outputs[f"cls_{stride}"], 0, 1) * np.clip(outputs[f"obj_{stride}"], 0, 1)).reshape(grid)
-    columns = [outputs[f"{name}_{stride}"].reshape(*grid, -1) for name in ("bbox", "kps")]
-    return scores, np.concatenate(columns, axis=-1).transpose(0, 3, 1, 2)
+    scores = np.sqrt(np.clip(outputs[f"cls_{stride}"], 0, 1) * np.clip(outputs[f"obj_{stride}"], 0, 1))
+    columns = [outputs[f"{name}_{stride}"].reshape(shape[0], -1, size) for name, size in (("bbox", 4), ("kps", 10))]
+    return scores.reshape(shape[0], -1), np.concatenate(columns, axis=-1).transpose(0, 2, 1)
 
 
 def _scrfd_windows(outputs: Sequence[Floats], image: NetworkInput) -> Detections:

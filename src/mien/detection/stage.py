@@ -24,7 +24,8 @@ _LONGEST, _TILE, _STEP = 1600, 1024, 4
 """Pictures with a longer side than that are searched in tiles, and so are all levels, each a quarter of the one before,
 but the last: faces too large for the tiles' overlap are found on the next level."""
 _OVERLAP, _EDGE = 256, 2
-_SAME_FACE = 0.3
+_SAME_FACE, _NEARLY = 0.3, 0.9
+"""Boxes that overlap by so much are of one face; one so near the smallest size may have it on the second look."""
 _ENOUGH = 2
 """The main face is found when it is so many times as large as the smallest face of a level: what a finer level could
 add is less than half as large (`detections.rank_faces`)."""
@@ -89,6 +90,7 @@ class Detect:
     def _confirmed(self, pixels: Pixels, least: float) -> tuple[Detections, Floats]:
         """A picture -> the faces that are left after a second look at each, and their scores (n,) in that."""
         found = self._find(pixels, least)
+        found = found.take(np.flatnonzero(sides(found.boxes) >= _NEARLY * least))
         if self.faces == "largest":
             found = found.take(slice(second_look.MOST))
         if not len(found):
