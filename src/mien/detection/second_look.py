@@ -62,7 +62,7 @@ def quarter_turns(pixels: Pixels, boxes: Floats, scores: Floats) -> int | None:
             means = _turned_scores(pixels, boxes[first], scores[first])
         if _is_better(means):
             return int(means.argmax())
-        if scores.max() >= _DOUBTFUL:
+        if scores[0] >= _DOUBTFUL:
             return None
     whole = _whole_turned(pixels)
     quarters = int(whole.argmax())
