@@ -63,19 +63,19 @@ def add(
         str | None,
         typer.Option("--as", help="Name of these weights, if mien does not recognise the file, or a new one."),
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="embedder or detector; by default what its outputs look like.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="embedder or detector; by default guessed from its outputs.")] = None,
     view: Annotated[str | None, typer.Option(help="How faces are cut for an embedder; by default arcface.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Side of the crops in pixels; by default what the file says, else the view's.")
+        int | None,
+        typer.Option(help="Side of the crops in pixels; by default taken from the file, otherwise from the view."),
     ] = None,
     mean: Annotated[
         float | None,
         typer.Option(help="Pixels enter as (value - mean) / scale; by default 127.5, 0 if the network subtracts."),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option(help="The divisor of the same; by default 127.5, 1 if the network multiplies.")
+        float | None,
+        typer.Option(help="The divisor in (value - mean) / scale; by default 127.5, 1 if the network multiplies."),
     ] = None,
     colour: Annotated[str | None, typer.Option(help="Order of the channels: rgb or bgr; by default rgb.")] = None,
     licence: Annotated[str | None, typer.Option(help="The licence of the network.")] = None,

@@ -20,7 +20,7 @@ _SIDE, _FACE = 128, 64
 """Sides of the picture of a face, and of the face in it."""
 _AT_ONCE = 16
 _SEEN, _OVERLAP = 0.3, 0.3
-"""A window is of the face from this score and overlap with its box on; else the first look stands."""
+"""The lowest score of a window, and its lowest overlap with the face's box; otherwise the first look is kept."""
 _USUAL = np.array([[0.26, 0.38], [0.72, 0.38], [0.5, 0.58], [0.3, 0.74], [0.7, 0.74]], np.float32)
 """Where landmarks are in a face's box, as fractions of its sides; the median over LFW's faces."""
 MOST, _UPRIGHT, _DOUBTFUL, _CLEARLY, _BETTER = 3, 0.9, 0.75, 0.88, 0.03
@@ -47,10 +47,10 @@ def refine(pixels: Pixels, faces: Detections) -> tuple[Detections, Floats]:
 
 
 def quarter_turns(pixels: Pixels, boxes: Floats, scores: Floats) -> int | None:
-    """By how many quarters, counter-clockwise, to turn a picture and look again; None where it is good as it is.
+    """By how many quarters, counter-clockwise, to turn a picture and look again; None if it is upright as it is.
 
-    boxes, scores: of its faces on the second look, the main one first. 0 is for a picture in which a face shows only
-    with a border around it.
+    boxes, scores: of its faces on the second look, the main one first. 0 means that a face shows only with a border
+    around the picture.
     """
     if len(boxes):
         if scores[0] >= _UPRIGHT:
@@ -121,7 +121,7 @@ def _cut(pixels: Pixels, scale: float, corner: Floats) -> Pixels:
 
 
 def _look(pictures: Pixels) -> tuple[Floats, Floats, Floats]:
-    """Pictures of faces (n, side, side, 3) -> box, landmarks and score of the one in the middle of each; 0: none."""
+    """Pictures of faces (n, side, side, 3) -> box, landmarks and score of the face in the middle; score 0: none."""
     session = models.session(WEIGHTS)
     middle = np.array([[_SIDE - _FACE, _SIDE - _FACE, _SIDE + _FACE, _SIDE + _FACE]], np.float32) / np.float32(2)
     boxes, marks = np.tile(middle, (len(pictures), 1)), np.zeros((len(pictures), 5, 2), np.float32)

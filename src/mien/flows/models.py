@@ -63,11 +63,11 @@ def add_model(
     Args:
         file: An ONNX file.
         name: Name of these weights, if mien does not recognise the file; a new name for a network of your own.
-        kind: "embedder" or "detector"; by default what its outputs look like.
+        kind: "embedder" or "detector"; by default guessed from its outputs.
         view: How a face is cut for an embedder, "arcface" by default.
-        size: Side of the crops in pixels, by default what the file says, else the view's.
+        size: Side of the crops in pixels, by default taken from the file, otherwise from the view.
         mean: Pixels enter an embedder as (value - mean) / scale; 127.5 by default, 0 for a network that subtracts.
-        scale: The divisor of the same; 127.5 by default, 1 for a network that multiplies.
+        scale: The divisor in (value - mean) / scale; 127.5 by default, 1 for a network that multiplies.
         colour: "rgb", the default, or "bgr": the order in which an embedder takes the channels.
         licence: The licence of the network, as `mien models list` shows it.
         commercial: "yes", "no" or "unknown": whether commercial use is allowed.

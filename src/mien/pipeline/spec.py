@@ -207,7 +207,7 @@ def build_spec(
     """The pipeline for what a user asked for; "auto" is chosen here, and pinned from here on.
 
     Raises:
-        UnknownName: a detector or embedder that there is not.
+        UnknownName: there is no such detector or embedder.
         DataError: another word that has no meaning.
     """
     embedder = models.IDENTITY_EMBEDDER if embedder == "auto" else embedder
@@ -234,7 +234,7 @@ def _detector(name: str) -> str:
 
 
 def _inner(embedder: str) -> bool:
-    """Whether an embedder's vectors are the values of an inner layer; refuses names that there are not."""
+    """Whether an embedder's vectors are the values of an inner layer; raises as `build_spec`."""
     names = embedder.split(models.EMBEDDER_SEPARATOR)
     for name in names:
         EMBEDDERS.load(name)
@@ -254,7 +254,7 @@ def build_crop_spec(
     """The pipeline for a network that looks at crops of `size` pixels.
 
     Raises:
-        UnknownName: a detector that there is not. DataError: another word that has no meaning, or such a size.
+        UnknownName: there is no such detector. DataError: another word without meaning, or a size out of range.
     """
     if not 8 <= size <= 2048:
         raise DataError(f"crops of {size} pixels are not possible: use 8 to 2048")
