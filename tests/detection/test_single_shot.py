@@ -17,13 +17,11 @@ from mien.detection.single_shot import (
     CANDIDATE_SCORE,
     FACE_SCORE,
     SCRFD,
-    NetworkInput,
     Thresholds,
     YuNet,
     fit,
     select_faces,
     windows_of_batch,
-    yunet_windows,
 )
 from mien.errors import WeightsError
 from mien.models import inventory
@@ -101,11 +99,11 @@ def test_a_main_face_that_is_large_and_certain_is_found_in_a_small_picture(
 ) -> None:
     seen: list[int] = []
 
-    def recorded(session: InferenceSession, image: NetworkInput) -> Detections:
-        seen.append(image.pixels.shape[1])
-        return yunet_windows(session, image)
+    def recorded(session: InferenceSession, pictures: Pixels) -> list[Detections]:
+        seen.append(pictures.shape[2])
+        return windows_of_batch(session, pictures)
 
-    monkeypatch.setattr(single_shot, "yunet_windows", recorded)
+    monkeypatch.setattr(single_shot, "windows_of_batch", recorded)
     close = np.ascontiguousarray(collins[20:230, 120:330])
     assert len(YuNet()(close, largest=True)) == 1
     assert seen == [128]

@@ -103,15 +103,18 @@ class YuNet:
         scale = min(finest, _FIRST_SIDE / longest) if largest and free else finest
         thresholds = Thresholds(CANDIDATE_SCORE if self.candidates else FACE_SCORE, self.min_face, 0.3)
         alone = largest and not self.candidates
-        while True:
+
+        def look(scale: float) -> Detections:
             image = fit(pixels, shape, scale)
-            faces = select_faces(yunet_windows(session, image), image, pixels.shape, thresholds, largest=alone)
-            if scale >= finest or (len(faces) and _is_certain(faces, scale)):
-                break
+            windows = windows_of_batch(session, image.pixels[None])[0]
+            return select_faces(windows, image, pixels.shape, thresholds, largest=alone)
+
+        faces = look(scale)
+        while scale < finest and not (len(faces) and _is_certain(faces, scale)):
             scale = min(finest, scale * 2)
+            faces = look(scale)
         if not len(faces) and not largest and free and longest * finest > _COARSE_SIDE:  # too large to be seen there
-            image = fit(pixels, shape, _COARSE_SIDE / longest)
-            faces = select_faces(yunet_windows(session, image), image, pixels.shape, thresholds, largest=False)
+            faces = look(_COARSE_SIDE / longest)
         return faces
 
 
@@ -211,11 +214,6 @@ def vote(faces: Detections, windows: Detections) -> Detections:
     if windows.landmarks is not None:
         marks = (weights @ windows.landmarks.reshape(-1, 10)).reshape(-1, 5, 2).astype(np.float32)
     return Detections((weights @ windows.boxes).astype(np.float32), faces.scores, marks)
-
-
-def yunet_windows(session: InferenceSession, image: NetworkInput) -> Detections:
-    """A picture -> YuNet's windows that may show a face, in pixels of its input."""
-    return windows_of_batch(session, image.pixels[None])[0]
 
 
 def windows_of_batch(session: InferenceSession, pictures: Pixels) -> list[Detections]:
